@@ -1,0 +1,20 @@
+"""One pass of a corpus through a subject, and what it leaves: the Atlas."""
+
+from maieutic.harvest.atlas import Atlas, Exemplar, Moments, Observed
+from maieutic.harvest.readouts import Readouts
+from maieutic.harvest.run import Progress, fingerprint, harvest, load_atlas, slug
+from maieutic.harvest.summary import SiteSummary
+
+__all__ = [
+    "Atlas",
+    "Exemplar",
+    "Moments",
+    "Observed",
+    "Progress",
+    "Readouts",
+    "SiteSummary",
+    "fingerprint",
+    "harvest",
+    "load_atlas",
+    "slug",
+]

@@ -1,0 +1,163 @@
+"""The Lab: where an explainer questions one unit. Every measurement goes through it and into the ledger.
+
+It shows the discover split, lets the select split be read for choosing, and never hands out the test split. It does
+not isolate model-written code (that is the jailed worker's task).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from maieutic.errors import BudgetExhaustedError, UserError
+from maieutic.harvest.atlas import Atlas, Exemplar, Observed
+from maieutic.lab.ledger import Entry, Ledger
+from maieutic.readings import Cost
+from maieutic.stimuli.base import Corpus, Stimulus
+from maieutic.subjects.base import Intervention, Subject, Unit, Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Limits of one explanation. ``measurements`` counts stimuli shown in experiments."""
+
+    measurements: int = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A stimulus to measure, with what is expected of it.
+
+    Attributes:
+        stimulus: what to show.
+        hypothesis: what it tests, in words.
+        kind: what was done to make it (``substitute``, ``delete``, ``paste`` ...).
+        expect: predicted activation, 0 to 1 on the lab's scale, or ``None``.
+        position: token position to read; -1: the maximum over positions.
+        pair: ledger id of the unedited original.
+        detail: plain JSON kept with the entry.
+    """
+
+    stimulus: Stimulus
+    hypothesis: str
+    kind: str
+    expect: float | None = None
+    position: int = -1
+    pair: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Lab:
+    """One unit of one subject, an atlas (or a corpus), a ledger and a budget."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        unit: Unit,
+        atlas: Atlas,
+        *,
+        budget: Budget | None = None,
+        seed: int = 0,
+    ) -> None:
+        if subject.name != atlas.subject:
+            raise UserError(f"the atlas was harvested from {atlas.subject}, not {subject.name}: harvest this subject first")
+        self.subject, self.unit, self.atlas = subject, unit, atlas
+        self.budget, self.seed = budget or Budget(), seed
+        self.ledger = Ledger(unit=unit.key)
+
+    # --- looking -------------------------------------------------------------------------------------------------
+    @property
+    def corpus(self) -> Corpus:
+        """The harvested corpus; explainers use its discover and select stimuli only."""
+        return self.atlas.corpus
+
+    def exemplars(self, n: int = 20, *, where: Literal["top", "spectrum"] = "top") -> list[Exemplar]:
+        """Exemplars of the discover split: ``top``, or over the whole activation ``spectrum``."""
+        return self.atlas.exemplars(self.unit, n, where=where)
+
+    @cached_property
+    def discover(self) -> Sequence[Observed]:
+        """Every discover stimulus with the unit's values. Free when the harvest kept the unit."""
+        return self.atlas.observed(self.unit, "discover")
+
+    @cached_property
+    def select(self) -> Sequence[Observed]:
+        """The select split: for choosing among finished hypotheses and thresholds, not for finding them."""
+        return self.atlas.observed(self.unit, "select")
+
+    @cached_property
+    def scale(self) -> tuple[float, float]:
+        """Raw values that count as 0 and as 1: the median and the 99.9th percentile of discover positions (images: 99th).
+
+        The lower end is 0 for units that rest at 0. Activations beyond are clipped to 0-1.
+        """
+        values = np.concatenate([o.values for o in self.discover])
+        zero = float(np.median(values))
+        one = float(np.quantile(values, 0.999 if self.subject.modality == "text" else 0.99))
+        if one <= zero:  # a unit that rests nearly always: its largest value is 1
+            one = float(values.max())
+        return zero, one
+
+    def scaled(self, value: Any) -> Any:
+        """Raw activation on the 0-1 scale (a constant unit: 0)."""
+        zero, one = self.scale
+        array = np.clip((np.asarray(value, dtype=np.float64) - zero) / (one - zero), 0.0, 1.0) if one > zero else 0.0 * value
+        return float(array) if np.ndim(array) == 0 else array
+
+    @property
+    def remaining(self) -> int:
+        """Measurements left in the budget."""
+        return self.budget.measurements - len(self.ledger)
+
+    # --- asking --------------------------------------------------------------------------------------------------
+    def measure(self, questions: Sequence[Question], *, interventions: Sequence[Intervention] = ()) -> list[Entry]:
+        """Show stimuli and record what came, in order. The expectation of each is part of the question.
+
+        Raises:
+            BudgetExhaustedError: more questions than ``remaining``; nothing was measured.
+        """
+        if len(questions) > self.remaining:
+            raise BudgetExhaustedError(
+                f"{len(questions)} measurements asked, {self.remaining} left of {self.budget.measurements}: raise --budget"
+            )
+        if not questions:
+            return []
+        start = time.perf_counter()
+        measured: list[Values] = [
+            v[:, 0]
+            for v in self.subject.read([q.stimulus for q in questions], [self.unit], interventions=interventions)
+        ]
+        seconds = (time.perf_counter() - start) / len(questions)
+        return [self._record(q, values, seconds) for q, values in zip(questions, measured, strict=True)]
+
+    def _record(self, question: Question, values: Values, seconds: float) -> Entry:
+        text = question.stimulus.modality == "text"
+        if not len(values):
+            value = self.scale[0]  # an empty text has no position: it rests
+        else:
+            value = float(values[question.position] if question.position >= 0 else values.max())
+        return self.ledger.append(
+            Entry(
+                id=self.ledger.next_id(),
+                unit=self.unit.key,
+                kind=question.kind,
+                hypothesis=question.hypothesis,
+                expect=question.expect,
+                value=value,
+                scaled=float(self.scaled(value)),
+                stimulus=question.stimulus.id,
+                shown=question.stimulus.content if text else "",
+                position=question.position,
+                pair=question.pair,
+                seed=self.seed,
+                detail=question.detail,
+                cost=Cost(
+                    measurements=1, tokens=len(values) if text else 0, images=0 if text else 1, seconds=seconds
+                ),
+            )
+        )

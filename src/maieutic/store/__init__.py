@@ -1,0 +1,32 @@
+"""One run = one folder: SQLite for what changes, Parquet and safetensors for bulk, content-addressed images."""
+
+from maieutic.store.files import (
+    disk_error,
+    read_table,
+    read_tensors,
+    write_image,
+    write_table,
+    write_tensors,
+    writing,
+)
+from maieutic.store.schema import experiments, explanations, harvests, jobs, scores, units
+from maieutic.store.store import FILE, Store, now
+
+__all__ = [
+    "FILE",
+    "Store",
+    "disk_error",
+    "experiments",
+    "explanations",
+    "harvests",
+    "jobs",
+    "now",
+    "read_table",
+    "read_tensors",
+    "scores",
+    "units",
+    "write_image",
+    "write_table",
+    "write_tensors",
+    "writing",
+]

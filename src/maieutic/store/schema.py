@@ -1,0 +1,129 @@
+"""Tables of ``store.sqlite`` and their migrations.
+
+Times and durations stand in columns named ``*_at`` or ``seconds`` and nowhere else: two runs with one seed have the
+same contents in every other column, which is what ``Store.digest`` compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+#: rises with every change of the tables; ``MIGRATIONS[n]`` takes a store from version n to n + 1
+SCHEMA_VERSION = 1
+#: marks the SQLite file as ours ("maie")
+APPLICATION_ID = 0x6D616965
+
+metadata = MetaData()
+
+harvests = Table(
+    "harvests",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("subject", String, nullable=False),
+    Column("subject_fingerprint", String, nullable=False),
+    Column("corpus", String, nullable=False),
+    Column("corpus_fingerprint", String, nullable=False),
+    Column("modality", String, nullable=False),
+    Column("sites", JSON, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("versions", JSON, nullable=False),
+    Column("status", String, nullable=False),
+    Column("started_at", String),
+    Column("finished_at", String),
+    Column("seconds", Float),
+)
+
+units = Table(
+    "units",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("harvest", String, ForeignKey("harvests.name"), nullable=False),
+    Column("key", String, nullable=False),
+    Column("role", String, nullable=False),
+    UniqueConstraint("harvest", "key"),
+)
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("unit", Integer, ForeignKey("units.id"), primary_key=True),
+    Column("explainer", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("entry", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("hypothesis", Text, nullable=False),
+    Column("expect", Float),
+    Column("value", Float, nullable=False),
+    Column("scaled", Float, nullable=False),
+    Column("stimulus", String, nullable=False),
+    Column("shown", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("pair", String),
+    Column("seed", Integer, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("tokens", Integer, nullable=False),
+    Column("images", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+)
+
+explanations = Table(
+    "explanations",
+    metadata,
+    Column("unit", Integer, ForeignKey("units.id"), primary_key=True),
+    Column("explainer", String, primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("predicate", JSON, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("reason", Text),
+    Column("evidence", JSON, nullable=False),
+    Column("considered", JSON, nullable=False),
+    Column("measurements", Integer, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("written_at", String),
+    Column("seconds", Float, nullable=False),
+)
+
+scores = Table(
+    "scores",
+    metadata,
+    Column("unit", Integer, ForeignKey("units.id"), primary_key=True),
+    Column("explainer", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("value", Float),
+    Column("low", Float),
+    Column("high", Float),
+    Column("n", Integer, nullable=False),
+    Column("reason", Text),
+    Column("details", JSON, nullable=False),
+    Column("seconds", Float, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("unit", Integer, ForeignKey("units.id"), primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("explainer", String, primary_key=True),
+    Column("status", String, nullable=False),
+    Column("error", Text),
+    Column("finished_at", String),
+)
+
+TABLES = (harvests, units, experiments, explanations, scores, jobs)
+
+#: none yet: version 1 is the first
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {}

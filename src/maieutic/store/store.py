@@ -1,0 +1,205 @@
+"""One run = one folder. ``store.sqlite`` (WAL) holds what changes; the driver is its only writer, readers are free.
+
+The store knows records, not subjects or labs. It protects against torn writes (one transaction a unit), two writers (a
+lock file), foreign, newer and damaged files (clear errors); not against someone editing the files by hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, Engine, Table, create_engine, event, select, text
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError
+
+from maieutic.errors import StoreError
+from maieutic.store.files import disk_error
+from maieutic.store.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, TABLES, metadata
+
+FILE = "store.sqlite"
+
+
+def now() -> str:
+    """The time, for ``*_at`` columns."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Store:
+    """An open run folder. Use as a context manager, or call ``close``."""
+
+    def __init__(self, folder: Path, engine: Engine, lock: FileLock | None) -> None:
+        self.folder, self._engine, self._lock = folder, engine, lock
+
+    # --- opening -------------------------------------------------------------------------------------------------
+    @classmethod
+    def open(cls, folder: str | Path, *, write: bool = False, create: bool = False) -> Store:
+        """Open a run folder.
+
+        Args:
+            folder: the run folder.
+            write: take the writer's lock.
+            create: make the folder and an empty store if there is none (implies ``write``).
+
+        Raises:
+            StoreError: no run there, a foreign or damaged file, a newer version, another writer, or no permission.
+        """
+        path, write = Path(folder), write or create
+        file = path / FILE
+        if not file.exists():
+            if not create:
+                raise StoreError(f"{path} is not a maieutic run (no {FILE}): make one with  maieutic harvest … --run {path}")
+            if path.exists() and any(p.name != ".lock" for p in path.iterdir()):
+                raise StoreError(f"{path} holds other files and no maieutic run: choose an empty folder with --run")
+        lock = _locked(path) if write else None
+        try:
+            return cls(path, _engine(file, write=write), lock)
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+
+    def close(self) -> None:
+        self._engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # --- writing -------------------------------------------------------------------------------------------------
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """All or nothing; a full disk or lost permission becomes a ``StoreError`` and nothing is half written."""
+        assert self._lock is not None, "open the store with write=True"
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise _database_error(error, self.folder) from error
+
+    def put(self, table: Table, rows: Sequence[Mapping[str, Any]], *, connection: Connection) -> None:
+        """Insert rows, replacing those with the same key."""
+        for row in rows:
+            statement = insert(table).values(**row)
+            keys = [c.name for c in table.primary_key.columns]
+            changes = {k: v for k, v in row.items() if k not in keys}
+            connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes) if changes else statement)
+
+    # --- reading -------------------------------------------------------------------------------------------------
+    def rows(self, table: Table, **where: Any) -> list[dict[str, Any]]:
+        """Rows of a table with the given values, in the order of the key."""
+        query = select(table).order_by(*table.primary_key.columns)
+        for column, value in where.items():
+            query = query.where(table.c[column] == value)
+        try:
+            with self._engine.connect() as connection:
+                return [dict(r) for r in connection.execute(query).mappings()]
+        except DBAPIError as error:
+            raise _database_error(error, self.folder) from error
+
+    def digest(self) -> dict[str, str]:
+        """Per table and per data file a hash of its contents, times and durations left out.
+
+        Two runs with one seed on one machine have equal digests; so has a run that was killed and resumed.
+        """
+        out: dict[str, str] = {}
+        for table in TABLES:
+            digest = hashlib.sha256()
+            for row in self.rows(table):
+                kept = {k: v for k, v in row.items() if not (k.endswith("_at") or k == "seconds")}
+                digest.update(json.dumps(kept, sort_keys=True).encode())
+            out[table.name] = digest.hexdigest()[:16]
+        for file in sorted(self.folder.rglob("*")):
+            if file.suffix in {".safetensors", ".parquet", ".webp"} and not file.name.startswith("."):
+                out[str(file.relative_to(self.folder))] = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+        return out
+
+    def integrity(self) -> list[str]:
+        """SQLite's own complaints: damaged pages, dangling references. Empty when sound."""
+        with self._engine.connect() as connection:
+            pages = [str(r[0]) for r in connection.execute(text("PRAGMA integrity_check")) if r[0] != "ok"]
+            dangling = [f"{r[0]}: row {r[1]} refers to a missing {r[2]}" for r in connection.execute(text("PRAGMA foreign_key_check"))]
+        return pages + dangling
+
+
+def _locked(folder: Path) -> FileLock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise StoreError(f"another process is writing to {folder}: wait for it, or use another --run folder") from error
+    except OSError as error:
+        raise disk_error(error, folder / FILE) from error
+    return lock
+
+
+def _engine(file: Path, *, write: bool) -> Engine:
+    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: sqlite3.Connection, _: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.execute("PRAGMA foreign_keys = ON")
+        if write:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+
+    try:
+        _ready(engine, file, write=write)
+    except DBAPIError as error:
+        engine.dispose()
+        raise _database_error(error, file.parent) from error
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _ready(engine: Engine, file: Path, *, write: bool) -> None:
+    """Check whose file it is and its version; create the tables of a new one; migrate an old one."""
+    fresh = not file.exists() or file.stat().st_size == 0
+    with engine.begin() as connection:
+        if fresh:
+            connection.execute(text(f"PRAGMA application_id = {APPLICATION_ID}"))
+            connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
+            metadata.create_all(connection)
+            return
+        owner = connection.execute(text("PRAGMA application_id")).scalar()
+        version = int(connection.execute(text("PRAGMA user_version")).scalar() or 0)
+        if owner != APPLICATION_ID:
+            raise StoreError(f"{file} was not written by maieutic: choose another folder with --run")
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{file} has schema {version}, this maieutic knows up to {SCHEMA_VERSION}: upgrade with  pip install -U maieutic"
+            )
+        if version < SCHEMA_VERSION and not write:
+            raise StoreError(f"{file} has the older schema {version}: run  maieutic store migrate {file.parent}")
+        for step in range(version, SCHEMA_VERSION):
+            MIGRATIONS[step](connection)
+            connection.execute(text(f"PRAGMA user_version = {step + 1}"))
+
+
+def _database_error(error: DBAPIError, folder: Path) -> StoreError:
+    cause = str(error.orig)
+    if "full" in cause:
+        return StoreError(f"no space left on the disk of {folder}: free some and run the same command again, it resumes")
+    if "readonly" in cause or "unable to open" in cause:
+        return StoreError(f"cannot write to {folder}: choose another folder with --run, or change its permissions")
+    if "locked" in cause:
+        return StoreError(f"{folder} is busy with another process: wait for it and run the same command again")
+    if "not a database" in cause or "malformed" in cause or "no such" in cause:
+        return StoreError(f"{folder / FILE} is damaged or not a maieutic store ({cause}): restore it, or start a new --run folder")
+    return StoreError(f"{folder / FILE}: {cause}: check with  maieutic store check {folder}")

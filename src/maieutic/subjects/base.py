@@ -1,0 +1,213 @@
+"""What a subject is: sites, units, and one way to read and to intervene.
+
+A subject takes *raw* stimuli only (``str`` or ``PIL.Image.Image``, or anything with a ``content`` property that gives
+one): it knows nothing of corpora, splits or runs. Readings are float32 in raw model units, on the CPU.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maieutic.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+    Raw = str | Image
+
+Modality = Literal["text", "image"]
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A hook point.
+
+    Attributes:
+        name: short stable name (``layers.15.mlp``, ``blocks.14.expand``).
+        module: dotted path inside the network; empty for a black box.
+        io: whether the module's output or its (first) input is read.
+        width: number of neurons or channels; ``None`` when only a forward pass would tell.
+        positions: ``token`` (one value per token), ``spatial`` (a map, reduced to its mean), ``none`` (one value).
+        what: one line for people.
+    """
+
+    name: str
+    module: str = ""
+    io: Literal["out", "in"] = "out"
+    width: int | None = None
+    positions: Literal["token", "spatial", "none"] = "none"
+    what: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One scalar read-out at a site: a neuron or channel (``index``), or a direction (``vector``).
+
+    The reading is ``sign * raw[index]`` or ``sign * (raw @ vector + offset)``. A neuron whose two tails mean
+    different things is two units, with sign +1 and -1. Its ``key`` names it inside a run:
+    ``layers.15.mlp/812``, ``layers.15.mlp/812-`` (negative tail), ``layers.15.mlp/d:random-3`` (a direction).
+    """
+
+    site: str
+    index: int | None = None
+    sign: int = 1
+    name: str = ""
+    vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        assert (self.index is None) != (self.vector is None), "a unit is an index or a vector"
+        assert self.sign in (1, -1)
+
+    @property
+    def key(self) -> str:
+        middle = str(self.index) if self.index is not None else f"d:{self.name}"
+        return f"{self.site}/{middle}{'-' if self.sign < 0 else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSpan:
+    """A token as the subject sees it: its text and where it stands in the string (character offsets)."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Activations of one forward pass.
+
+    Attributes:
+        values: per site a float tensor: text ``[stimulus, position, unit]`` (padded), image ``[stimulus, unit]``
+            (spatial mean), or ``[stimulus, unit, height, width]`` when maps were asked for.
+        lengths: text: number of real positions of each stimulus; image: all ones.
+        moved: per intervention the largest absolute change it made in this batch. 0 is no error here (one batch may
+            hold only stimuli that leave the unit silent); `read_units` raises when it is 0 in every batch.
+    """
+
+    values: Mapping[str, torch.Tensor]
+    lengths: NDArray[np.int64]
+    moved: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intervention:
+    """A change made at a site during the forward pass, for one unit.
+
+    ``ablate_zero`` and ``ablate_mean`` (``value`` = the mean) and ``set`` replace the unit's activation everywhere;
+    ``add`` adds ``value`` times the unit's direction. The hook asserts that the activation really changed.
+    """
+
+    unit: Unit
+    kind: Literal["ablate_zero", "ablate_mean", "set", "add"]
+    value: float = 0.0
+
+
+class Subject(ABC):
+    """A model under study: run stimuli, read units, intervene."""
+
+    name: str
+    modality: Modality
+    batch_size: int = 8
+
+    # --- what there is -------------------------------------------------------------------------------------------
+    @abstractmethod
+    def sites(self) -> tuple[Site, ...]:
+        """All sites, in the order of the forward pass."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hex digest that changes when the weights or the preprocessing change."""
+
+    def site(self, name: str) -> Site:
+        """The site of that name; ``UsageError`` with the nearest name otherwise."""
+        known = {s.name: s for s in self.sites()}
+        if name not in known:
+            raise UsageError(
+                f"{self.name} has no site {name!r}{did_you_mean(name, known)}: run  maieutic models {self.name}"
+            )
+        return known[name]
+
+    def unit(self, site: str | None = None, index: int = 0, *, sign: int = 1) -> Unit:
+        """A neuron or channel. With no arguments: the only unit of a subject that has one."""
+        chosen = self.sites()[0] if site is None else self.site(site)
+        if site is None and len(self.sites()) > 1:
+            raise UsageError(f"{self.name} has {len(self.sites())} sites: name one, as in  subject.unit('{chosen.name}', 0)")
+        if index < 0 or (chosen.width is not None and index >= chosen.width):
+            raise UsageError(f"{chosen.name} has units 0 to {(chosen.width or 1) - 1}, not {index}: choose one of those")
+        return Unit(site=chosen.name, index=index, sign=sign)
+
+    def direction(self, site: str, vector: Any, name: str, *, offset: float = 0.0) -> Unit:
+        """Any direction at a site (a probe, a steering vector): reads ``raw @ vector + offset``."""
+        array = np.asarray(vector, dtype=np.float32)
+        width = self.site(site).width
+        if array.ndim != 1 or (width is not None and array.shape[0] != width):
+            raise UsageError(f"a direction at {site} is a vector of length {width}, not of shape {array.shape}")
+        return Unit(site=site, vector=array, name=name, offset=offset)
+
+    def parse_unit(self, key: str) -> Unit:
+        """The unit of a key such as ``layers.15.mlp/812`` or ``layers.15.mlp/812-``."""
+        site, slash, tail = key.rpartition("/")
+        sign = -1 if tail.endswith("-") else 1
+        if not slash or not tail.rstrip("-").isdigit():
+            raise UsageError(f"{key!r} is not a unit: write SITE/INDEX, as in  {self.sites()[0].name}/0")
+        return self.unit(site, int(tail.rstrip("-")), sign=sign)
+
+    # --- reading -------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def tokens(self, text: str) -> list[TokenSpan]:
+        """The tokens of a text, one per measured position (text subjects only)."""
+
+    @abstractmethod
+    def forward(
+        self,
+        stimuli: Sequence[Raw],
+        sites: Sequence[str],
+        *,
+        interventions: Sequence[Intervention] = (),
+        maps: bool = False,
+    ) -> Batch:
+        """One forward pass over one batch, stopped after the last site needed. Callers split into batches."""
+
+    @abstractmethod
+    def outputs(self, stimuli: Sequence[Raw], *, interventions: Sequence[Intervention] = ()) -> Values:
+        """What the network finally says: ``[stimulus, class]`` logits; text: next-token logits after the text."""
+
+    @abstractmethod
+    def untrained(self, seed: int = 0) -> Subject:
+        """The same architecture with fresh random weights: the null that every score stands beside.
+
+        Raises ``UserError`` for a black box.
+        """
+
+    def read(
+        self, stimuli: Sequence[Any], units: Sequence[Unit], *, interventions: Sequence[Intervention] = ()
+    ) -> list[Values]:
+        """Measure several units in one pass: per stimulus a float32 array ``[position, unit]`` (image: 1 position).
+
+        Stimuli of one call are batched in the order of their length so that padding is small; results come back in
+        the order given. Cost: one forward pass over the stimuli whatever the number of units.
+        """
+        from maieutic.subjects.reading import read_units
+
+        return read_units(self, stimuli, units, interventions=interventions)
+
+    def measure(self, stimuli: Sequence[Any], unit: Unit, *, interventions: Sequence[Intervention] = ()) -> Any:
+        """Measured activation of one unit: one array per text (a value per token), or one array of a value per image."""
+        columns = [v[:, 0] for v in self.read(stimuli, [unit], interventions=interventions)]
+        return np.array([c[0] for c in columns], dtype=np.float32) if self.modality == "image" else columns
+
+
+def raw(stimulus: Any) -> Raw:
+    """The string or image inside a stimulus; strings and images are themselves."""
+    return getattr(stimulus, "content", stimulus)
