@@ -1,0 +1,347 @@
+"""Reading, Cost and intervals: the one way a measurement is expressed.
+
+A ``Reading`` is a value with a 95 % interval, or ``unmeasured`` with a reason; nothing turns the second into the
+first. Intervals come from a cluster bootstrap: whole documents (or groups of near-duplicate images) are drawn with
+replacement, because positions inside a document are not independent. What is not protected: clusters that are
+themselves correlated, and selection (choosing the best of many labels) unless the choice was made on other data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+Counts = NDArray[np.floating[Any]]
+#: bootstrap resamples behind every interval
+RESAMPLES = 1000
+#: prediction levels kept for the interval of a ranking; the point value always uses all of them
+MAX_LEVELS = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a measurement used. ``measurements`` are stimuli shown to the subject; ``seconds`` is wall time."""
+
+    measurements: int = 0
+    tokens: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    dollars: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            measurements=self.measurements + other.measurements,
+            tokens=self.tokens + other.tokens,
+            images=self.images + other.images,
+            seconds=self.seconds + other.seconds,
+            dollars=self.dollars + other.dollars,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One measured quantity.
+
+    Attributes:
+        name: what was measured, dotted (``predictive``, ``predictive.pearson``, ``predictive.control.constant``).
+        value: the point estimate, or ``None`` exactly when ``reason`` says why it was not measured.
+        low, high: 95 % interval (cluster bootstrap unless ``details`` says otherwise).
+        n: sample size (positions or images) behind the value.
+        reason: why there is no value.
+        cost: what it took.
+        details: further plain JSON values (number of clusters, base rate, threshold, seed...).
+    """
+
+    name: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    reason: str | None = None
+    cost: Cost = field(default_factory=Cost)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        assert (self.value is None) == (self.reason is not None), "a reading has a value or a reason, never both"
+        assert self.value is None or np.isfinite(self.value), f"{self.name}: {self.value} is not a finite number"
+
+    @classmethod
+    def unmeasured(cls, name: str, reason: str, *, n: int = 0, details: Mapping[str, Any] | None = None) -> Reading:
+        """A reading without a value. It stays so through every aggregate."""
+        return cls(name=name, value=None, reason=reason, n=n, details=details or {})
+
+    @property
+    def measured(self) -> bool:
+        return self.value is not None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"unmeasured ({self.reason})"
+        interval = "" if self.low is None or self.high is None else f" [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.value:.3f}{interval} (n={self.n})"
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "details": dict(self.details)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Reading:
+        stored: dict[str, Any] = {**data, "cost": Cost(**data["cost"])}
+        return cls(**stored)
+
+
+# --- estimates: a value with its bootstrap replicates --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A statistic with its values on resampled clusters.
+
+    Estimates made with the same weights are paired: ``a - b`` is the difference on the *same* resampled clusters.
+
+    Attributes:
+        value: the statistic on the whole sample; ``nan`` where it is undefined.
+        replicates: the statistic on each resample, ``[resample]``; ``nan`` where that resample leaves it undefined.
+    """
+
+    value: float
+    replicates: FloatArray
+
+    def __sub__(self, other: Estimate) -> Estimate:
+        assert len(self.replicates) == len(other.replicates), "estimates are paired only on the same resamples"
+        return Estimate(value=self.value - other.value, replicates=self.replicates - other.replicates)
+
+    def interval(self, *, coverage: float = 0.95) -> tuple[float, float] | None:
+        """Percentile interval over the defined replicates; ``None`` when fewer than half are defined."""
+        defined = self.replicates[np.isfinite(self.replicates)]
+        if 2 * len(defined) < len(self.replicates) or not len(defined):
+            return None
+        low, high = np.quantile(defined, [(1 - coverage) / 2, (1 + coverage) / 2])
+        return float(low), float(high)
+
+    def reading(
+        self,
+        name: str,
+        *,
+        n: int,
+        undefined: str = "undefined on this sample",
+        details: Mapping[str, Any] | None = None,
+    ) -> Reading:
+        """The estimate as a reading; unmeasured with the reason ``undefined`` when the value is not finite."""
+        if not np.isfinite(self.value):
+            return Reading.unmeasured(name, undefined, n=n, details=details)
+        interval = self.interval()
+        low, high = (None, None) if interval is None else interval
+        return Reading(name=name, value=float(self.value), low=low, high=high, n=n, details=details or {})
+
+
+def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
+    """The mean of paired estimates: of their values, and resample by resample."""
+    return Estimate(
+        value=float(np.mean([e.value for e in estimates])),
+        replicates=np.mean([e.replicates for e in estimates], axis=0),
+    )
+
+
+@lru_cache(maxsize=16)
+def cluster_weights(clusters: int, *, resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.float32]:
+    """How often each cluster is drawn in each resample, ``[resample, cluster]``; every row sums to ``clusters``.
+
+    The same arguments give the same array (read-only, kept), so that everything measured with it is paired.
+    """
+    drawn = np.random.default_rng(seed).integers(0, clusters, size=(resamples, clusters))
+    rows = np.arange(resamples)[:, None] * clusters
+    counts = np.bincount((rows + drawn).ravel(), minlength=resamples * clusters)
+    weights = counts.reshape(resamples, clusters).astype(np.float32)
+    weights.flags.writeable = False
+    return weights
+
+
+def from_sums(
+    columns: FloatArray,
+    statistic: Callable[[FloatArray], FloatArray],
+    *,
+    clusters: NDArray[np.int64],
+    weights: NDArray[np.float32],
+) -> Estimate:
+    """Any statistic that is a function of sums over positions.
+
+    Args:
+        columns: what is summed, ``[position, column]``.
+        statistic: ``[..., column]`` sums to ``[...]`` values; may give ``nan``.
+        clusters: cluster of each position, 0 to ``weights.shape[1] - 1``.
+        weights: from ``cluster_weights``.
+    """
+    n = weights.shape[1]
+    sums = np.stack([np.bincount(clusters, weights=c, minlength=n) for c in columns.T], axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = statistic(sums.sum(axis=0))
+        replicates = statistic(weights.astype(np.float64) @ sums)
+    return Estimate(value=float(value), replicates=replicates)
+
+
+def pearson(x: FloatArray, y: FloatArray, *, clusters: NDArray[np.int64], weights: NDArray[np.float32]) -> Estimate:
+    """Pearson correlation, -1 to 1; ``nan`` when either side never changes. Chance level 0."""
+    x, y = (np.asarray(v, dtype=np.float64) for v in (x, y))
+    # centred and scaled first: sums of squares of large raw values would cancel
+    x, y = (v - v.mean() if np.ptp(v) > 0 else np.zeros_like(v) for v in (x, y))
+    x, y = (v / (np.abs(v).max() or 1.0) for v in (x, y))
+    return from_sums(
+        np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1), _correlation, clusters=clusters, weights=weights
+    )
+
+
+def _correlation(sums: FloatArray) -> FloatArray:
+    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
+    spread_x, spread_y = xx - x * x / n, yy - y * y / n
+    # a resample without spread leaves rounding noise, not a correlation
+    flat = (spread_x <= 1e-12 * n) | (spread_y <= 1e-12 * n)
+    return np.where(flat, np.nan, np.clip((xy - x * y / n) / np.sqrt(np.abs(spread_x * spread_y)), -1.0, 1.0))
+
+
+# --- rankings: average precision and AUROC -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """How well predictions rank active positions above the rest.
+
+    Attributes:
+        average_precision: step-wise average precision (below), 0 to 1; a constant prediction gets the base rate.
+        auroc: chance that an active position is ranked above an inactive one, ties counting half; chance level 0.5.
+    """
+
+    average_precision: Estimate
+    auroc: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Per cluster (or summed) counts at each prediction level that holds an active position, highest first.
+
+    ``above``: inactive positions ranked above the level and below the previous one; ``tied``: inactive positions on
+    the level; ``below``: inactive positions under the last level. Inactive positions between two such levels may be
+    pooled without loss: neither statistic changes.
+    """
+
+    active: Counts  # [..., level]
+    above: Counts  # [..., level]
+    tied: Counts  # [..., level]
+    below: Counts  # [..., 1]
+
+
+def ranking(
+    active: NDArray[np.bool_],
+    predicted: FloatArray,
+    *,
+    clusters: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    max_levels: int = MAX_LEVELS,
+) -> Ranking:
+    """Average precision and AUROC with their replicates.
+
+    Ties are one group, as in scikit-learn: AP = sum over levels of (recall gained at the level) x (precision at the
+    end of the level). Both point values are exact. Replicates are exact too unless more than ``max_levels`` distinct
+    predictions hold an active position; then neighbouring levels are pooled and the replicates are shifted by the
+    (small) difference that pooling makes to the point value.
+    """
+    active, predicted = np.asarray(active, dtype=np.bool_), np.asarray(predicted, dtype=np.float64)
+    n = weights.shape[1]
+    levels = np.unique(predicted[active])
+    whole = _counts(active, predicted, levels, np.zeros(len(active), dtype=np.int64), 1)
+    value_ap, value_auroc = float(_stepwise(whole)[0]), float(_concordance(whole)[0])
+    kept = levels
+    if len(levels) > max_levels:  # pool levels so that each holds about the same number of active positions
+        ranked = np.sort(predicted[active])
+        kept = np.unique(ranked[np.linspace(0, len(ranked) - 1, max_levels).astype(np.int64)])
+    per = _counts(active, predicted, kept, clusters, n)
+    drawn = _Counts(*((weights @ part.astype(np.float32)) for part in (per.active, per.above, per.tied, per.below)))
+    ap, auroc = _stepwise(drawn), _concordance(drawn)
+    if len(kept) < len(levels):
+        pooled = _counts(active, predicted, kept, np.zeros(len(active), dtype=np.int64), 1)
+        ap, auroc = ap + value_ap - _stepwise(pooled), auroc + value_auroc - _concordance(pooled)
+    return Ranking(
+        average_precision=Estimate(value=value_ap, replicates=ap.astype(np.float64)),
+        auroc=Estimate(value=value_auroc, replicates=auroc.astype(np.float64)),
+    )
+
+
+def _counts(
+    active: NDArray[np.bool_], predicted: FloatArray, levels: FloatArray, clusters: NDArray[np.int64], n: int
+) -> _Counts:
+    """Counts ``[cluster, level]``; ``levels`` ascending and not above the lowest active prediction."""
+    k = len(levels)
+    level = k - np.searchsorted(levels, predicted, side="right")  # 0 = highest; k = under all of them
+    cell = clusters * (k + 1) + level
+    edges = np.append(levels[::-1], -np.inf)
+    on = predicted <= edges[level]
+
+    def table(chosen: NDArray[np.bool_]) -> FloatArray:
+        return np.bincount(cell[chosen], minlength=n * (k + 1)).reshape(n, k + 1).astype(np.float64)
+
+    above = table(~active & ~on)
+    return _Counts(table(active)[:, :k], above[:, :k], table(~active & on)[:, :k], above[:, k:])
+
+
+def _stepwise(c: _Counts) -> Counts:
+    """Step-wise average precision, ``[...]``; ``nan`` without an active position."""
+    found = np.cumsum(c.active, axis=-1)
+    shown = found + np.cumsum(c.above + c.tied, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precision = np.where(shown > 0, found / shown, 0.0)
+        return (c.active * precision).sum(axis=-1) / c.active.sum(axis=-1)
+
+
+def _concordance(c: _Counts) -> Counts:
+    """AUROC, ``[...]``; ``nan`` without an active or without an inactive position."""
+    inactive = c.above + c.tied
+    total = inactive.sum(axis=-1, keepdims=True) + c.below
+    under = total - np.cumsum(inactive, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (c.active * (under + 0.5 * c.tied)).sum(axis=-1) / (c.active.sum(axis=-1) * total[..., 0])
+
+
+# --- aggregates ----------------------------------------------------------------------------------------------------
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """95 % Wilson interval of a share; (0, 1) when nothing was tried."""
+    if n == 0:
+        return 0.0, 1.0
+    z, p = 1.959964, successes / n
+    centre, half = p + z * z / (2 * n), z * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
+    scale = 1 + z * z / n
+    return max((centre - half) / scale, 0.0), min((centre + half) / scale, 1.0)
+
+
+def share_reading(name: str, outcomes: Sequence[bool], *, details: Mapping[str, Any] | None = None) -> Reading:
+    """The share of true outcomes with its Wilson interval; unmeasured when there is none."""
+    if not outcomes:
+        return Reading.unmeasured(name, "nothing to count", details=details)
+    low, high = wilson(sum(outcomes), len(outcomes))
+    value = sum(outcomes) / len(outcomes)
+    return Reading(name=name, value=value, low=low, high=high, n=len(outcomes), details=details or {})
+
+
+def mean_reading(name: str, readings: Sequence[Reading], *, seed: int = 0) -> Reading:
+    """The mean over those that were measured, with a bootstrap interval over them.
+
+    Unmeasured readings never become numbers: they are counted by reason in ``details["unmeasured"]`` beside
+    ``details["of"]``, and when nothing was measured the mean is unmeasured too.
+    """
+    values = np.array([r.value for r in readings if r.value is not None], dtype=np.float64)
+    reasons: dict[str, int] = {}
+    for r in readings:
+        if r.reason is not None:
+            reasons[r.reason] = reasons.get(r.reason, 0) + 1
+    details = {"of": len(readings), "unmeasured": dict(sorted(reasons.items()))}
+    if not len(values):
+        why = "; ".join(f"{reason} ({count})" for reason, count in sorted(reasons.items())) or "no readings"
+        return Reading.unmeasured(name, why, details=details)
+    replicates = cluster_weights(len(values), seed=seed).astype(np.float64) @ values / len(values)
+    return Estimate(value=float(values.mean()), replicates=replicates).reading(name, n=len(values), details=details)

@@ -1,0 +1,276 @@
+"""Controls: what stands beside every score, made by the same function on the same test positions.
+
+``constant``: the same prediction everywhere; its AP is the base rate.
+``shuffled``: the labels of other units of the same site; what a label gets for being about the corpus at all.
+``one_shot``: a label from exemplars, without experiments.
+``untrained``: the same explainer on units of the same network with random weights.
+``random_direction``: the same explainer on random directions in z-scored activation space of the trained network.
+
+The last two ask what the whole pipeline gets out of units that mean nothing, so their labels are scored on their own
+units, over the same documents, and the mean over null units is compared. Every difference is paired: the same
+resampled documents on both sides. A control that cannot be had is unmeasured with its reason, never dropped.
+
+What beating them does not show: that the label is the best one, or causal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from maieutic.explain.explanation import Explanation
+from maieutic.harvest.atlas import Atlas
+from maieutic.readings import Estimate, FloatArray, Reading, cluster_weights, mean_estimate, ranking
+from maieutic.score.evidence import Evidence, Predictions, Trial
+from maieutic.subjects.base import Unit
+
+CONTROLS = ("constant", "shuffled", "one_shot", "untrained", "random_direction")
+_HOW = {
+    "shuffled": "no other explained unit of this site was given: score it in a run of several units",
+    "one_shot": "no one-shot label was given: run  maieutic.explain(lab, explainer='lookup')",
+    "untrained": "no explained units of an untrained copy were given: score it in a run",
+    "random_direction": "no explained random directions were given: score it in a run",
+}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NullUnit:
+    """An explained unit that means nothing: its own test evidence, and what its label predicts there.
+
+    Attributes:
+        evidence: its measured values at the same test positions as the units it stands beside.
+        predictions: ``[position]``, or why there is none.
+        label: for people.
+        abstained: whether the explainer declined to label it.
+    """
+
+    evidence: Evidence
+    predictions: FloatArray | str
+    label: str = ""
+    abstained: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Controls:
+    """What a run provides to stand beside one unit's score.
+
+    Attributes:
+        shuffled: explanations of other units (``shuffled``).
+        one_shot: the look-up label of the same unit.
+        untrained, random_direction: explained null units (``null_unit``).
+        missing: per control, why it cannot be had.
+    """
+
+    shuffled: Sequence[Explanation] = ()
+    one_shot: Explanation | None = None
+    untrained: Sequence[NullUnit] = ()
+    random_direction: Sequence[NullUnit] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How a headline stands against its controls.
+
+    Attributes:
+        beats: the interval of every difference lies above 0; ``None`` when the headline or some control is unmeasured
+            and no measured control forbids it.
+        beaten, lost: names of controls by outcome.
+        unmeasured: controls that could not be had, with why.
+    """
+
+    beats: bool | None
+    beaten: tuple[str, ...]
+    lost: tuple[str, ...]
+    unmeasured: Mapping[str, str]
+
+
+# --- making controls -----------------------------------------------------------------------------------------------
+
+
+def shuffled(explanations: Sequence[Explanation], *, seed: int = 0, n: int = 5) -> dict[str, tuple[Explanation, ...]]:
+    """Per unit, up to ``n`` labels of other units of the same site; never its own, never an abstention.
+
+    Cyclic shifts of one seeded order, so each shift is a derangement: every label is lent equally often.
+    """
+    sites: dict[str, list[Explanation]] = {}
+    for found in explanations:
+        sites.setdefault(found.unit.rpartition("/")[0], []).append(found)
+    lent: dict[str, tuple[Explanation, ...]] = {}
+    for site in sorted(sites):
+        rows = sorted(sites[site], key=lambda e: e.unit)
+        order = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))]
+        for i, own in enumerate(order):
+            others = [order[(i + shift) % len(order)] for shift in range(1, len(order))]
+            lent[own.unit] = tuple([o for o in others if not o.abstained and o.unit != own.unit][:n])
+    return lent
+
+
+def random_directions(atlas: Atlas, site: str, n: int, *, seed: int = 0) -> list[Unit]:
+    """Random directions of length 1 in z-scored activation space: they read ``sum_j v_j (a_j - mean_j) / std_j``.
+
+    Z-scored, since raw activations have a few huge coordinates: a random rotation of those is mostly the same few
+    neurons again, and no null. Coordinates that (almost) never change are left out.
+    """
+    summary = atlas.sites[site]
+    count = max(int(summary.count), 1)
+    mean = np.asarray(summary.total, dtype=np.float64) / count
+    std = np.sqrt(np.maximum(np.asarray(summary.total_sq, dtype=np.float64) / count - mean**2, 0.0))
+    live = std > 1e-6 * std.max(initial=0.0)
+    rng = np.random.default_rng(seed)
+    units: list[Unit] = []
+    for i in range(n):
+        v = np.where(live, rng.standard_normal(len(std)), 0.0)
+        w = np.divide(v / max(float(np.linalg.norm(v)), 1e-12), std, out=np.zeros_like(v), where=live)
+        units.append(Unit(site=site, vector=w.astype(np.float32), name=f"random-{seed}-{i}", offset=float(-(mean @ w))))
+    return units
+
+
+def null_unit(found: Explanation, on: Trial, *, cache: Predictions | None = None) -> NullUnit:
+    """A null unit from its explanation and its evidence (``trial`` over the null subject's values)."""
+    predicted = _said(found, on, cache or Predictions())
+    return NullUnit(evidence=on.test, predictions=predicted, label=found.label, abstained=found.abstained)
+
+
+# --- comparing -----------------------------------------------------------------------------------------------------
+
+
+def compared(
+    on: Trial | str,
+    predicted: FloatArray | str | None,
+    controls: Controls,
+    *,
+    seed: int = 0,
+    cache: Predictions | None = None,
+) -> dict[str, Reading]:
+    """``predictive.control.<name>`` (AP) and ``predictive.beats.<name>`` (paired difference of AP) for every control.
+
+    Args:
+        on: the unit's evidence, or why there is none.
+        predicted: what its label predicts at test positions, or why it predicts nothing (``None``: see ``on``).
+        controls: what the run provides.
+        seed: of the resampled clusters; the same as the headline's, so that they are paired.
+        cache: predictions already made.
+    """
+    reason = on if isinstance(on, str) else on.test.unusable()
+    if isinstance(on, str) or reason is not None:
+        return {n: Reading.unmeasured(n, reason or "") for c in CONTROLS for n in _names(c)}
+    cache = cache or Predictions()
+    own = _ap(on.test, predicted, seed) if predicted is not None else "no prediction"
+    readings: dict[str, Reading] = {}
+    for name in CONTROLS:
+        control, details = _control(name, on, controls, seed, cache)
+        details = {**on.test.details(), **details, "seed": seed}
+        readings |= _pair(name, own, control, n=len(on.test.measured), details=details)
+    return readings
+
+
+def _names(control: str) -> tuple[str, str]:
+    return f"predictive.control.{control}", f"predictive.beats.{control}"
+
+
+def _pair(
+    control: str, own: Estimate | str, other: Estimate | str, *, n: int, details: Mapping[str, Any]
+) -> dict[str, Reading]:
+    """The control's AP, and the label's AP minus it."""
+    level, difference = _names(control)
+    if isinstance(other, str):
+        return {name: Reading.unmeasured(name, other, n=n, details=details) for name in (level, difference)}
+    if isinstance(own, str):
+        beats = Reading.unmeasured(difference, own, n=n, details=details)
+    else:
+        beats = (own - other).reading(difference, n=n, details=details)
+    return {level: other.reading(level, n=n, details=details), difference: beats}
+
+
+def _control(
+    name: str, on: Trial, controls: Controls, seed: int, cache: Predictions
+) -> tuple[Estimate | str, dict[str, Any]]:
+    """The AP of one control (or why it cannot be had), with what belongs in its details."""
+    if name == "constant":
+        return _ap(on.test, np.zeros(len(on.test.measured)), seed), {}
+    if name in controls.missing:
+        return controls.missing[name], {}
+    if name == "shuffled":
+        return _labels(controls.shuffled, on, seed, cache, name)
+    if name == "one_shot":
+        return _labels([controls.one_shot] if controls.one_shot is not None else [], on, seed, cache, name)
+    return _nulls(controls.untrained if name == "untrained" else controls.random_direction, on, seed, name)
+
+
+def _labels(
+    labels: Sequence[Explanation], on: Trial, seed: int, cache: Predictions, name: str
+) -> tuple[Estimate | str, dict[str, Any]]:
+    """Mean AP of other labels on this unit. One that abstained is scored as the constant it predicts."""
+    if not labels:
+        return _HOW[name], {}
+    estimates = [_ap(on.test, _said(label, on, cache), seed) for label in labels]
+    measured = [e for e in estimates if isinstance(e, Estimate)]
+    details: dict[str, Any] = {
+        "labels": [label.label for label in labels],
+        "abstained": sum(label.abstained for label in labels),
+        "failed": [e for e in estimates if isinstance(e, str)],
+    }
+    return (mean_estimate(measured) if measured else str(estimates[0])), details
+
+
+def _said(label: Explanation, on: Trial, cache: Predictions) -> FloatArray | str:
+    return np.zeros(len(on.test.measured)) if label.abstained else cache.of(label, on.test_sample)
+
+
+def _nulls(nulls: Sequence[NullUnit], on: Trial, seed: int, name: str) -> tuple[Estimate | str, dict[str, Any]]:
+    """Mean AP of null units on their own evidence.
+
+    Abstentions are left out as long as some null unit got a label (the harder comparison); when the explainer
+    declined them all, what it predicts is a constant, scored as such on this unit.
+    """
+    if not nulls:
+        return _HOW[name], {}
+    labelled = [u for u in nulls if not u.abstained]
+    details: dict[str, Any] = {
+        "null_units": len(nulls),
+        "abstained": len(nulls) - len(labelled),
+        "labels": [u.label for u in labelled],
+    }
+    if any(u.evidence.groups != on.test.groups for u in nulls):
+        return "the null units were measured on other documents: harvest them over the same corpus", details
+    if not labelled:
+        return _ap(on.test, np.zeros(len(on.test.measured)), seed), details
+    estimates = [_null_ap(u, seed) for u in labelled]
+    measured = [e for e in estimates if isinstance(e, Estimate)]
+    details["failed"] = [e for e in estimates if isinstance(e, str)]
+    return (mean_estimate(measured) if measured else str(estimates[0])), details
+
+
+@lru_cache(maxsize=256)
+def _null_ap(unit: NullUnit, seed: int) -> Estimate | str:
+    """AP of a null unit; kept, because every unit of a run stands beside the same ones."""
+    return unit.evidence.unusable() or _ap(unit.evidence, unit.predictions, seed)
+
+
+def _ap(evidence: Evidence, predicted: FloatArray | str, seed: int) -> Estimate | str:
+    if isinstance(predicted, str):
+        return predicted
+    weights = cluster_weights(len(evidence.groups), seed=seed)
+    return ranking(evidence.active, predicted, clusters=evidence.clusters, weights=weights).average_precision
+
+
+def verdict(readings: Mapping[str, Reading], *, headline: str = "predictive") -> Verdict:
+    """How the headline of these readings stands against every control."""
+    differences = {c: readings[f"{headline}.beats.{c}"] for c in CONTROLS}
+    unmeasured = {c: r.reason for c, r in differences.items() if r.reason is not None}
+    beaten = tuple(c for c, r in differences.items() if r.measured and r.low is not None and r.low > 0)
+    lost = tuple(c for c, r in differences.items() if r.measured and c not in beaten)
+    beats = None if not lost and unmeasured else not lost
+    if not readings[headline].measured:
+        beats = None
+    return Verdict(beats=beats, beaten=beaten, lost=lost, unmeasured=unmeasured)
+
+
+def beats_every_control(readings: Mapping[str, Reading]) -> bool | None:
+    """True when the interval of every difference lies above 0; ``None`` when that cannot be said (see ``verdict``)."""
+    return verdict(readings).beats

@@ -1,0 +1,111 @@
+"""Scorers by name, and ``score``: the one call that runs some of them on an explanation.
+
+A scorer is a callable from a ``Request`` to named readings. Built-in ones are imported when first asked for; others
+come from the entry-point group ``maieutic.scorers`` (``name = "package.module:callable"``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Protocol, cast
+
+from maieutic.errors import UsageError, did_you_mean
+from maieutic.explain.explanation import Explanation
+from maieutic.harvest.atlas import Atlas
+from maieutic.readings import Reading
+from maieutic.score.controls import Controls
+from maieutic.score.evidence import Predictions
+from maieutic.stimuli.base import Corpus
+from maieutic.subjects.base import Subject, Unit
+
+GROUP = "maieutic.scorers"
+BUILT_IN: Mapping[str, str] = {"predictive": "maieutic.score.predictive:predictive_scorer"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a scorer is given.
+
+    Attributes:
+        found: the explanation, bound to a viewer.
+        subject, unit, corpus: what it is about; scorers read the test split (thresholds: discover; choices: select).
+        atlas: a harvest of that corpus, when there is one; saves measuring it again.
+        controls: what the run provides to stand beside the score.
+        seed: of everything random.
+        predictions: shared cache of a run.
+    """
+
+    found: Explanation
+    subject: Subject
+    unit: Unit
+    corpus: Corpus
+    atlas: Atlas | None = None
+    controls: Controls = field(default_factory=Controls)
+    seed: int = 0
+    predictions: Predictions | None = None
+
+
+class Scorer(Protocol):
+    """Request -> readings, whose names begin with the scorer's own."""
+
+    def __call__(self, request: Request, /) -> Mapping[str, Reading]: ...
+
+
+def scorer_names() -> tuple[str, ...]:
+    """Every scorer there is, sorted."""
+    return tuple(sorted({*BUILT_IN, *(e.name for e in entry_points(group=GROUP))}))
+
+
+def load_scorer(name: str) -> Scorer:
+    """The scorer of that name; ``UsageError`` with the known names otherwise."""
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        return cast(Scorer, getattr(import_module(module), attribute))
+    for entry in entry_points(group=GROUP):
+        if entry.name == name:
+            return cast(Scorer, entry.load())
+    known = scorer_names()
+    raise UsageError(f"no scorer {name!r}{did_you_mean(name, known)}: choose from {', '.join(known)}")
+
+
+def score(
+    found: Explanation,
+    subject: Subject,
+    unit: Unit,
+    corpus: Corpus,
+    scorers: Sequence[str] = ("predictive",),
+    *,
+    atlas: Atlas | None = None,
+    controls: Controls | None = None,
+    seed: int = 0,
+    predictions: Predictions | None = None,
+) -> dict[str, Reading]:
+    """Test an explanation on evidence that no explainer has seen.
+
+    Args:
+        found: the explanation, bound to a viewer.
+        subject: the model.
+        unit: which of its units.
+        corpus: its test split is scored.
+        scorers: names; see ``scorer_names``.
+        atlas: a harvest of the corpus; without one the corpus is measured now.
+        controls: what a run provides (``maieutic.score.controls``); what is not given is ``unmeasured``.
+        seed: of resampling and subsampling.
+        predictions: a cache to share between the units of a run.
+
+    Returns:
+        Readings by name: for ``predictive`` the headline, ``predictive.pearson`` and the other columns, and for each
+        control ``predictive.control.<name>`` and ``predictive.beats.<name>``.
+
+    Raises:
+        UsageError: unknown scorer.
+    """
+    chosen = [load_scorer(name) for name in scorers]  # all names are checked before anything is measured
+    request = Request(
+        found=found, subject=subject, unit=unit, corpus=corpus, atlas=atlas, controls=controls or Controls(),
+        seed=seed, predictions=predictions,
+    )  # fmt: skip
+    return {name: reading for scorer in chosen for name, reading in scorer(request).items()}
