@@ -190,7 +190,7 @@ class SiteSummary:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> SiteSummary:
         data: dict[str, Any] = {f.name: arrays[f.name] for f in fields(cls)}
-        data["count"] = int(data["count"])
+        data["count"] = int(np.ravel(data["count"])[0])  # contiguous arrays have at least one axis
         data["sample_key"] = data["sample_key"].view(np.uint64)
         return cls(**data)
 

@@ -69,6 +69,8 @@ class Lab:
         self.subject, self.unit, self.atlas = subject, unit, atlas
         self.budget, self.seed = budget or Budget(), seed
         self.ledger = Ledger(unit=unit.key)
+        #: every stimulus measured so far, by content id
+        self.shown: dict[str, Stimulus] = {}
 
     # --- looking -------------------------------------------------------------------------------------------------
     @property
@@ -137,6 +139,7 @@ class Lab:
 
     def _record(self, question: Question, values: Values, seconds: float) -> Entry:
         text = question.stimulus.modality == "text"
+        self.shown[question.stimulus.id] = question.stimulus
         if not len(values):
             value = self.scale[0]  # an empty text has no position: it rests
         else:

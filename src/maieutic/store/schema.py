@@ -54,7 +54,7 @@ units = Table(
     Column("harvest", String, ForeignKey("harvests.name"), nullable=False),
     Column("key", String, nullable=False),
     Column("role", String, nullable=False),
-    UniqueConstraint("harvest", "key"),
+    UniqueConstraint("harvest", "role", "key"),
 )
 
 experiments = Table(

@@ -1,0 +1,5 @@
+"""``python -m maieutic``."""
+
+from maieutic.cli import main
+
+main()

@@ -1,0 +1,65 @@
+"""The nulls of a run: units of an untrained copy, and random directions in z-scored activation space.
+
+Both are explained by the same explainer under the same budget as real units. Rotating raw activations would be a broken
+control (a few large neurons dominate every direction), hence the z-scores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from maieutic.harvest import Atlas, harvest, slug
+from maieutic.score.controls import random_directions
+from maieutic.stimuli import Corpus
+from maieutic.store import read_tensors, write_tensors
+from maieutic.subjects import Subject, Unit
+
+#: stimuli that mean and spread of each neuron are estimated from, for the z-scores
+PILOT = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nulls:
+    """What stands in for "a unit that means nothing".
+
+    Attributes:
+        subject, atlas: the untrained copy and its harvest; ``None`` when there is none.
+        untrained: its units. directions: random directions of the trained subject.
+        reason: why there are none.
+    """
+
+    subject: Subject | None = None
+    atlas: Atlas | None = None
+    untrained: tuple[Unit, ...] = ()
+    directions: tuple[Unit, ...] = ()
+    reason: str | None = None
+
+
+def null_directions(subject: Subject, corpus: Corpus, site: str, *, n: int, seed: int) -> tuple[Unit, ...]:
+    """``n`` random directions, z-scored by a pilot harvest of the first discover stimuli (by id)."""
+    pilot = sorted(corpus.split("discover"), key=lambda s: s.id)[:PILOT]
+    atlas = harvest(subject, replace(corpus, name=f"{corpus.name} (pilot)", stimuli=pilot), [site], keep=())
+    return tuple(random_directions(atlas, site, n=n, seed=seed))
+
+
+def write_directions(folder: Path, site: str, units: tuple[Unit, ...]) -> None:
+    vectors = np.stack([u.vector for u in units if u.vector is not None])
+    offsets = np.array([u.offset for u in units])
+    names = [u.name for u in units]
+    write_tensors(_file(folder, site), {"vectors": vectors, "offsets": offsets}, note={"names": names, "site": site})
+
+
+def read_directions(folder: Path, site: str) -> tuple[Unit, ...]:
+    """The run's directions; empty when it has none."""
+    if not _file(folder, site).exists():
+        return ()
+    arrays, note = read_tensors(_file(folder, site))
+    rows = zip(note["names"], arrays["vectors"], arrays["offsets"].tolist(), strict=True)
+    return tuple(Unit(site=site, name=name, vector=vector, offset=offset) for name, vector, offset in rows)
+
+
+def _file(folder: Path, site: str) -> Path:
+    return folder / "directions" / f"{slug(site)}.safetensors"

@@ -1,0 +1,307 @@
+"""A run: one subject, one corpus, one site, some units, and the nulls that every score stands beside.
+
+``create_run`` harvests and fills the store; ``open_run`` brings the same run back. A run's folder is self-describing:
+the specifications of subject and corpus are stored with their fingerprints, and anything that has changed since is
+noticed, never mixed in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from maieutic.campaign.nulls import Nulls, null_directions, read_directions, write_directions
+from maieutic.progress import Report, silent
+from maieutic.errors import StoreError, UsageError
+from maieutic.harvest import Atlas, fingerprint, harvest, load_atlas, slug
+from maieutic.stimuli import Corpus, load_corpus
+from maieutic.store import Store, harvests, now
+from maieutic.store import units as units_table
+from maieutic.subjects import Subject, Unit, load_subject
+
+Role = Literal["main", "untrained", "direction"]
+MAIN = "main"
+
+
+@dataclass(kw_only=True)
+class Run:
+    """An open run.
+
+    Attributes:
+        store: the run folder.
+        subject, corpus, atlas: what was harvested.
+        site: the hook point.
+        units: the units under study.
+        nulls: untrained copy and random directions, with their units.
+        ids: store id of each unit, by (role, key).
+        seed: of everything random in the run.
+    """
+
+    store: Store
+    subject: Subject
+    corpus: Corpus
+    atlas: Atlas
+    site: str
+    units: tuple[Unit, ...]
+    nulls: Nulls
+    ids: dict[tuple[str, str], int] = field(default_factory=dict)
+    seed: int = 0
+
+    @property
+    def folder(self) -> Path:
+        return self.store.folder
+
+    def unit_id(self, role: Role, unit: Unit) -> int:
+        """The unit's row in the store, made if it is new (a unit asked for after the harvest)."""
+        if (role, unit.key) not in self.ids:
+            with self.store.transaction() as connection:
+                self.ids[role, unit.key] = _insert_unit(self.store, connection, role, unit.key)
+        return self.ids[role, unit.key]
+
+    def close(self) -> None:
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """What to harvest.
+
+    Attributes:
+        subject: a name for ``load_subject``.
+        corpus: a name, folder or file for ``load_corpus``; ``size`` limits the packaged ones.
+        site: the hook point.
+        units: keys to study (``SITE/INDEX``), or none: ``sample`` of them are drawn with the seed.
+        sample: how many.
+        nulls: how many units of an untrained copy, and how many random directions.
+        seed: of the draw, the untrained weights and the directions.
+    """
+
+    subject: str
+    corpus: str
+    site: str
+    units: tuple[str, ...] = ()
+    sample: int = 24
+    size: int | None = None
+    nulls: int = 8
+    seed: int = 0
+
+
+def create_run(
+    folder: str | Path, plan: RunPlan, *, subject: Subject | None = None, corpus: Corpus | None = None, report: Report = silent
+) -> Run:
+    """Harvest into a run folder, or go on with one that was interrupted; a finished one is opened.
+
+    Args:
+        folder: new, empty, or holding this very run.
+        plan: what to harvest.
+        subject, corpus: objects to use instead of loading the plan's names (then the run is re-opened by giving them
+            again).
+        report: called with progress.
+    """
+    subject = subject or load_subject(plan.subject)
+    subject.site(plan.site)
+    corpus = corpus or load_corpus(plan.corpus, size=plan.size)
+    chosen = _chosen(subject, plan)
+    store = Store.open(folder, create=True)
+    try:
+        directions = _directions(store.folder, subject, corpus, plan)
+        keep = _kept(subject, plan.site, chosen) + directions
+        settings = _settings(plan, fingerprint(subject, corpus, [plan.site], keep))
+        started = time.perf_counter()
+        _announce(store, plan, subject, corpus, settings)
+        with report("harvest", subject.name) as step:
+            atlas = harvest(subject, corpus, [plan.site], run=folder, keep=keep, progress=step)
+        nulls = _nulls(store.folder, subject, corpus, plan, directions, report)
+        units = tuple(_oriented(atlas, u, subject.modality) if not plan.units else u for u in chosen)
+        _finish(store, units, nulls, seconds=time.perf_counter() - started)
+    except BaseException:
+        store.close()
+        raise
+    return _run(store, subject, corpus, atlas, plan.site, units, nulls, plan.seed)
+
+
+def open_run(
+    folder: str | Path, *, subject: Subject | None = None, corpus: Corpus | None = None, write: bool = False
+) -> Run:
+    """Open a harvested run.
+
+    Raises:
+        StoreError: no finished harvest there, or subject or corpus changed since.
+    """
+    store = Store.open(folder, write=write)
+    try:
+        rows = {r["name"]: r for r in store.rows(harvests)}
+        if MAIN not in rows or rows[MAIN]["status"] != "done":
+            raise StoreError(f"the harvest in {folder} is not finished: run  maieutic harvest … --run {folder}  again, it resumes")
+        row, plan = rows[MAIN], RunPlan(**{**rows[MAIN]["settings"]["plan"], "units": tuple(rows[MAIN]["settings"]["plan"]["units"])})
+        subject = subject or load_subject(plan.subject)
+        corpus = corpus or load_corpus(plan.corpus, size=plan.size)
+        for what, before, after in (
+            ("model", row["subject_fingerprint"], subject.fingerprint),
+            ("corpus", row["corpus_fingerprint"], corpus.fingerprint),
+        ):
+            if before != after:
+                raise StoreError(f"the {what} changed since {folder} was harvested: harvest again into a new --run folder")
+        atlas = load_atlas(subject, corpus, _harvest_folder(store.folder, subject))
+        directions = read_directions(store.folder, plan.site)
+        nulls = _nulls(store.folder, subject, corpus, plan, directions, silent)
+        keys = [r["key"] for r in store.rows(units_table, harvest=MAIN, role="main")]
+        units = tuple(subject.parse_unit(k) for k in keys)
+    except BaseException:
+        store.close()
+        raise
+    return _run(store, subject, corpus, atlas, plan.site, units, nulls, plan.seed)
+
+
+def _run(
+    store: Store, subject: Subject, corpus: Corpus, atlas: Atlas, site: str, units: tuple[Unit, ...], nulls: Nulls, seed: int
+) -> Run:
+    ids = {(r["role"], r["key"]): r["id"] for r in store.rows(units_table)}
+    return Run(
+        store=store, subject=subject, corpus=corpus, atlas=atlas, site=site, units=units, nulls=nulls, ids=ids, seed=seed
+    )  # fmt: skip
+
+
+def _chosen(subject: Subject, plan: RunPlan) -> tuple[Unit, ...]:
+    """The plan's units, or a seeded draw without replacement."""
+    if plan.units:
+        units = tuple(subject.parse_unit(k) for k in plan.units)
+        other = next((u for u in units if u.site != plan.site), None)
+        if other is not None:
+            raise UsageError(f"{other.key} is not at {plan.site}: one run studies one site, use another --run for it")
+        return units
+    width = subject.site(plan.site).width
+    if plan.sample < 1:
+        raise UsageError("no units selected: give --units SITE/INDEX or a --sample of at least 1")
+    if width is None:
+        raise UsageError(f"{plan.site} does not say how many units it has: name them with --units {plan.site}/0")
+    rng = np.random.default_rng([plan.seed, _number(subject.name), _number(plan.site)])
+    picks = np.sort(rng.choice(width, size=min(plan.sample, width), replace=False))
+    return tuple(subject.unit(plan.site, int(i)) for i in picks)
+
+
+def _number(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+
+
+def _kept(subject: Subject, site: str, chosen: tuple[Unit, ...]) -> tuple[Unit, ...]:
+    """Units whose values the harvest keeps: all of an image site (a value an image), the chosen ones of a text site."""
+    width = subject.site(site).width
+    if subject.modality == "image" and width is not None:
+        return tuple(subject.unit(site, i) for i in range(width))
+    return tuple(Unit(site=u.site, index=u.index) for u in chosen)
+
+
+def _oriented(atlas: Atlas, unit: Unit, modality: str) -> Unit:
+    """The tail of a signed neuron that reaches further from its mean (on discover); image units keep the positive one."""
+    if modality == "image" or unit.index is None:
+        return unit
+    s, i = atlas.sites[unit.site], unit.index
+    mean = float(s.total[i] / max(s.count, 1))
+    top = float(s.top_value[i][s.top_stimulus[i] >= 0].mean()) - mean
+    low = mean - float(s.low_value[i][s.low_stimulus[i] >= 0].mean())
+    return unit if top >= low else Unit(site=unit.site, index=i, sign=-1)
+
+
+def _directions(folder: Path, subject: Subject, corpus: Corpus, plan: RunPlan) -> tuple[Unit, ...]:
+    """Random z-scored directions: read back when a harvest began with them, else drawn and written."""
+    if not plan.nulls or subject.site(plan.site).width in (None, 1):
+        return ()
+    stored = read_directions(folder, plan.site)
+    if stored:
+        return stored
+    drawn = null_directions(subject, corpus, plan.site, n=plan.nulls, seed=plan.seed)
+    write_directions(folder, plan.site, drawn)
+    return drawn
+
+
+def _nulls(
+    folder: Path, subject: Subject, corpus: Corpus, plan: RunPlan, directions: tuple[Unit, ...], report: Report
+) -> Nulls:
+    """The untrained copy's harvest and units; a black box has neither."""
+    if not plan.nulls or not directions:
+        reason = "nulls were switched off" if not plan.nulls else f"{subject.name} has no other units and no weights"
+        return Nulls(reason=reason)
+    untrained = subject.untrained(plan.seed)
+    drawn = _chosen(untrained, RunPlan(subject="", corpus="", site=plan.site, sample=plan.nulls, seed=plan.seed))
+    with report("harvest", untrained.name) as step:
+        atlas = harvest(untrained, corpus, [plan.site], run=folder, keep=drawn, progress=step)
+    units = tuple(_oriented(atlas, u, subject.modality) for u in drawn)
+    return Nulls(subject=untrained, atlas=atlas, untrained=units, directions=directions)
+
+
+def _harvest_folder(folder: Path, subject: Subject) -> Path:
+    return folder / "harvest" / slug(subject.name)
+
+
+def _settings(plan: RunPlan, key: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {"plan": {**asdict(plan), "units": list(plan.units)}, "fingerprint": key}
+
+
+def _announce(store: Store, plan: RunPlan, subject: Subject, corpus: Corpus, settings: dict[str, Any]) -> None:
+    before = store.rows(harvests, name=MAIN)
+    if before:
+        if before[0]["settings"] != settings:
+            raise StoreError(f"{store.folder} holds a run with other settings: use another --run folder, or delete this one")
+        return
+    row = {
+        "name": MAIN,
+        "subject": subject.name,
+        "subject_fingerprint": subject.fingerprint,
+        "corpus": corpus.name,
+        "corpus_fingerprint": corpus.fingerprint,
+        "modality": subject.modality,
+        "sites": [plan.site],
+        "settings": settings,
+        "versions": versions(),
+        "status": "running",
+        "started_at": now(),
+    }
+    with store.transaction() as connection:
+        store.put(harvests, [row], connection=connection)
+
+
+def _finish(store: Store, units: Sequence[Unit], nulls: Nulls, *, seconds: float) -> None:
+    """Enter the units and mark the harvest done, in one transaction; a run already done stays as it is."""
+    row = store.rows(harvests, name=MAIN)[0]
+    if row["status"] == "done":
+        return
+    roles: list[tuple[Role, Unit]] = [("main", u) for u in units]
+    roles += [("direction", u) for u in nulls.directions] + [("untrained", u) for u in nulls.untrained]
+    with store.transaction() as connection:
+        for role, unit in roles:
+            _insert_unit(store, connection, role, unit.key)
+        store.put(harvests, [{**row, "status": "done", "finished_at": now(), "seconds": seconds}], connection=connection)
+
+
+def _insert_unit(store: Store, connection: Any, role: Role, key: str) -> int:
+    result = connection.execute(units_table.insert().values(harvest=MAIN, role=role, key=key))
+    return int(result.inserted_primary_key[0])
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    out = {"python": platform.python_version()}
+    for package in ("maieutic", "torch", "transformers", "numpy", "pillow"):
+        try:
+            out[package] = version(package)
+        except PackageNotFoundError:
+            out[package] = "not installed"
+    return out

@@ -1,0 +1,142 @@
+"""Score the explained units of a run on the test split, every control beside every score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from maieutic.campaign.explaining import explain_units, stored_explanation
+from maieutic.progress import Report, silent
+from maieutic.campaign.run import Role, Run
+from maieutic.errors import UserError
+from maieutic.explain import Explanation, Viewer, viewer_of
+from maieutic.harvest import Atlas
+from maieutic.readings import Reading
+from maieutic.score import score
+from maieutic.score.controls import Controls, NullUnit, null_unit, shuffled
+from maieutic.score.evidence import Predictions, trial
+from maieutic.store import jobs, now
+from maieutic.store import scores as scores_table
+from maieutic.subjects import Subject, Unit
+
+#: the explainer whose label is the one-shot control
+ONE_SHOT = "lookup"
+
+
+def score_units(
+    run: Run,
+    units: Sequence[Unit] | None = None,
+    *,
+    explainer: str = "search",
+    scorers: Sequence[str] = ("predictive",),
+    report: Report = silent,
+) -> dict[str, dict[str, Reading]]:
+    """Score explained units and write the readings.
+
+    The one-shot control's labels are made here (by the look-up explainer, no measurements). Units without an
+    explanation are left out.
+
+    Returns:
+        Readings by unit key.
+
+    Raises:
+        UserError: nothing of the run is explained yet.
+    """
+    viewer = viewer_of(run.subject, run.corpus)
+    found = _explained(run, "main", run.units, explainer, viewer)
+    chosen = run.units if units is None else units
+    more = [u for u in chosen if u.key not in found]
+    found |= _explained(run, "main", more, explainer, viewer)
+    targets = [u for u in chosen if u.key in found]
+    if not targets:
+        raise UserError(f"no unit in {run.folder} is explained by {explainer}: run  maieutic explain {run.folder}  first")
+    explain_units(run, targets, explainer=ONE_SHOT, nulls=False)
+    one_shot = _explained(run, "main", targets, ONE_SHOT, viewer)
+    cache, lent = Predictions(), shuffled(list(found.values()), seed=run.seed)
+    base = _null_controls(run, explainer, viewer, cache)
+    readings: dict[str, dict[str, Reading]] = {}
+    with report("score", run.subject.name) as step:
+        for done, unit in enumerate(targets, start=1):
+            controls = replace(base, shuffled=lent.get(unit.key, ()), one_shot=one_shot.get(unit.key))
+            readings[unit.key] = score(
+                found[unit.key], run.subject, unit, run.corpus, scorers,
+                atlas=run.atlas, controls=controls, seed=run.seed, predictions=cache,
+            )  # fmt: skip
+            _write(run, unit, explainer, readings[unit.key])
+            step(done, len(targets))
+    return readings
+
+
+def _explained(
+    run: Run, role: Role, units: Sequence[Unit], explainer: str, viewer: Viewer | None
+) -> dict[str, Explanation]:
+    rows = {u.key: stored_explanation(run, role, u, explainer=explainer, viewer=viewer) for u in units}
+    return {key: found for key, found in rows.items() if found is not None}
+
+
+def _null_controls(run: Run, explainer: str, viewer: Viewer, cache: Predictions) -> Controls:
+    nulls = run.nulls
+    if nulls.subject is None or nulls.atlas is None:
+        why = nulls.reason or "the run has no null units"
+        return Controls(missing={"untrained": why, "random_direction": why})
+    untrained_viewer = viewer_of(nulls.subject, run.corpus)
+    untrained = _null_units(run, "untrained", nulls.untrained, nulls.subject, nulls.atlas, explainer, untrained_viewer, cache)
+    directions = _null_units(run, "direction", nulls.directions, run.subject, run.atlas, explainer, viewer, cache)
+    return Controls(untrained=untrained, random_direction=directions)
+
+
+def _null_units(
+    run: Run,
+    role: Role,
+    units: Sequence[Unit],
+    subject: Subject,
+    atlas: Atlas,
+    explainer: str,
+    viewer: Viewer,
+    cache: Predictions,
+) -> tuple[NullUnit, ...]:
+    """The run's null units with their explanations; one that cannot be scored (it never changes) is left out."""
+    found = _explained(run, role, units, explainer, viewer)
+    out: list[NullUnit] = []
+    for unit in units:
+        on = trial(lambda split, u=unit: atlas.observed(u, split), modality=subject.modality, seed=run.seed)
+        if unit.key in found and not isinstance(on, str):
+            out.append(null_unit(found[unit.key], on, cache=cache))
+    return tuple(out)
+
+
+def _write(run: Run, unit: Unit, explainer: str, readings: Mapping[str, Reading]) -> None:
+    unit_id = run.unit_id("main", unit)
+    rows: list[dict[str, Any]] = [
+        {
+            "unit": unit_id,
+            "explainer": explainer,
+            "name": name,
+            "value": r.value,
+            "low": r.low,
+            "high": r.high,
+            "n": r.n,
+            "reason": r.reason,
+            "details": dict(r.details),
+            "seconds": r.cost.seconds,
+        }
+        for name, r in sorted(readings.items())
+    ]
+    job = {"unit": unit_id, "kind": "score", "explainer": explainer, "status": "done", "error": None, "finished_at": now()}
+    with run.store.transaction() as connection:
+        run.store.put(scores_table, rows, connection=connection)
+        run.store.put(jobs, [job], connection=connection)
+
+
+def stored_readings(run: Run, unit: Unit, *, explainer: str) -> dict[str, Reading]:
+    """The readings of a unit as the store has them, empty when it is not scored."""
+    if ("main", unit.key) not in run.ids:
+        return {}
+    rows = run.store.rows(scores_table, unit=run.ids["main", unit.key], explainer=explainer)
+    return {
+        r["name"]: Reading(
+            name=r["name"], value=r["value"], low=r["low"], high=r["high"], n=r["n"], reason=r["reason"], details=r["details"]
+        )
+        for r in rows
+    }

@@ -1,0 +1,184 @@
+"""``maieutic demo``: both packaged models, harvest to report, offline."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from maieutic.cli.progress import bars, reporter, say
+from maieutic.errors import UserError
+
+EXAMPLE = "Example:  maieutic demo --run runs/demo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One packaged model of the demo: what it reads and where."""
+
+    subject: str
+    corpus: str
+    site: str
+
+
+PARTS = (
+    Part(subject="efficientnet-lite0", corpus="photos", site="blocks.14.expand"),
+    Part(subject="smollm2-135m", corpus="text", site="layers.7.mlp"),
+)
+#: measurements per unit
+BUDGET = 120
+
+
+def demo(
+    run: Annotated[Path, typer.Option(help="Where to put the runs and the report.")] = Path("runs/demo"),
+    sample: Annotated[int, typer.Option(min=1, help="Units of each model, drawn at random.")] = 24,
+    seed: Annotated[int, typer.Option(help="Of the draw and everything else random.")] = 0,
+    part: Annotated[str | None, typer.Option(hidden=True, help="Run one model in this process, progress as JSON lines.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Explain and score units of both packaged models, print how many labels beat every control, write a report.
+
+    No key, GPU, model hub or network is needed once the data is fetched. The two models run side by side, one core each.
+    Run again, it goes on where it was stopped; a finished demo only prints its table.
+    """
+    if part is not None:
+        _one(next(p for p in PARTS if p.subject == part), run / part, sample=sample, seed=seed)
+        return
+    started = time.monotonic()
+    seconds = _both(run, sample=sample, seed=seed)
+    from maieutic.campaign import open_run
+    from maieutic.cli.tables import print_summary, summarise
+    from maieutic.report.gather import report_runs
+
+    folders = [run / p.subject for p in PARTS]
+    index = report_runs(folders, run / "report", title="maieutic demo", progress=reporter())
+    summaries = []
+    for folder in folders:
+        with open_run(folder) as opened:
+            summaries.append(summarise(opened))
+            for note in opened.corpus.notes:
+                say(f"note: {note}")
+    total = time.monotonic() - started
+    if as_json:
+        print(json.dumps({"models": [s.to_json() for s in summaries], "report": str(index), "seconds": total, "parts": seconds}))
+        return
+    print_summary(summaries)
+    print(f"\n{total:.0f} s in all; " + ", ".join(f"{name} {s:.0f} s" for name, s in seconds.items()))
+    print(f"report: {index}")
+    print("next:  open the report;  maieutic models;  maieutic harvest --help  (your own model and corpus)")
+
+
+def _one(part: Part, folder: Path, *, sample: int, seed: int) -> None:
+    """One model, in a process of its own."""
+    import torch
+
+    from maieutic.campaign import RunPlan, create_run, explain_units, score_units
+    from maieutic.lab import Budget
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) // len(PARTS)))
+    report = reporter(json_lines=True)
+    plan = RunPlan(subject=part.subject, corpus=part.corpus, site=part.site, sample=sample, seed=seed)
+    with create_run(folder, plan, report=report) as made:
+        failures = explain_units(made, budget=Budget(measurements=BUDGET), report=report)
+        for failure in failures:
+            print(json.dumps({"failed": failure.unit, "reason": failure.reason}), flush=True)
+        score_units(made, report=report)
+
+
+def _both(run: Path, *, sample: int, seed: int) -> dict[str, float]:
+    """Both models in two processes; returns the seconds each took. Stops both when one fails."""
+    command = [sys.executable, "-m", "maieutic", "demo", "--run", str(run), "--sample", str(sample), "--seed", str(seed), "--part"]
+    started = time.monotonic()
+    children = {
+        p.subject: subprocess.Popen(
+            [*command, p.subject], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+        )
+        for p in PARTS
+    }  # fmt: skip
+    errors: dict[str, list[str]] = {name: [] for name in children}
+    seconds: dict[str, float] = {}
+    try:
+        with _Board(list(children)) as board:
+            readers = [threading.Thread(target=_drain, args=(c.stderr, errors[n]), daemon=True) for n, c in children.items()]
+            readers += [threading.Thread(target=board.follow, args=(n, c.stdout), daemon=True) for n, c in children.items()]
+            for reader in readers:
+                reader.start()
+            while len(seconds) < len(children):
+                for name, child in children.items():
+                    if name not in seconds and child.poll() is not None:
+                        seconds[name] = time.monotonic() - started
+                        if child.returncode != 0:
+                            break
+                if any(c.returncode not in (None, 0) for c in children.values()):
+                    break
+                time.sleep(0.1)
+            board.failed = any(c.returncode not in (None, 0) for c in children.values())
+            if not board.failed:
+                for reader in readers:
+                    reader.join()
+    finally:
+        for child in children.values():
+            if child.poll() is None:
+                child.terminate()
+                child.wait()
+    for name, child in children.items():
+        if child.returncode > 0:
+            raise UserError(f"{name}: {_last(errors[name])}")
+    for name, child in children.items():
+        if child.returncode != 0:
+            raise UserError(f"{name} was stopped by signal {-child.returncode}: run the same command again, it goes on from here")
+    return seconds
+
+
+def _drain(stream: Any, into: list[str]) -> None:
+    into.extend(line.rstrip() for line in stream)
+
+
+def _last(lines: list[str]) -> str:
+    """The one-line error of a child process."""
+    told = [line.removeprefix("maieutic: ") for line in lines if line.startswith("maieutic: ")]
+    return told[-1] if told else (lines[-1] if lines else "it failed without a word: run it again with MAIEUTIC_TRACEBACK=1")
+
+
+class _Board:
+    """Progress of the child processes: bars on a terminal, a line a finished step elsewhere."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._bars = bars(Console(stderr=True)) if sys.stderr.isatty() else None
+        self._tasks = {n: self._bars.add_task(n, total=None) for n in names} if self._bars else {}
+        self.failed = False
+
+    def __enter__(self) -> _Board:
+        if self._bars:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def follow(self, name: str, stream: Any) -> None:
+        """Show a child's JSON lines until it ends."""
+        for line in stream:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                say(f"{name}: {line.rstrip()}")
+                continue
+            if "failed" in event:
+                say(f"{name}: {event['failed']} failed: {event['reason']}")
+            elif self._bars:
+                self._bars.update(
+                    self._tasks[name], description=f"{event['verb']:<8} {event['what']}", completed=event["done"], total=event["total"] or None
+                )  # fmt: skip
+            elif event["done"] == event["total"] and event["total"]:
+                say(f"{event['verb']} {event['what']}: {event['total']} done")

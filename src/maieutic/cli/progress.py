@@ -1,0 +1,76 @@
+"""Progress for people (bars on a terminal, a line now and then elsewhere) and for a parent process (JSON lines)."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from maieutic.progress import Report, Step, silent
+
+#: seconds between lines where there is no terminal
+EVERY = 20.0
+
+
+def bars(console: Console) -> Progress:
+    """Bars with what is done, elapsed and remaining time, on stderr so that results can be piped."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(compact=True),
+        console=console,
+    )
+
+
+def reporter(*, json_lines: bool = False, quiet: bool = False) -> Report:
+    """The way of reporting that fits where stderr goes."""
+    if quiet:
+        return silent
+    if json_lines:
+        return _json
+    return _bar if sys.stderr.isatty() else _lines
+
+
+@contextmanager
+def _bar(verb: str, what: str) -> Iterator[Step]:
+    with bars(Console(stderr=True)) as progress:
+        task = progress.add_task(f"{verb:<8} {what}", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _lines(verb: str, what: str) -> Iterator[Step]:
+    started, last = time.monotonic(), time.monotonic()
+
+    def step(done: int, total: int) -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last > EVERY:
+            last = time.monotonic()
+            print(f"{verb} {what}: {done}/{total}, {last - started:.0f} s", file=sys.stderr, flush=True)
+
+    yield step
+
+
+@contextmanager
+def _json(verb: str, what: str) -> Iterator[Step]:
+    def step(done: int, total: int) -> None:
+        print(json.dumps({"verb": verb, "what": what, "done": done, "total": total}), flush=True)
+
+    step(0, 0)
+    yield step
+
+
+def say(message: str) -> None:
+    """A line for people, on stderr."""
+    Console(stderr=True, highlight=False).print(message, markup=False, soft_wrap=True)
+
+

@@ -1,0 +1,26 @@
+"""``maieutic report``: a run as static pages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maieutic.cli.progress import reporter
+
+EXAMPLE = "Example:  maieutic report runs/mine --out report"
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; several become one report.")],
+    out: Annotated[Path | None, typer.Option(help="Where to write; default: RUN/report.")] = None,
+    explainer: Annotated[str, typer.Option(help="Whose explanations.")] = "search",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write a run as static HTML: an overview and a page a unit. Opens from disk, needs no network."""
+    from maieutic.report.gather import report_runs
+
+    index = report_runs(runs, out or runs[0] / "report", explainer=explainer, progress=reporter())
+    print(json.dumps({"report": str(index)}) if as_json else f"report: {index}")

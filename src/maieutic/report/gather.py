@@ -1,0 +1,231 @@
+"""From run folders to a report: reads the store, the atlas and the stimuli, and fills the plain data that pages show."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from maieutic.campaign import Run, open_run, stored_explanation, stored_readings
+from maieutic.explain import Explanation
+from maieutic.harvest import Exemplar
+from maieutic.progress import Report, silent
+from maieutic.readings import Cost, Reading
+from maieutic.report.model import (
+    ReportControl,
+    ReportExemplar,
+    ReportExperiment,
+    ReportImage,
+    ReportRun,
+    ReportScores,
+    ReportSection,
+    ReportText,
+    ReportUnit,
+    Shown,
+)
+from maieutic.report.write import write_report
+from maieutic.score.controls import CONTROLS
+from maieutic.stimuli import Split
+from maieutic.store import experiments, explanations, harvests
+from maieutic.subjects import Unit
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+#: exemplars on a unit's page: over the whole range of discover, and the strongest of test
+SPECTRUM, HELD_OUT = 16, 6
+CONTROL_NAMES = {
+    "constant": "constant label",
+    "shuffled": "another unit's label",
+    "one_shot": "one-shot label",
+    "untrained": "untrained network",
+    "random_direction": "random directions",
+}
+
+
+def report_runs(
+    folders: Sequence[Path], out: Path, *, explainer: str = "search", title: str = "maieutic report", progress: Report = silent
+) -> Path:
+    """Write one report of several runs; returns its ``index.html``."""
+    runs = [open_run(f) for f in folders]
+    try:
+        return write_report(gather(runs, explainer=explainer, title=title, progress=progress), out)
+    finally:
+        for run in runs:
+            run.close()
+
+
+def gather(runs: Sequence[Run], *, explainer: str = "search", title: str = "maieutic report", progress: Report = silent) -> ReportRun:
+    """Everything a report shows. Cost: one forward pass over the image exemplars of each unit, for their heat maps."""
+    rows = [run.store.rows(harvests)[0] for run in runs]
+    return ReportRun(
+        title=title,
+        sections=tuple(_section(run, explainer, progress) for run in runs),
+        started=min(r["started_at"] or "" for r in rows),
+        seconds=sum(_seconds(run, row) for run, row in zip(runs, rows, strict=True)),
+        seed=runs[0].seed,
+        machine=f"{platform.system()} {platform.machine()}, {platform.processor() or 'CPU'}",
+        versions=rows[0]["versions"],
+    )
+
+
+def _seconds(run: Run, harvest: Mapping[str, Any]) -> float:
+    return (harvest["seconds"] or 0.0) + sum(r["seconds"] for r in run.store.rows(explanations))
+
+
+def _section(run: Run, explainer: str, progress: Report) -> ReportSection:
+    row = run.store.rows(harvests)[0]
+    plan = row["settings"]["plan"]
+    splits: tuple[Split, ...] = ("discover", "select", "test")
+    sizes = ", ".join(f"{len(run.corpus.split(s))} {s}" for s in splits)
+    chosen = f"named: {len(plan['units'])}" if plan["units"] else f"drawn at random with seed {run.seed}"
+    shown: list[ReportUnit] = []
+    with progress("report", run.subject.name) as step:
+        for done, unit in enumerate(run.units, start=1):
+            shown.append(_unit(run, unit, explainer))
+            step(done, len(run.units))
+    return ReportSection(
+        subject=run.subject.name,
+        modality=run.subject.modality,
+        corpus=f"{run.corpus.name}: {len(run.corpus)} stimuli ({sizes})",
+        sites=(run.site,),
+        units=tuple(shown),
+        facts=(
+            ("units", chosen),
+            ("discover positions", f"{run.atlas.sites[run.site].count:,}"),
+            ("model fingerprint", row["subject_fingerprint"][:16]),
+            ("corpus fingerprint", row["corpus_fingerprint"][:16]),
+        ),
+        notes=(*run.corpus.notes, *([run.nulls.reason] if run.nulls.reason else [])),
+        attribution=run.corpus.attribution,
+    )
+
+
+def _unit(run: Run, unit: Unit, explainer: str) -> ReportUnit:
+    found = stored_explanation(run, "main", unit, explainer=explainer)
+    if found is None:
+        found = Explanation.unexplained(unit.key, "not explained yet", explainer=explainer)
+    values = np.concatenate([o.values for o in run.atlas.observed(unit, "discover")])
+    counts, edges = np.histogram(values, bins=40)
+    return ReportUnit(
+        key=unit.key,
+        site=unit.site,
+        label=found.label,
+        abstained=found.reason,
+        predicate=found.predicate.describe(),
+        predicate_json=found.predicate.to_json(),
+        confidence=found.confidence,
+        explainer=explainer,
+        scale=(float(np.median(values)), float(np.quantile(values, 0.999))),
+        scores=_scores(stored_readings(run, unit, explainer=explainer)),
+        exemplars=tuple(_exemplars(run, unit)),
+        histogram=(tuple(edges.tolist()), tuple(counts.tolist())),
+        experiments=tuple(_experiments(run, unit, explainer)),
+        considered=found.considered,
+        evidence=found.evidence,
+        measurements=found.cost.measurements,
+        cost=Cost(measurements=found.cost.measurements, seconds=found.cost.seconds),
+        seed=run.seed,
+    )
+
+
+def _scores(readings: Mapping[str, Reading]) -> ReportScores | None:
+    if "predictive" not in readings:
+        return None
+    special = {"predictive", "predictive.pearson"}
+    controls = tuple(
+        ReportControl(
+            name=CONTROL_NAMES[c],
+            reading=readings[f"predictive.control.{c}"],
+            difference=readings[f"predictive.beats.{c}"],
+        )
+        for c in CONTROLS
+    )
+    others = tuple(r for n, r in readings.items() if n not in special and ".control." not in n and ".beats." not in n)
+    return ReportScores(
+        primary=readings["predictive"], pearson=readings["predictive.pearson"], controls=controls, others=others
+    )  # fmt: skip
+
+
+def _exemplars(run: Run, unit: Unit) -> list[ReportExemplar]:
+    """The whole range of discover, then the strongest of the test split."""
+    chosen = run.atlas.exemplars(unit, SPECTRUM, where="spectrum") + _held_out(run, unit)
+    values = {o.stimulus.id: o.values for s in ("discover", "test") for o in run.atlas.observed(unit, s)}
+    heat: list[Any] = [None] * len(chosen)
+    if run.subject.modality == "image" and run.subject.site(unit.site).positions == "spatial":
+        from maieutic.subjects import activation_maps
+
+        heat = activation_maps(run.subject, [e.stimulus for e in chosen], unit)
+    return [
+        ReportExemplar(
+            shown=_shown(run, e, values[e.stimulus.id], h),
+            value=e.value,
+            quantile=e.quantile,
+            split=e.stimulus.split,
+            source=e.stimulus.source,
+        )
+        for e, h in zip(chosen, heat, strict=True)
+    ]
+
+
+def _held_out(run: Run, unit: Unit) -> list[Exemplar]:
+    sample = np.sort(run.atlas.sample(unit))
+    observed = sorted(run.atlas.observed(unit, "test"), key=lambda o: -float(o.values.max(initial=-np.inf)))
+    return [
+        Exemplar(
+            stimulus=o.stimulus,
+            position=int(np.argmax(o.values)),
+            value=float(o.values.max()),
+            quantile=float(np.searchsorted(sample, o.values.max()) / max(len(sample), 1)),
+        )
+        for o in observed[:HELD_OUT]
+        if len(o.values)
+    ]
+
+
+def _shown(run: Run, exemplar: Exemplar, values: Any, heat: Any) -> Shown:
+    stimulus = exemplar.stimulus
+    if run.subject.modality == "image":
+        alt = ", ".join(t.name for t in stimulus.things) or ", ".join(stimulus.tags) or "image"
+        return ReportImage(load=stimulus.load, heat=heat, alt=alt)
+    tokens = tuple(t.text for t in run.subject.tokens(stimulus.content))
+    same = len(tokens) == len(values)
+    return ReportText(
+        tokens=tokens, values=tuple(float(v) for v in values) if same else (), position=exemplar.position
+    )  # fmt: skip
+
+
+def _experiments(run: Run, unit: Unit, explainer: str) -> list[ReportExperiment]:
+    if ("main", unit.key) not in run.ids:
+        return []
+    rows = run.store.rows(experiments, unit=run.ids["main", unit.key], explainer=explainer)
+    return [
+        ReportExperiment(
+            id=r["entry"],
+            kind=r["kind"],
+            hypothesis=r["hypothesis"],
+            shown=_asked(run, r),
+            expect=r["expect"],
+            scaled=r["scaled"],
+            value=r["value"],
+            pair=r["pair"],
+        )
+        for r in rows
+    ]
+
+
+def _asked(run: Run, row: Mapping[str, Any]) -> Shown:
+    if run.subject.modality == "text":
+        return ReportText(tokens=tuple(t.text for t in run.subject.tokens(row["shown"])), position=row["position"])
+    path = run.folder / "images" / row["stimulus"][:2] / f"{row['stimulus']}.webp"
+    return ReportImage(load=partial(_stored, path), alt=row["hypothesis"])
+
+
+def _stored(path: Path) -> Image:
+    from PIL import Image
+
+    return Image.open(path).convert("RGB")
