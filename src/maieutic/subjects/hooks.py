@@ -1,0 +1,198 @@
+"""Read and intervene with plain forward hooks: the one substrate that CNNs, transformers and fresh modules share.
+
+One pass of a network, with a hook at every site that is read or changed. At a site changes come first, then the
+reading, so a reading shows what later layers see. The pass ends as soon as every site has been visited: layers
+after the last one, the LM head among them, cost nothing.
+
+What this module does not do: it knows no subject, no batching and no reductions; it never raises because an
+intervention did nothing (one batch of many may hold only silent stimuli): it reports by how much the activation
+moved, and `check_moved` raises once all batches are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from maieutic.errors import UserError
+from maieutic.subjects.base import Intervention
+
+
+class InterventionDidNothing(UserError):
+    """No activation changed: whatever was measured says nothing about the unit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tap:
+    """A site found inside a network. Units are axis 1 of a four-dimensional tensor (a map), else the last axis.
+
+    Attributes:
+        site: its name.
+        module: the module hooked.
+        io: whether its output or its first input is taken.
+    """
+
+    site: str
+    module: nn.Module
+    io: Literal["out", "in"] = "out"
+
+
+@dataclass(slots=True)
+class Pass:
+    """What one pass gave: values by site, the largest change of each intervention, the result if it ran to the end."""
+
+    values: dict[str, Tensor] = field(default_factory=lambda: {})
+    moved: list[float] = field(default_factory=lambda: [])
+    result: Any = None
+
+
+class _Stop(Exception):
+    """Everything asked for has been seen."""
+
+
+def run_hooked(
+    call: Callable[[], Any],
+    *,
+    reads: Sequence[Tap] = (),
+    changes: Sequence[tuple[Tap, Intervention]] = (),
+    keep: Callable[[Tap, Tensor], Tensor],
+    mask: Tensor | None = None,
+    to_end: bool = False,
+) -> Pass:
+    """Run ``call`` once with hooks at the taps.
+
+    Args:
+        call: runs the network.
+        reads: sites to read; ``keep`` reduces or copies what is read there.
+        changes: interventions in the order they apply.
+        keep: from the tap and its raw tensor to what is kept. It must not return the tensor itself: later layers
+            may write into it.
+        mask: bool ``[stimulus, position]``: where text interventions act (not on padding or the prefix).
+        to_end: run the whole network and give its result, rather than stopping after the last site.
+
+    Raises:
+        UserError: a site was never visited.
+    """
+    seen = Pass(moved=[0.0] * len(changes))
+    taps = {tap.site: tap for tap in [*reads, *(tap for tap, _ in changes)]}
+    wanted = {tap.site for tap in reads}
+    pending = set(taps)
+
+    def visit(tap: Tap, value: Tensor) -> Tensor:
+        for i, (target, intervention) in enumerate(changes):
+            if target.site == tap.site:
+                value, moved = intervene(value, intervention, axis=1 if value.ndim == 4 else -1, mask=mask)
+                seen.moved[i] = max(seen.moved[i], moved)
+        if tap.site in wanted:
+            seen.values[tap.site] = keep(tap, value)
+        pending.discard(tap.site)
+        if not pending and not to_end:
+            raise _Stop
+        return value
+
+    with ExitStack() as hooks:
+        for tap in taps.values():
+            hooks.enter_context(_hook(tap, visit))
+        try:
+            with torch.inference_mode():
+                seen.result = call()
+        except _Stop:
+            pass
+    if pending:
+        raise UserError(f"a forward pass never reaches {', '.join(sorted(pending))}: choose another site")
+    return seen
+
+
+def _hook(tap: Tap, visit: Callable[[Tap, Tensor], Tensor]) -> torch.utils.hooks.RemovableHandle:
+    def on_output(_module: nn.Module, _args: Any, output: Any) -> Any:
+        value = _first_tensor(output, tap)
+        new = visit(tap, value)
+        if new is value:
+            return None
+        return new if isinstance(output, Tensor) else type(output)((new, *output[1:]))
+
+    def on_input(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if args:
+            value = _first_tensor(args, tap)
+            new = visit(tap, value)
+            return None if new is value else ((new, *args[1:]), kwargs)
+        name = next((k for k, v in kwargs.items() if isinstance(v, Tensor)), "")
+        value = _first_tensor(kwargs.get(name), tap)
+        new = visit(tap, value)
+        return None if new is value else (args, {**kwargs, name: new})
+
+    if tap.io == "in":
+        return tap.module.register_forward_pre_hook(on_input, with_kwargs=True)
+    return tap.module.register_forward_hook(on_output)
+
+
+def _first_tensor(value: Any, tap: Tap) -> Tensor:
+    first: Any = cast("Sequence[Any]", value)[0] if isinstance(value, (tuple, list)) and value else value
+    if not isinstance(first, Tensor):
+        raise UserError(f"{tap.site} gives {type(first).__name__}, not a tensor: choose another site")
+    return first
+
+
+def intervene(raw: Tensor, change: Intervention, *, axis: int, mask: Tensor | None = None) -> tuple[Tensor, float]:
+    """The changed activations and the largest absolute change of the unit.
+
+    ``ablate_zero``, ``ablate_mean`` and ``set`` give the unit's *reading* (with its sign and offset) the value 0 or
+    ``value``. For a direction ``v`` that moves the activation along ``v`` by the least that does it:
+    ``x + (target - (x @ v)) v / |v|^2``. ``add`` adds ``sign * value * v`` (for a neuron: ``sign * value``).
+
+    Args:
+        raw: activations of any shape; ``axis`` counts units.
+        change: what to do.
+        axis: the axis of units.
+        mask: bool, shape of ``raw`` without its last axis: positions that change. ``None``: all.
+    """
+    x = raw.movedim(axis, -1)
+    unit = change.unit
+    target = unit.sign * (0.0 if change.kind == "ablate_zero" else change.value)
+    where = torch.ones(x.shape[:-1], dtype=torch.bool, device=x.device) if mask is None else mask
+    if unit.index is not None:
+        old = x[..., unit.index]
+        new = old + target if change.kind == "add" else torch.full_like(old, target)
+        new = torch.where(where, new, old)
+        x = x.clone()
+        x[..., unit.index] = new
+        moved = new - old
+    else:
+        vector = torch.as_tensor(unit.vector, dtype=x.dtype, device=x.device)
+        if change.kind == "add":
+            step = torch.full(x.shape[:-1], target, dtype=x.dtype, device=x.device)
+        else:
+            step = (target - unit.offset - x @ vector) / vector.square().sum().clamp_min(1e-30)
+        moved = torch.where(where, step, torch.zeros_like(step))
+        x = x + moved.unsqueeze(-1) * vector
+        moved = moved * vector.abs().max()
+    largest = float(moved.abs().max()) if moved.numel() else 0.0
+    return x.movedim(-1, axis), largest
+
+
+def check_moved(interventions: Sequence[Intervention], moved: Sequence[float]) -> None:
+    """Raise unless every intervention changed an activation somewhere in the call.
+
+    Raises:
+        InterventionDidNothing: naming the unit and why.
+    """
+    for intervention, largest in zip(interventions, moved, strict=True):
+        if largest == 0.0:
+            kind, key = intervention.kind, intervention.unit.key
+            why = "adds 0" if kind == "add" and intervention.value == 0 else "the unit already has that value everywhere"
+            raise InterventionDidNothing(
+                f"{kind} on {key} changed nothing ({why}): show stimuli on which the unit is active"
+            )
+
+
+def submodule(root: nn.Module, path: str, site: str) -> nn.Module:
+    """The module at a dotted path; ``UserError`` naming the site when there is none."""
+    modules: Mapping[str, nn.Module] = dict(root.named_modules())
+    if path not in modules:
+        raise UserError(f"{site}: the network has no module {path!r}: list them with  dict(module.named_modules())")
+    return modules[path]

