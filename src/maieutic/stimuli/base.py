@@ -8,7 +8,7 @@ near-duplicates), so nothing shared stands on two sides. Nothing here reads a ne
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    pass
 
 Split = Literal["discover", "select", "test"]
 SPLITS: tuple[Split, ...] = ("discover", "select", "test")
@@ -91,16 +91,48 @@ class Corpus:
     attribution: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def from_texts(
+        cls,
+        texts: Iterable[str],
+        *,
+        tags: Sequence[str | Sequence[str]] | None = None,
+        documents: Sequence[str] | None = None,
+        name: str = "texts",
+        window: int | None = None,
+        size: int | None = None,
+    ) -> Corpus:
+        """A corpus of texts, each one stimulus; see `stimuli.user.from_texts`."""
+        from maieutic.stimuli.user import from_texts
+
+        return from_texts(texts, tags=tags, documents=documents, name=name, window=window, size=size)
+
+    @classmethod
+    def from_images(
+        cls,
+        images: Iterable[Any],
+        *,
+        tags: Sequence[str | Sequence[str]] | None = None,
+        documents: Sequence[str] | None = None,
+        name: str = "images",
+        size: int | None = None,
+    ) -> Corpus:
+        """A corpus of PIL images, paths or arrays; see `stimuli.user.from_images`."""
+        from maieutic.stimuli.user import from_images
+
+        return from_images(images, tags=tags, documents=documents, name=name, size=size)
+
     def __len__(self) -> int:
         return len(self.stimuli)
 
-    def __iter__(self) -> Iterable[Stimulus]:  # pyright: ignore[reportReturnType]
-        return iter(self.stimuli)  # pyright: ignore[reportReturnType]
+    def __iter__(self) -> Iterator[Stimulus]:
+        return iter(self.stimuli)
 
     def __getitem__(self, i: int) -> Stimulus:
         return self.stimuli[i]
 
     def split(self, name: Split) -> list[Stimulus]:
+        """The stimuli of one split, in order."""
         return [s for s in self.stimuli if s.split == name]
 
     @property

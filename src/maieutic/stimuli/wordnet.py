@@ -1,0 +1,244 @@
+"""WordNet 3.0's database files, read: noun → hypernyms, and word → the categories it belongs to.
+
+``concepts("gorilla", lexnames=("noun.animal",))`` is ``("gorilla", "anthropoid ape", "ape", "primate", ...)``;
+``lexnames("run")`` is ``("verb.motion", ...)``. Only index and data files are read (format: the manual page wndb),
+the indices once into memory, synsets one line at a time. Without the package everything answers "nothing". What this
+module does not do: disambiguate words in context; a sense is chosen by category and root, else the first one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from maieutic.stimuli.packages import PackageUnavailableError, Progress, ensure
+
+#: lexicographer files in the order of their number (manual page lexnames)
+LEXNAMES: tuple[str, ...] = tuple(
+    ["adj.all", "adj.pert", "adv.all", "noun.Tops", "noun.act", "noun.animal", "noun.artifact", "noun.attribute", "noun.body", "noun.cognition", "noun.communication", "noun.event", "noun.feeling", "noun.food", "noun.group", "noun.location", "noun.motive", "noun.object", "noun.person", "noun.phenomenon", "noun.plant", "noun.possession", "noun.process", "noun.quantity", "noun.relation", "noun.shape", "noun.state", "noun.substance", "noun.time", "verb.body", "verb.change", "verb.cognition", "verb.communication", "verb.competition", "verb.consumption", "verb.contact", "verb.creation", "verb.emotion", "verb.motion", "verb.perception", "verb.possession", "verb.social", "verb.stative", "verb.weather", "adj.ppl"]
+)
+_PARTS = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
+#: regular endings (manual page morphy), tried in this order
+_ENDINGS = {
+    "n": (("s", ""), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man"),
+          ("ies", "y")),
+    "v": (("s", ""), ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")),
+    "a": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
+    "r": (),
+}  # fmt: skip
+#: hypernyms nobody would say when asked what a picture shows
+_ABSTRACT = frozenset(
+    ["abstraction", "abstract entity", "artifact", "attribute", "causal agent", "cause", "chordate", "commodity", "consumer goods", "covering", "entity", "eutherian", "foodstuff", "group", "implement", "instrumentality", "instrumentation", "living thing", "matter", "natural object", "nutriment", "object", "organism", "physical entity", "placental", "plant organ", "plant part", "plant structure", "solid", "substance", "thing", "unit", "whole", "vascular plant", "spermatophyte", "reproductive structure", "way", "part", "piece", "relation", "state", "being", "collection", "conveyance", "assets", "possession", "happening", "event", "psychological feature", "process", "physical phenomenon", "natural phenomenon", "phenomenon", "device", "mechanism", "structure", "equipment", "area", "surface", "location", "region", "line", "point", "vertebrate", "seed plant", "body part", "communication", "signal", "visual signal", "creation", "creating from raw materials", "measure", "fundamental quantity", "definite quantity", "causal agency", "someone", "adult", "leader", "worker", "domestic animal", "metatherian", "body", "natural elevation", "geological formation", "facility", "ass", "domestic ass", "young", "young mammal", "young bird", "compound", "bar", "lever", "compound lever", "tissue", "animal tissue", "connective tissue", "chamber", "enclosure", "cone", "strip", "restraint", "mechanical device", "discharge", "game", "larid", "phasianid", "binary compound", "fluid", "chemical", "saurian", "diapsid", "prototherian", "topographic point", "gramineous plant", "scorpaenoid", "military installation", "plastic art", "solid figure", "shape", "figure", "access", "depository", "partition", "art", "gallery", "balcony", "Pyramid", "home plate", "mound", "ware", "article", "goods", "product", "work", "change", "action", "act"]
+)
+#: kinds that WordNet names as a scholar would; people's words for the same synsets
+_PLAIN = {
+    "passerine": "songbird",
+    "oscine": "songbird",
+    "gallinaceous bird": "fowl-like bird",
+    "equine": "horse-like animal",
+    "anthropoid ape": "ape",
+    "pongid": "great ape",
+    "teleost fish": "bony fish",
+    "percoid fish": "perch-like fish",
+    "odontocete": "toothed whale",
+    "automotive vehicle": "motor vehicle",
+    "self-propelled vehicle": "motorised vehicle",
+    "edible fruit": "fruit",
+    "human": "person",
+    "angiosperm": "flowering plant",
+    "lepidopterous insect": "moth or butterfly",
+    "dipterous insect": "two-winged insect",
+    "hymenopterous insect": "bee or wasp",
+    "anseriform bird": "duck-like bird",
+    "coraciiform bird": "kingfisher-like bird",
+    "columbiform bird": "pigeon-like bird",
+    "piciform bird": "woodpecker-like bird",
+    "cuculiform bird": "cuckoo-like bird",
+    "apodiform bird": "swift-like bird",
+    "ratite": "flightless bird",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synset:
+    """One meaning: its words, category and what it is a kind of (``@`` hypernym and ``@i`` instance pointers)."""
+
+    offset: int
+    lexname: str
+    lemmas: tuple[str, ...]
+    hypernyms: tuple[int, ...]
+    gloss: str
+
+
+@dataclass(slots=True)
+class Wordnet:
+    """The database in one folder. Loading reads the four indices: about 0.5 s and 40 MB, once per process."""
+
+    folder: Path
+    _index: dict[str, dict[str, tuple[int, ...]]] = field(
+        default_factory=dict[str, dict[str, tuple[int, ...]]], repr=False
+    )
+    _irregular: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]], repr=False)
+    _counts: dict[tuple[str, str], list[tuple[int, int]]] = field(
+        default_factory=dict[tuple[str, str], list[tuple[int, int]]], repr=False
+    )
+
+    def index(self, part: str) -> dict[str, tuple[int, ...]]:
+        """Lemma → synset offsets in the order of frequency, for a part of speech (``n v a r``)."""
+        if part not in self._index:
+            found: dict[str, tuple[int, ...]] = {}
+            with (self.folder / f"index.{_PARTS[part]}").open(encoding="utf-8") as lines:
+                for line in lines:
+                    if line.startswith(" "):
+                        continue  # the licence notice at the head of every file
+                    cells = line.split()
+                    # lemma pos synset_cnt p_cnt [ptr_symbol...] sense_cnt tagsense_cnt offset...
+                    found[cells[0]] = tuple(int(c) for c in cells[-int(cells[2]) :])
+            self._index[part] = found
+        return self._index[part]
+
+    def irregular(self, part: str) -> dict[str, str]:
+        """Irregular forms → base form (``geese`` → ``goose``)."""
+        if part not in self._irregular:
+            path = self.folder / f"{_PARTS[part]}.exc"
+            lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+            self._irregular[part] = {cells[0]: cells[1] for cells in map(str.split, lines) if len(cells) > 1}
+        return self._irregular[part]
+
+    def base(self, word: str, part: str = "n") -> str | None:
+        """The dictionary form of a word or a phrase (``Two gorillas`` → no; ``gorillas`` → ``gorilla``)."""
+        word = word.strip().lower().replace(" ", "_")
+        index = self.index(part)
+        if word in index:
+            return word
+        if word in self.irregular(part):
+            return self.irregular(part)[word]
+        for ending, instead in _ENDINGS[part]:
+            if word.endswith(ending) and len(word) > len(ending) + 1 and word[: -len(ending)] + instead in index:
+                return word[: -len(ending)] + instead
+        return None
+
+    def synset(self, offset: int, part: str = "n") -> Synset:
+        """The synset at a byte offset of its data file."""
+        return _synset(self.folder / f"data.{_PARTS[part]}", offset)
+
+    def senses(self, word: str, part: str = "n") -> tuple[Synset, ...]:
+        """All meanings of a word, most frequent first; empty when the word is unknown."""
+        base = self.base(word, part)
+        return () if base is None else tuple(self.synset(o, part) for o in self.index(part).get(base, ()))
+
+    def sense(self, word: str, *, lexnames: Sequence[str] = (), under: str = "") -> Synset | None:
+        """The first noun sense of an allowed category that lies under the (first sense of the) noun ``under``."""
+        roots = {s.offset for s in self.senses(under)} if under else set[int]()
+        for sense in self.senses(word):
+            if lexnames and sense.lexname not in lexnames:
+                continue
+            if roots and not roots & {sense.offset, *(h.offset for h in self.hypernyms(sense))}:
+                continue
+            return sense
+        return None
+
+    def hypernyms(self, sense: Synset) -> list[Synset]:
+        """Everything a meaning is a kind of, nearest first (breadth first over several parents), without itself."""
+        found: list[Synset] = []
+        seen = {sense.offset}
+        queue = list(sense.hypernyms)
+        while queue:
+            offset = queue.pop(0)
+            if offset in seen:
+                continue
+            seen.add(offset)
+            found.append(self.synset(offset))
+            queue.extend(found[-1].hypernyms)
+        return found
+
+    def concepts(self, word: str, *, lexnames: Sequence[str] = (), under: str = "") -> tuple[str, ...]:
+        """Names of what a noun names, specific to general, abstractions left out; empty when it is unknown."""
+        sense = self.sense(word, lexnames=lexnames, under=under)
+        if sense is None:
+            return ()
+        names = [spoken(self.base(word) or word), spoken(sense.lemmas[0])]
+        names += [spoken(h.lemmas[0]) for h in self.hypernyms(sense)]
+        # for WordNet a wheeled vehicle is a container; "sphenisciform seabird" and the like add nothing to "seabird"
+        unsaid = {"container"} if "vehicle" in names else set[str]()
+        kept = [n for n in names if n not in _ABSTRACT and n not in unsaid and "iform " not in n]
+        return tuple(dict.fromkeys(kept))
+
+    def lexnames(self, word: str) -> tuple[str, ...]:
+        """Every category the word belongs to (``noun.animal``, ``verb.motion``...), the most frequent in use first."""
+        counted: dict[str, int] = {}
+        for part in _PARTS:
+            senses = self.senses(word, part)
+            counts = self.counts().get((self.base(word, part) or "", part), ())
+            for rank, sense in enumerate(senses):
+                counted[sense.lexname] = counted.get(sense.lexname, 0) + dict(counts).get(rank + 1, 0)
+        return tuple(sorted(counted, key=lambda name: -counted[name]))  # stable: nouns first among equals
+
+    def counts(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
+        """(lemma, part) → (sense number from 1, how often it was tagged in WordNet's corpora)."""
+        if not self._counts:
+            path = self.folder / "cntlist.rev"
+            parts = {"1": "n", "2": "v", "3": "a", "4": "r", "5": "a"}
+            for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+                key, number, count = line.split()
+                lemma, _, rest = key.rpartition("%")
+                self._counts.setdefault((lemma, parts[rest[0]]), []).append((int(number), int(count)))
+        return self._counts
+
+
+def spoken(lemma: str) -> str:
+    """A lemma as people write it: ``great_ape`` → ``great ape``; scholars' kinds in plain words."""
+    name = lemma.replace("_", " ")
+    return _PLAIN.get(name, name)
+
+
+@lru_cache(maxsize=65536)
+def _synset(path: Path, offset: int) -> Synset:
+    with path.open("rb") as data:
+        data.seek(offset)
+        head, _, gloss = data.readline().decode("utf-8").partition(" | ")
+    cells = head.split()
+    # offset lex_filenum ss_type w_cnt word lex_id [word lex_id...] p_cnt [symbol offset pos source/target...]
+    words = int(cells[3], 16)
+    lemmas = tuple(c.partition("(")[0] for c in cells[4 : 4 + 2 * words : 2])
+    start = 4 + 2 * words
+    pointers = [cells[start + 1 + 4 * i : start + 5 + 4 * i] for i in range(int(cells[start]))]
+    above = tuple(int(p[1]) for p in pointers if p[0] in ("@", "@i"))
+    return Synset(offset=offset, lexname=LEXNAMES[int(cells[1])], lemmas=lemmas, hypernyms=above, gloss=gloss.strip())
+
+
+@lru_cache(maxsize=4)
+def _open(folder: Path) -> Wordnet:
+    return Wordnet(folder)
+
+
+def open_wordnet(*, fetch: bool = False, progress: Progress | None = None) -> Wordnet | None:
+    """The database in the cache (or installed), ``None`` when it is not there and may not be fetched."""
+    try:
+        root = ensure("wordnet-base", fetch=fetch, progress=progress)
+    except PackageUnavailableError:
+        return None
+    return _open(root / "usr/share/wordnet")
+
+
+def absence_note() -> str:
+    """What a corpus says when WordNet is missing."""
+    return (
+        "WordNet is not there: things keep their names and folders, without what they are kinds of; run: maieutic fetch"
+    )
+
+
+@lru_cache(maxsize=65536)
+def lexnames(word: str) -> tuple[str, ...]:
+    """Categories of a word over all its senses; empty when it is unknown or WordNet is not there."""
+    database = open_wordnet()
+    return () if database is None else database.lexnames(word)
+
+
+@lru_cache(maxsize=65536)
+def first_lexname(word: str) -> str | None:
+    """The category a word most often has in use (``run`` → ``verb.motion``); ``None`` when it is unknown."""
+    names = lexnames(word)
+    return names[0] if names else None
