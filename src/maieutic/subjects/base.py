@@ -142,9 +142,11 @@ class Subject(ABC):
         """A neuron or channel. With no arguments: the only unit of a subject that has one."""
         chosen = self.sites()[0] if site is None else self.site(site)
         if site is None and len(self.sites()) > 1:
-            raise UsageError(f"{self.name} has {len(self.sites())} sites: name one, as in  subject.unit('{chosen.name}', 0)")
+            count = len(self.sites())
+            raise UsageError(f"{self.name} has {count} sites: name one, as in  subject.unit('{chosen.name}', 0)")
         if index < 0 or (chosen.width is not None and index >= chosen.width):
-            raise UsageError(f"{chosen.name} has units 0 to {(chosen.width or 1) - 1}, not {index}: choose one of those")
+            last = "?" if chosen.width is None else chosen.width - 1
+            raise UsageError(f"{chosen.name} has units 0 to {last}, not {index}: choose one of those")
         return Unit(site=chosen.name, index=index, sign=sign)
 
     def direction(self, site: str, vector: Any, name: str, *, offset: float = 0.0) -> Unit:
@@ -203,7 +205,7 @@ class Subject(ABC):
         return read_units(self, stimuli, units, interventions=interventions)
 
     def measure(self, stimuli: Sequence[Any], unit: Unit, *, interventions: Sequence[Intervention] = ()) -> Any:
-        """Measured activation of one unit: one array per text (a value per token), or one array of a value per image."""
+        """Measured activation of one unit: an array per text (value per token), or one array with a value per image."""
         columns = [v[:, 0] for v in self.read(stimuli, [unit], interventions=interventions)]
         return np.array([c[0] for c in columns], dtype=np.float32) if self.modality == "image" else columns
 

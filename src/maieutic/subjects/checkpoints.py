@@ -14,7 +14,7 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,8 @@ def _from_pretrained(source: str, name: str, *, local: bool) -> LanguageSubject:
         tokenizer: Any = AutoTokenizer.from_pretrained(source, **options)
         model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, use_safetensors=True, **options)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise UserError(f"{name} cannot be loaded ({_first_line(error)}): check the id or folder and the network") from error
+        why = _first_line(error)
+        raise UserError(f"{name} cannot be loaded ({why}): check the id or folder, and the network") from error
     return LanguageSubject(model, tokenizer, name=name)
 
 
@@ -103,7 +104,8 @@ def _dequantise(path: Path, folder: Path) -> None:
             tokenizer: Any = AutoTokenizer.from_pretrained(str(path.parent), **where)
             model: Any = AutoModelForCausalLM.from_pretrained(str(path.parent), dtype=torch.float32, **where)
         except (OSError, ValueError, KeyError, ImportError, NotImplementedError) as error:
-            raise UserError(f"{path.name} cannot be read by transformers ({_first_line(error)}): convert it to safetensors") from error
+            why = _first_line(error)
+            raise UserError(f"transformers cannot read {path.name} ({why}): convert it to safetensors") from error
         # transformers refuses to save what it believes is still quantised
         model.hf_quantizer = None
         with contextlib.suppress(AttributeError):
@@ -118,7 +120,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Silence transformers' progress bars, log lines and warnings, and put its settings back."""
     from transformers.utils import logging
 
@@ -137,7 +139,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _offline() -> Iterator[None]:
+def _offline() -> Generator[None]:
     """Keep transformers from asking the hub about files that are on disk."""
     from huggingface_hub import constants
 

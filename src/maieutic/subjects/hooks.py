@@ -184,7 +184,8 @@ def check_moved(interventions: Sequence[Intervention], moved: Sequence[float]) -
     for intervention, largest in zip(interventions, moved, strict=True):
         if largest == 0.0:
             kind, key = intervention.kind, intervention.unit.key
-            why = "adds 0" if kind == "add" and intervention.value == 0 else "the unit already has that value everywhere"
+            adds_nothing = kind == "add" and intervention.value == 0
+            why = "it adds 0" if adds_nothing else "the unit already has that value everywhere"
             raise InterventionDidNothing(
                 f"{kind} on {key} changed nothing ({why}): show stimuli on which the unit is active"
             )

@@ -86,7 +86,7 @@ class LanguageSubject(Subject):
         return self._digest
 
     def tokens(self, text: str) -> list[TokenSpan]:
-        """One span per measured position. A token carries the white space before it; bytes of one character share it."""
+        """One span per measured position. White space belongs to the token after it; bytes of a character share it."""
         return [TokenSpan(text[start:end], start, end) for _, start, end in self._encode(text)[: self.max_tokens]]
 
     def is_truncated(self, text: str) -> bool:
@@ -169,7 +169,12 @@ class LanguageSubject(Subject):
         return [(t, s if s < e else max(e - 1, 0), e) for t, s, e in spans]
 
     def _run(
-        self, stimuli: Sequence[Any], reads: Sequence[Tap], interventions: Sequence[Intervention], *, to_end: bool = False
+        self,
+        stimuli: Sequence[Any],
+        reads: Sequence[Tap],
+        interventions: Sequence[Intervention],
+        *,
+        to_end: bool = False,
     ) -> tuple[Batch, Pass]:
         encoded = [[t for t, _, _ in self._encode(self._text(s))] for s in stimuli]
         cut = sum(len(e) > self.max_tokens for e in encoded)
@@ -217,7 +222,8 @@ def model_sites(model: Any) -> tuple[Site, ...]:
     root = cast(nn.Module, model)
     stacks = [(n, m) for n, m in root.named_modules() if isinstance(m, nn.ModuleList) and len(m) == count]
     if not stacks:
-        raise UserError(f"{type(model).__name__}: no list of {count} blocks found: load it with  module_subject  and name sites")
+        kind = type(model).__name__
+        raise UserError(f"{kind} has no list of {count} blocks: use  module_subject(model, tokenizer=..., sites=[...])")
     path, blocks = stacks[0]
     sites: list[Site] = []
     for n, block in enumerate(blocks):
@@ -238,7 +244,7 @@ def _site(name: str, module: str, width: int, what: str, *, io: Any = "out") -> 
 
 def _attention(block: nn.Module) -> str | None:
     """Name of the block's attention module."""
-    for name, child in block.named_children():
+    for name, _ in block.named_children():
         if ("attn" in name or "attention" in name) and "norm" not in name and "ln" not in name:
             return name
     return None

@@ -1,4 +1,4 @@
-"""Any ``torch.nn.Module`` as a subject: an image network with a preprocessing function, a text network with a tokenizer.
+"""Any ``torch.nn.Module`` as a subject: image networks with a preprocessing function, text networks with a tokenizer.
 
 Sites are found by one forward pass over a small example: every convolution, linear map and activation module, and
 every numbered block, that runs exactly once and gives one tensor. A module that runs several times in a pass (one ReLU
@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from maieutic.errors import UsageError, UserError, did_you_mean
 from maieutic.subjects.base import Batch, Intervention, Modality, Site, Subject, TokenSpan, Values, raw
 from maieutic.subjects.fresh import fresh_copy, weights_digest
-from maieutic.subjects.function import spans
 from maieutic.subjects.hooks import Pass, Tap, check_moved, run_hooked, submodule
 from maieutic.subjects.language import LanguageSubject
 from maieutic.subjects.vision import ImageSubject, Preprocess, logits_of, noise_images
@@ -64,7 +63,9 @@ def module_subject(
         UsageError: both or neither of ``preprocess`` and ``tokenizer``, or an unknown module path.
     """
     if (preprocess is None) == (tokenizer is None):
-        raise UsageError("module_subject needs preprocess= for an image network or tokenizer= for a text network: give one")
+        raise UsageError(
+            "module_subject takes preprocess= for an image network or tokenizer= for text: give one of them"
+        )
     title = name or type(module).__name__
     if preprocess is not None:
         found = ImageSubject(module, preprocess, name=title, sites=(), batch_size=batch_size)
@@ -88,7 +89,9 @@ class TextModuleSubject(Subject):
 
     modality = "text"
 
-    def __init__(self, module: nn.Module, encode: Encode, *, name: str, sites: Sequence[Site], batch_size: int = 8) -> None:
+    def __init__(
+        self, module: nn.Module, encode: Encode, *, name: str, sites: Sequence[Site], batch_size: int = 8
+    ) -> None:
         self.name = name
         self.batch_size = batch_size
         self.module = module.eval().requires_grad_(False)
@@ -182,7 +185,12 @@ class TextModuleSubject(Subject):
         return Tap(site=name, module=submodule(self.module, site.module, name), io=site.io)
 
     def _run(
-        self, rows: Sequence[Sequence[int]], reads: Sequence[Tap], interventions: Sequence[Intervention], *, to_end: bool = False
+        self,
+        rows: Sequence[Sequence[int]],
+        reads: Sequence[Tap],
+        interventions: Sequence[Intervention],
+        *,
+        to_end: bool = False,
     ) -> Pass:
         ids = torch.tensor(rows, dtype=torch.long, device=self.device)
         return run_hooked(
@@ -206,11 +214,12 @@ def _encoder(tokenizer: Any, name: str) -> Encode:
 
         def encode(text: str) -> list[tuple[int, int, int]]:
             found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-            return [(int(t), int(s), int(e)) for t, (s, e) in zip(found["input_ids"], found["offset_mapping"], strict=True)]
+            pairs = zip(found["input_ids"], found["offset_mapping"], strict=True)
+            return [(int(t), int(s), int(e)) for t, (s, e) in pairs]
 
         return encode
     if not callable(tokenizer):
-        raise UsageError(f"{name}: tokenizer= is a fast tokenizer or a function from a text to (id, start, end) triples")
+        raise UsageError(f"{name}: tokenizer= takes a fast tokenizer, or a function from a text to (id, start, end)")
     return cast("Encode", tokenizer)
 
 
@@ -258,7 +267,8 @@ def _interesting(path: str, module: nn.Module) -> bool:
     leaf = not any(True for _ in module.children())
     if not leaf:
         return path.rsplit(".", 1)[-1].isdigit()
-    activation = type(module).__module__ == "torch.nn.modules.activation" and not isinstance(module, nn.MultiheadAttention)
+    activation = type(module).__module__ == "torch.nn.modules.activation"
+    activation = activation and not isinstance(module, nn.MultiheadAttention)
     return isinstance(module, (nn.Linear, *_CONVOLUTIONS)) or activation or type(module).__name__ == "Conv1D"
 
 
@@ -292,20 +302,22 @@ def _example_pass(module: nn.Module, call: Callable[[], Any]) -> dict[str, _Seen
 
 def _as_sites(chosen: Sites) -> list[Site]:
     if isinstance(chosen, Mapping):
-        return [Site(name=n, module=m) for n, m in cast("Mapping[str, str]", chosen).items()]
+        return [Site(name=n, module=m) for n, m in chosen.items()]
     return [s if isinstance(s, Site) else Site(name=s, module=s) for s in chosen]
 
 
 def _chosen_site(site: Site, module: nn.Module, seen: Mapping[str, _Seen], modality: Modality) -> Site:
     if site.module not in dict(module.named_modules()):
         paths = [n for n, _ in module.named_modules()]
-        raise UsageError(f"{type(module).__name__} has no module {site.module!r}{did_you_mean(site.module, paths)}: name another")
+        near = did_you_mean(site.module, paths)
+        raise UsageError(f"{type(module).__name__} has no module {site.module!r}{near}: name another")
     if site.io == "in":
         return site
     if site.module not in seen:
         raise UsageError(f"the forward pass gets no tensor from {site.module!r}: name another module")
     if seen[site.module].calls > 1:
-        raise UsageError(f"{site.module!r} runs {seen[site.module].calls} times in one forward pass: name a module that runs once")
+        times = seen[site.module].calls
+        raise UsageError(f"{site.module!r} runs {times} times in one forward pass: name a module that runs once")
     return _described(site, seen[site.module], modality)
 
 
@@ -316,10 +328,5 @@ def _described(site: Site, found: _Seen, modality: Modality) -> Site:
         positions = "token"
     elif len(found.shape) > 2:
         positions = "spatial"
-    width = found.shape[1] if len(found.shape) == 4 else found.shape[-1]
+    width = found.shape[1] if len(found.shape) == 4 else [0, *found.shape][-1]
     return replace(site, width=site.width or width, positions=positions)
-
-
-def token_triples(text: str, tokens: Sequence[str], vocabulary: Mapping[str, int], *, unknown: int = 0) -> list[tuple[int, int, int]]:
-    """Helps writing a tokenizer for `module_subject`: tokens in order to ``(id, start, end)``."""
-    return [(vocabulary.get(s.text, unknown), s.start, s.end) for s in spans(text, tokens, name="tokenizer")]

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,7 +115,7 @@ def package_file(package: str, suffix: str) -> Path:
 
 
 @contextlib.contextmanager
-def new_file(path: Path) -> Iterator[Path]:
+def new_file(path: Path) -> Generator[Path]:
     """A temporary path beside ``path`` that takes its name when the block ends well; removed otherwise.
 
     Raises:
@@ -138,7 +138,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path) -> Generator[Path]:
     """As `new_file`, for a folder: filled under another name, renamed at the end; a rival's result is kept."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

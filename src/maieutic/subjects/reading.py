@@ -116,7 +116,8 @@ def activation_maps(subject: Subject, images: Sequence[Any], unit: Unit) -> list
     for batch in plan_batches([1] * len(contents), subject.batch_size):
         done = subject.forward([contents[i] for i in batch], [unit.site], maps=True)
         value = done.values[unit.site].movedim(1, -1)
-        maps.extend(np.ascontiguousarray(m) for m in unit_columns({unit.site: value.flatten(1, 2)}, [unit])[
-            ..., 0
-        ].reshape(value.shape[:3]))
+        maps.extend(
+            np.ascontiguousarray(m)
+            for m in unit_columns({unit.site: value.flatten(1, 2)}, [unit])[..., 0].reshape(value.shape[:3])
+        )
     return maps

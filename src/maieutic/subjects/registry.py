@@ -125,7 +125,8 @@ def _plugins() -> list[importlib.metadata.EntryPoint]:
 def _plugin(entry: importlib.metadata.EntryPoint) -> Subject:
     subject = entry.load()()
     if not isinstance(subject, Subject):
-        raise UserError(f"the plug-in {entry.name} ({entry.value}) gave {type(subject).__name__}: it must give a Subject")
+        kind = type(subject).__name__
+        raise UserError(f"the plug-in {entry.name} ({entry.value}) gave {kind}: it must give a Subject")
     return subject
 
 

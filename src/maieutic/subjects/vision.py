@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from maieutic.errors import UsageError, UserError
 from maieutic.subjects.base import Batch, Intervention, Site, Subject, TokenSpan, Values, raw
 from maieutic.subjects.fresh import fresh_copy, weights_digest
+from maieutic.subjects.function import code_text
 from maieutic.subjects.hooks import Pass, Tap, check_moved, run_hooked, submodule
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class ImageSubject(Subject):
         """Digest of weights and preprocessing; computed once (about 10 ms for 20 MB)."""
         if self._digest is None:
             what = getattr(self.preprocess, "__qualname__", type(self.preprocess).__qualname__)
-            self._digest = weights_digest(self.module, what)
+            self._digest = weights_digest(self.module, what, code_text(self.preprocess))
         return self._digest
 
     def tokens(self, text: str) -> list[TokenSpan]:
@@ -138,9 +139,7 @@ class ImageSubject(Subject):
         rows: list[Values] = []
         moved = np.zeros(len(interventions))
         for start in range(0, len(stimuli), self.batch_size):
-            seen = self._run(
-                stimuli[start : start + self.batch_size], (), interventions, keep=_keep_mean, to_end=True
-            )
+            seen = self._run(stimuli[start : start + self.batch_size], (), interventions, keep=_keep_mean, to_end=True)
             rows.append(logits_of(seen.result).flatten(1).float().cpu().numpy())
             moved = np.maximum(moved, seen.moved)
         if interventions and stimuli:
@@ -190,10 +189,11 @@ class ImageSubject(Subject):
         images = [raw(s) for s in stimuli]
         wrong = next((i for i in images if not isinstance(i, Image.Image)), None)
         if wrong is not None:
-            raise UsageError(f"{self.name} reads PIL images, not {type(wrong).__name__}: open the file with PIL.Image.open")
+            kind = type(wrong).__name__
+            raise UsageError(f"{self.name} reads PIL images, not {kind}: open the file with PIL.Image.open")
         tensors = [self.preprocess(cast("Image.Image", i)) for i in images]
         if len({t.shape for t in tensors}) > 1:
-            raise UserError(f"{self.name}: the preprocessing gives images of different sizes: let it resize to one size")
+            raise UserError(f"{self.name}: the preprocessing gives images of different sizes: resize to one size in it")
         device = next((p.device for p in self.module.parameters()), torch.device("cpu"))
         return torch.stack(tensors).to(device).contiguous(memory_format=self._layout)
 
@@ -222,7 +222,8 @@ def logits_of(result: Any) -> Tensor:
     found = getattr(result, "logits", result)
     found = cast("Sequence[Any]", found)[0] if isinstance(found, (tuple, list)) else found
     if not isinstance(found, Tensor):
-        raise UserError(f"the network returns {type(found).__name__}, not a tensor: wrap it in a module that returns logits")
+        kind = type(found).__name__
+        raise UserError(f"the network returns {kind}, not a tensor: wrap it in a module that returns logits")
     return found
 
 
@@ -238,4 +239,3 @@ def noise_images(count: int, *, seed: int, size: int = 256) -> list[Image.Image]
         pixels = (pixels - pixels.mean()) / pixels.std() * 64 + 128
         images.append(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)))
     return images
-
