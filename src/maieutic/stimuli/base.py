@@ -36,7 +36,7 @@ class Thing:
 
     Attributes:
         name: what a person calls it (``gorilla``).
-        concepts: name, folder categories and hypernyms, specific to general (``gorilla, ape, primate, mammal, animal``).
+        concepts: name and hypernyms, specific to general (``gorilla, ape, primate, mammal, animal``).
         box: left, top, right, bottom in fractions of the image, 0 to 1.
     """
 
@@ -56,7 +56,7 @@ class Stimulus:
         split: from ``group``.
         tags: free labels (topic of a passage, folder names).
         things: annotated objects of an image (empty when unknown).
-        scene: how the image was composed (`stimuli.scenes.Scene`), so that it can be edited exactly; ``None`` for a photo.
+        scene: how the image was composed (`stimuli.scenes.Scene`), so that it can be edited exactly; ``None``: a photo.
         source: licence and origin key into ``Corpus.attribution``.
         load: gives the content; called lazily, so a corpus of images stays on disk.
     """

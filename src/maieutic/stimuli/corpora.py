@@ -55,7 +55,8 @@ def load_corpus(
     path = Path(spec).expanduser()
     if not path.exists() and len(path.parts) == 1 and not path.suffix:
         raise UsageError(
-            f"no corpus {str(spec)!r}{did_you_mean(str(spec), NAMES)}: choose {', '.join(NAMES)}, or give a folder or file"
+            f"no corpus {str(spec)!r}{did_you_mean(str(spec), NAMES)}: choose {', '.join(NAMES)}, or give a folder "
+            f"or file"
         )
     return from_path(path, size=size)
 

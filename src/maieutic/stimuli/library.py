@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 #: raise when the preparation changes, so that old caches are left alone
-VERSION = 1
+VERSION = 3
 _PACKAGES = ("tuxpaint-stamps-default", "gcompris-qt-data", "gimp-data", "wordnet-base")
 
 
@@ -162,8 +162,8 @@ def _load(folder: Path, notes: tuple[str, ...]) -> Library:
 
 def _pictures(rows: list[dict[str, Any]]) -> Iterator[Picture]:
     for row in rows:
-        lists = {k: tuple(row[k]) for k in ("concepts", "folders", "size")}
-        yield Picture(**{**row, **lists})
+        values: dict[str, Any] = {**row, **{k: tuple(row[k]) for k in ("concepts", "folders", "size")}}
+        yield Picture(**values)
 
 
 def licence_lines() -> list[str]:

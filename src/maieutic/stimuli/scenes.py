@@ -108,7 +108,7 @@ class Scene:
         return apply_effects(picture, self.effects)
 
     def mask(self, i: int | None = None) -> NDArray[np.bool_]:
-        """Pixels that show an object (the ``i``-th, or any), ``[size, size]``; what other objects cover is not the ``i``-th."""
+        """Pixels that show an object (any, or the ``i``-th where nothing covers it), ``[size, size]``."""
         owner = np.full((self.size, self.size), -1, dtype=np.int16)
         for number, placement in enumerate(self.placements):
             cutout = _cutout(placement, self.size, self.library)
@@ -238,10 +238,10 @@ class Scene:
     @classmethod
     def from_json(cls, data: Mapping[str, Any], library: Library) -> Scene:
         """The scene of ``to_json``; stamps are looked up in ``library``."""
-        placements = [Placement(**{**p, "hidden": _box(p["hidden"])}) for p in data["placements"]]
+        rows: list[dict[str, Any]] = [{**p, "hidden": _box(p["hidden"])} for p in data["placements"]]
         return cls(
             background=Background(**data["background"]),
-            placements=tuple(placements),
+            placements=tuple(Placement(**row) for row in rows),
             effects=tuple((str(e[0]), float(e[1])) for e in data["effects"]),  # pyright: ignore[reportArgumentType]
             covers=tuple((_box(c[0]) or (0.0, 0.0, 1.0, 1.0), c[1]) for c in data["covers"]),
             size=int(data["size"]),

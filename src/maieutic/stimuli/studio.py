@@ -75,16 +75,19 @@ class Studio:
             known = self.concepts()
             where = f" in the {self.split} split" if self.split else ""
             raise UsageError(
-                f"no stamp shows {word!r}{where}{did_you_mean(word, known)}: choose one of {len(known)} concepts, as in  "
-                f"{', '.join(list(known)[:5]) or 'none; run  maieutic fetch'}"
+                f"no stamp shows {word!r}{where}{did_you_mean(word, known)}: choose one of {len(known)} concepts, "
+                f"as in  {', '.join(list(known)[:5]) or 'none; run  maieutic fetch'}"
             )
         wanted = normal(word)
         return sorted(matching, key=lambda p: (normal(p.name) != wanted, p.key))
 
     def backgrounds(self, *, seed: int = 0) -> list[Background]:
-        """One background of every texture, photo and plain colour of this split, with seeded crops."""
+        """One background of every texture, landscape photo and plain colour of this split, with seeded crops."""
         found: list[Background] = []
-        for picture in (*self.textures(), *self.photos()):
+        # monuments and landscapes make grounds; a close-up of an animal or a tool would be a second object
+        photos = self.photos()
+        views = [p for p in photos if p.folders[:1] == ("town",)] or photos
+        for picture in (*self.textures(), *views):
             found.append(background_of(picture, rng(seed, picture.key)))
         for colour in PLAIN_COLOURS:
             if self.split is None or split_of(f"plain {colour}") == self.split:

@@ -199,6 +199,7 @@ def from_images(
     _same_length("documents", documents, len(items))
     if not items:
         raise UserError(f"corpus {name!r} is empty: give at least one image")
+    opened: list[tuple[int, Image, Callable[[], Image]]]
     opened, skipped = _each(list(enumerate(items)), lambda item: (item[0], *_opened(item[1], item[0])))
     if not opened:
         raise UserError(f"none of the {len(items)} images can be read: {skipped[0]}")
