@@ -16,13 +16,13 @@ What beating them does not show: that the label is the best one, or causal.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from maieutic.explain.explanation import Explanation
+from maieutic.explain.explanation import Explanation, Viewer
 from maieutic.harvest.atlas import Atlas
 from maieutic.readings import Estimate, FloatArray, Reading, cluster_weights, mean_estimate, ranking
 from maieutic.score.evidence import Evidence, Predictions, Trial
@@ -70,6 +70,15 @@ class Controls:
     untrained: Sequence[NullUnit] = ()
     random_direction: Sequence[NullUnit] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
+
+    def bound(self, viewer: Viewer) -> Controls:
+        """The same, with labels that have no viewer yet able to predict."""
+        one = self.one_shot
+        return replace(
+            self,
+            shuffled=[e if e.viewer else e.bound(viewer) for e in self.shuffled],
+            one_shot=one.bound(viewer) if one is not None and one.viewer is None else one,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

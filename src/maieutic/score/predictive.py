@@ -16,6 +16,7 @@ cause is the unit's cause (correlates score as well as causes on natural stimuli
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from maieutic.explain.explanation import Explanation
 from maieutic.harvest.atlas import Observed
-from maieutic.readings import Estimate, FloatArray, Reading, cluster_weights, from_sums, pearson, ranking
+from maieutic.readings import Cost, Estimate, FloatArray, Reading, cluster_weights, from_sums, pearson, ranking
 from maieutic.score.controls import compared
 from maieutic.score.evidence import Evidence, Predictions, Trial, trial
 from maieutic.score.registry import Request
@@ -160,6 +161,10 @@ def predictive_scorer(request: Request) -> dict[str, Reading]:
         return own | compared(on, None, request.controls, seed=request.seed)
     cache = request.predictions or Predictions()
     own = scored(request.found, on, seed=request.seed, cache=cache)
+    shown, text = len(on.test_sample.stimuli), request.subject.modality == "text"
+    positions = sum(on.test_sample.lengths)
+    cost = Cost(measurements=shown, tokens=positions if text else 0, images=0 if text else positions)
+    own[HEADLINE] = replace(own[HEADLINE], cost=cost)
     reason = own[HEADLINE].reason
     predicted = reason if reason is not None else cache.of(request.found, on.test_sample)
     return own | compared(on, predicted, request.controls, seed=request.seed, cache=cache)

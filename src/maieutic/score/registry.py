@@ -14,6 +14,7 @@ from typing import Protocol, cast
 
 from maieutic.errors import UsageError, did_you_mean
 from maieutic.explain.explanation import Explanation
+from maieutic.explain.registry import viewer_of
 from maieutic.harvest.atlas import Atlas
 from maieutic.readings import Reading
 from maieutic.score.controls import Controls
@@ -86,7 +87,7 @@ def score(
     """Test an explanation on evidence that no explainer has seen.
 
     Args:
-        found: the explanation, bound to a viewer.
+        found: the explanation; bound to a viewer of the subject and corpus if it is not bound yet.
         subject: the model.
         unit: which of its units.
         corpus: its test split is scored.
@@ -104,8 +105,9 @@ def score(
         UsageError: unknown scorer.
     """
     chosen = [load_scorer(name) for name in scorers]  # all names are checked before anything is measured
+    viewer = found.viewer or viewer_of(subject, corpus)
     request = Request(
-        found=found, subject=subject, unit=unit, corpus=corpus, atlas=atlas, controls=controls or Controls(),
-        seed=seed, predictions=predictions,
+        found=found.bound(viewer), subject=subject, unit=unit, corpus=corpus, atlas=atlas,
+        controls=(controls or Controls()).bound(viewer), seed=seed, predictions=predictions,
     )  # fmt: skip
     return {name: reading for scorer in chosen for name, reading in scorer(request).items()}

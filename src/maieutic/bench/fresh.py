@@ -1,0 +1,99 @@
+"""Stimuli that no explainer has seen and that tell causes from correlates: held-out ones, and edits of them.
+
+On natural stimuli a label may be right for the wrong reason (the word that always comes before). The edits put the
+words or things that a planted unit is about where they are not expected, and take them away where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from maieutic.stimuli.base import Stimulus
+from maieutic.subjects.planted import PlantedUnit
+
+#: stimuli of each sort
+NATURAL, EDITED = 60, 60
+#: a longer text is cut to a window of this many tokens
+WINDOW = 250
+_SPOTS = 5
+
+
+def fresh_texts(unit: PlantedUnit, test: Sequence[Stimulus], *, seed: int = 0) -> tuple[list[str], list[str]]:
+    """Held-out texts, half of them with words that the unit is about, and edits of them."""
+    rng = np.random.default_rng(seed)
+    texts = [str(s.content) for s in test]
+    order = [int(i) for i in rng.permutation(len(texts))]
+    about = set(unit.involved)
+    near = [i for i in order if about & {t.text.lower() for t in unit.subject.tokens(texts[i])}]
+    chosen = [*dict.fromkeys([*near[: NATURAL // 2], *order])][:NATURAL]
+    natural = [_window(unit, texts[i], about, rng) for i in chosen]
+    vocabulary = [t.text for text in natural for t in unit.subject.tokens(text) if t.text.isalpha()]
+    if not vocabulary:
+        return natural, []
+    edited = [_edited(unit, natural[i % len(natural)], vocabulary, rng) for i in range(EDITED)]
+    return natural, edited
+
+
+def _window(unit: PlantedUnit, text: str, about: set[str], rng: np.random.Generator) -> str:
+    """A long text cut around one of the words, else from a random token."""
+    tokens = unit.subject.tokens(text)
+    if len(tokens) <= WINDOW:
+        return text
+    hits = [i for i, t in enumerate(tokens) if t.text.lower() in about]
+    middle = hits[int(rng.integers(len(hits)))] if hits else int(rng.integers(len(tokens)))
+    first = min(max(middle - WINDOW // 2, 0), len(tokens) - WINDOW)
+    return text[tokens[first].start : tokens[first + WINDOW - 1].end]
+
+
+def _edited(unit: PlantedUnit, text: str, vocabulary: Sequence[str], rng: np.random.Generator) -> str:
+    """Words replaced in place: the unit's words near one another at a few spots; half of those there taken out."""
+    tokens = unit.subject.tokens(text)
+    new = {i: t.text for i, t in enumerate(tokens)}
+    about = list(unit.involved)
+    for i, t in enumerate(tokens):
+        if t.text.lower() in about and rng.random() < 0.5:
+            new[i] = vocabulary[int(rng.integers(len(vocabulary)))]
+    letters = [i for i, t in enumerate(tokens) if t.text.isalpha()]
+    for _ in range(_SPOTS if letters else 0):
+        spot = int(rng.integers(len(letters)))
+        for word in about or vocabulary[:1]:
+            at = letters[int(np.clip(spot + rng.integers(-3, 4), 0, len(letters) - 1))]
+            if rng.random() < 0.7:
+                new[at] = word
+    pieces, done = list[str](), 0
+    for i, t in enumerate(tokens):
+        pieces += [text[done : t.start], new[i]]
+        done = t.end
+    return "".join([*pieces, text[done:]])
+
+
+def fresh_images(unit: PlantedUnit, test: Sequence[Stimulus], *, seed: int = 0) -> tuple[list[Any], list[Any]]:
+    """Held-out pictures, and edits of those that are scenes (none when there are no scenes)."""
+    rng = np.random.default_rng(seed)
+    natural = [test[int(i)] for i in rng.permutation(len(test))]
+    about = set(unit.involved)
+    scenes = [s for s in natural if s.scene is not None and s.scene.placements]
+    # those with the unit's things first: an edit of another picture seldom changes the truth
+    scenes.sort(key=lambda s: not any(about & {t.name, *t.concepts} for t in s.things))
+    edited = [_redrawn(s.scene, scenes, rng) for s in scenes[:EDITED]]
+    return natural, edited
+
+
+def _redrawn(scene: Any, scenes: Sequence[Stimulus], rng: np.random.Generator) -> Any:
+    """One edit of a scene: a thing removed, moved, recoloured, joined by another, or put on another ground."""
+    other = scenes[int(rng.integers(len(scenes)))].scene
+    kind = int(rng.integers(5))
+    if kind == 0:
+        changed = scene.without(0)
+    elif kind == 1:
+        changed = scene.moved(float(rng.uniform(0.2, 0.8)), float(rng.uniform(0.2, 0.8)))
+    elif kind == 2:
+        changed = scene.recoloured(float(rng.uniform(60, 300)))
+    elif kind == 3:
+        changed = scene.plus(other.placements[0])
+    else:
+        changed = scene.on(other.background)
+    return changed.stimulus()
