@@ -1,0 +1,161 @@
+"""Candidate clauses for images, as columns over the discover split: what a search over predicates chooses from.
+
+A column holds one predicate's value on every image. Concepts (with all their hypernyms) become clauses when at least
+three groups of images show them; visual features become rising and falling ramps between their own quantiles. The table
+depends on the corpus alone, so it is built once and shared by all units. It knows no activation.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maieutic.explain.predicates.base import And, Not, Predicate
+from maieutic.explain.predicates.image import Colour, Placed, Shows, Texture
+from maieutic.explain.predicates.image_pixels import COLOURS, NAMES, SHAPES
+from maieutic.explain.views_image import ImageView, ImageViewer
+from maieutic.stimuli.base import Stimulus
+
+Column = NDArray[np.float32]
+#: groups of images (stamps, photos) that must show a concept before it can be a clause
+SUPPORT = 3
+_PLACES = ("left", "right", "top", "bottom")
+_RANGES = ((0.50, 0.98), (0.10, 0.90))
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A predicate with its values on the table's images.
+
+    Attributes:
+        predicate: the executable form.
+        column: its values, ``[image]`` in [0, 1].
+        atoms: how many elementary conditions it holds: its price in the search.
+    """
+
+    predicate: Predicate
+    column: Column
+    atoms: int = 1
+
+    def joined(self, other: Clause, *, without: bool = False) -> Clause:
+        """Both (or, ``without``: this and not the other)."""
+        part: Predicate = Not(part=other.predicate) if without else other.predicate
+        column = 1.0 - other.column if without else other.column
+        held = self.predicate.parts if isinstance(self.predicate, And) else (self.predicate,)
+        return Clause(And(parts=(*held, part)), np.minimum(self.column, column), self.atoms + other.atoms)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageTable:
+    """Images with their views, groups and candidate clauses.
+
+    Attributes:
+        stimuli: the images, in the order of the rows.
+        views: what predicates see of them.
+        groups: group number of each image, ``[image]``: folds and intervals keep groups whole.
+        clauses: candidates.
+        matrix: their columns, float32 ``[image, clause]``.
+        named: how many of the first clauses are about concepts (the others about visual features).
+    """
+
+    stimuli: tuple[Stimulus, ...]
+    views: tuple[ImageView, ...]
+    groups: NDArray[np.int64]
+    clauses: tuple[Clause, ...]
+    matrix: NDArray[np.float32]
+    named: int
+
+
+def build_table(stimuli: Sequence[Stimulus], viewer: ImageViewer) -> ImageTable:
+    """The table of these images. Costs about 3 ms an image plus loading it, once."""
+    views = tuple(viewer(s) for s in stimuli)
+    names = {g: i for i, g in enumerate(sorted({s.group or s.id for s in stimuli}))}
+    groups = np.array([names[s.group or s.id] for s in stimuli], dtype=np.int64)
+    concepts = _concept_clauses(views, groups)
+    clauses = (*concepts, *_pixel_clauses(views))
+    matrix = np.stack([c.column for c in clauses], axis=1) if clauses else np.zeros((len(views), 0), dtype=np.float32)
+    return ImageTable(
+        stimuli=tuple(stimuli), views=views, groups=groups, clauses=clauses, matrix=matrix, named=len(concepts)
+    )
+
+
+def _concept_clauses(views: Sequence[ImageView], groups: NDArray[np.int64]) -> list[Clause]:
+    """Presence, graded presence and place of every concept with enough support."""
+    rows: dict[str, list[int]] = {}
+    for i, view in enumerate(views):
+        for concept, share in (view.shares or {}).items():
+            if share > 0:
+                rows.setdefault(concept, []).append(i)
+    out: list[Clause] = []
+    for concept in sorted(rows):
+        index = np.array(rows[concept])
+        if len(set(groups[index].tolist())) < SUPPORT or len(index) > 0.95 * len(views):
+            continue
+        shares = np.array([(views[i].shares or {})[concept] for i in index])
+        out.append(_clause(Shows(concept=concept), views, index))
+        full = float(np.round(np.quantile(shares, 0.8), 2))
+        if np.std(shares) > 0.03 and full > 0:
+            out.append(_clause(Shows(concept=concept, full=full), views, index))
+        if any(views[i].boxes(concept) for i in index[:5]) and len(index) >= 20:
+            out.extend(c for w in _PLACES if (c := _clause(Placed(concept=concept, where=w), views, index)).column.sum() >= 8)
+    return out
+
+
+def _clause(predicate: Predicate, views: Sequence[ImageView], index: NDArray[np.int64]) -> Clause:
+    """The predicate's column; images outside ``index`` do not show its concept and stay 0."""
+    column = np.zeros(len(views), dtype=np.float32)
+    column[index] = [predicate.evaluate(views[i])[0] for i in index]
+    return Clause(predicate, column)
+
+
+def _pixel_clauses(views: Sequence[ImageView]) -> list[Clause]:
+    """Ramps of every visual feature that varies: from the median up and down, and over the middle 80 %."""
+    if not views:
+        return []
+    features = np.stack([v.pixels() for v in views]).astype(np.float64)
+    out: list[Clause] = []
+    for j, name in enumerate(NAMES):
+        values = features[:, j]
+        ends = {tuple(round(float(q), 3) for q in np.quantile(values, pair)) for pair in _RANGES}
+        ends |= {(b, a) for a, b in ends} | {tuple(round(float(q), 3) for q in np.quantile(values, (0.5, 0.02)))}
+        for low, high in sorted(ends):
+            if abs(high - low) >= 0.02 and not (name.partition("@")[0] in COLOURS and high < low):
+                out.append(Clause(_ramp(name, low, high), np.clip((values - low) / (high - low), 0, 1).astype(np.float32)))
+    return out
+
+
+def _ramp(name: str, low: float, high: float) -> Predicate:
+    feature, _, where = name.partition("@")
+    if feature in COLOURS:
+        return Colour(name=feature, where=where, low=low, high=high)
+    return Texture(feature=feature, where="whole" if feature in SHAPES else where, low=low, high=high)
+
+
+def folds_of(groups: NDArray[np.int64], n: int, *, seed: int = 0) -> NDArray[np.int64]:
+    """Fold of each image, ``[image]``: whole groups, large ones first, each to the smallest fold so far."""
+    sizes = Counter(groups.tolist())
+    shuffled = np.random.default_rng(seed).permutation(sorted(sizes))
+    load = np.zeros(n, dtype=np.int64)
+    fold: dict[int, int] = {}
+    for g in sorted(shuffled.tolist(), key=lambda g: -sizes[g]):
+        fold[g] = int(np.argmin(load))
+        load[fold[g]] += sizes[g]
+    return np.array([fold[g] for g in groups.tolist()], dtype=np.int64)
+
+
+_tables: OrderedDict[str, ImageTable] = OrderedDict()
+
+
+def shared_table(key: str, stimuli: Sequence[Stimulus], viewer: ImageViewer) -> ImageTable:
+    """The table of a corpus split, built once per process; the last two are kept."""
+    found = _tables.get(key)
+    if found is None or [s.id for s in found.stimuli] != [s.id for s in stimuli]:
+        found = _tables[key] = build_table(stimuli, viewer)
+    _tables.move_to_end(key)
+    while len(_tables) > 2:
+        _tables.popitem(last=False)
+    return found
