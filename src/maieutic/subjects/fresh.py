@@ -53,7 +53,12 @@ def _calibrate(module: nn.Module, batch: Tensor) -> None:
         norm.momentum = None  # plain average, so one batch gives exactly its own statistics
         norm.train()
     parameter = next(module.parameters())
-    module(batch.to(parameter.device, parameter.dtype))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums depend on how many threads share them, and these weights have a fingerprint
+    try:
+        module(batch.to(parameter.device, parameter.dtype))
+    finally:
+        torch.set_num_threads(threads)
     for norm, momentum in zip(norms, kept, strict=True):
         norm.momentum = momentum
         norm.eval()
