@@ -1,0 +1,86 @@
+"""A small world: invented documents, a subject that fires on one of their words, labels about words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from maieutic.explain.explanation import Explanation
+from maieutic.explain.predicates.base import Predicate, Prediction
+from maieutic.score import Evidence, Threshold
+from maieutic.stimuli.base import Corpus, Stimulus, split_of
+from maieutic.subjects.base import Subject, Unit
+from maieutic.subjects.planted import SITE, Planted, PlantedSubject, Words
+
+WORDS = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrs"]  # 125 invented words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneOf(Predicate):
+    """1 at each of some words: what a label about words predicts."""
+
+    op: ClassVar[str] = "test-one-of"
+    words: tuple[str, ...]
+
+    def evaluate(self, view: Any) -> Prediction:
+        return np.array([float(t.text in self.words) for t in view.tokens])
+
+    def describe(self) -> str:
+        return " or ".join(self.words)
+
+
+@dataclass(frozen=True)
+class World:
+    corpus: Corpus
+    subject: Subject
+    units: tuple[Unit, ...]
+
+    def label(self, unit: Unit, *words: str, **more: Any) -> Explanation:
+        return Explanation(
+            unit=unit.key,
+            label=" or ".join(words),
+            predicate=OneOf(words=words),
+            explainer="test",
+            confidence=1.0,
+            **more,
+        )
+
+
+def make_corpus(documents: int = 160, length: int = 90, seed: int = 0) -> Corpus:
+    rng = np.random.default_rng(seed)
+    share = 1 / np.arange(4, len(WORDS) + 4)
+    rows = [" ".join(rng.choice(WORDS, size=length, p=share / share.sum())) for _ in range(documents)]
+    stimuli = [
+        Stimulus(id=f"{i:03d}", modality="text", load=lambda t=t: t, group=f"doc{i}", split=split_of(f"doc{i}"))
+        for i, t in enumerate(rows)
+    ]
+    return Corpus(name="invented", modality="text", stimuli=stimuli)
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    rules = [Planted(name=w, kind="single", rule=Words(((w, 1.0),)), about=w) for w in WORDS[20:27]]
+    rules.append(Planted(name="dead", kind="dead", rule=Words(()), about="nothing"))
+    subject = PlantedSubject(rules, modality="text")
+    return World(make_corpus(), subject, tuple(subject.unit(SITE, i) for i in range(len(rules))))
+
+
+def make_evidence(active: Sequence[bool], clusters: Sequence[int] | None = None, measured: Any = None) -> Evidence:
+    on = np.asarray(active, dtype=np.float64)
+    numbers = np.arange(len(on)) if clusters is None else np.asarray(clusters)
+    return Evidence(
+        measured=on if measured is None else np.asarray(measured, dtype=np.float64),
+        clusters=numbers.astype(np.int64),
+        groups=tuple(f"g{i}" for i in range(int(numbers.max()) + 1)),
+        threshold=Threshold(value=0.5, inclusive=False, quantile=0.99),
+    )
+
+
+@pytest.fixture
+def evidence() -> Any:
+    """Builds evidence from who is active: ``evidence(active, clusters=None, measured=None)``."""
+    return make_evidence
