@@ -31,7 +31,7 @@ fi
 
 echo "installing maieutic and its pinned dependencies into $venv (about a minute; torch is the large part)"
 SECONDS=0
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,demo]"
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable ".[dev,demo]"
 took=$SECONDS
 echo "$took" >"$stamp"
 echo "installed in $took s"

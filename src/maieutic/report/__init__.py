@@ -1,0 +1,29 @@
+"""Static reports: `write_report` turns a `ReportRun` into pages that open from disk."""
+
+from __future__ import annotations
+
+from maieutic.report.model import (
+    ReportControl,
+    ReportExemplar,
+    ReportExperiment,
+    ReportImage,
+    ReportRun,
+    ReportScores,
+    ReportSection,
+    ReportText,
+    ReportUnit,
+)
+from maieutic.report.write import write_report
+
+__all__ = [
+    "ReportControl",
+    "ReportExemplar",
+    "ReportExperiment",
+    "ReportImage",
+    "ReportRun",
+    "ReportScores",
+    "ReportSection",
+    "ReportText",
+    "ReportUnit",
+    "write_report",
+]

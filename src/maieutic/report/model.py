@@ -1,0 +1,266 @@
+"""What a report shows, as plain data: a run of sections (one a model), each a list of units with their evidence.
+
+Nothing here reads a store or a network; whoever has the run fills these. Every string may come from a model or a user:
+pages escape all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maieutic.readings import Cost, Reading
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+#: A prediction counts as right when it lies within this of the measurement, on the unit's 0-1 scale.
+TOLERANCE = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportText:
+    """A text as the subject saw it.
+
+    Attributes:
+        tokens: its tokens in order, as they stand in the text (with their spaces and line breaks).
+        values: the unit's raw activation at each token, or empty when not measured.
+        position: the token the row is about; -1 for the strongest one.
+    """
+
+    tokens: tuple[str, ...]
+    values: tuple[float, ...] = ()
+    position: int = -1
+
+    def __post_init__(self) -> None:
+        assert not self.values or len(self.values) == len(self.tokens), "one value a token"
+
+    @property
+    def focus(self) -> int | None:
+        """Index of the token the row is about; ``None`` for a text without one."""
+        if 0 <= self.position < len(self.tokens):
+            return self.position
+        return int(np.argmax(self.values)) if self.values else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportImage:
+    """A picture, loaded when its page is written.
+
+    Attributes:
+        load: gives the RGB picture.
+        heat: activation map ``[height, width]`` in raw units (times the unit's sign), any resolution, or ``None``.
+        alt: what is seen, in words, for readers who do not see it.
+    """
+
+    load: Callable[[], Image] = field(compare=False, repr=False)
+    heat: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    alt: str = ""
+
+
+Shown = ReportText | ReportImage | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportExemplar:
+    """A stimulus of the corpus where the unit was read.
+
+    Attributes:
+        shown: the text or picture.
+        value: raw activation at its position.
+        quantile: share of all positions with a smaller value, 0 to 1.
+        split: ``discover``, ``select`` or ``test``.
+        source: where the stimulus comes from (a key of ``ReportSection.attribution``).
+    """
+
+    shown: Shown
+    value: float
+    quantile: float
+    split: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportExperiment:
+    """One row of the ledger.
+
+    Attributes:
+        id: ledger id.
+        kind: what was done (``substitute``, ``paste`` ...).
+        hypothesis: what it tests, in words.
+        shown: what was shown.
+        expect: activation predicted before measuring, 0 to 1, or ``None``.
+        scaled: measured activation, 0 to 1 on the unit's scale.
+        value: measured activation, raw.
+        pair: id of the unedited original; the edit is highlighted against it when it is among the experiments.
+    """
+
+    id: str
+    kind: str
+    hypothesis: str
+    shown: Shown
+    expect: float | None
+    scaled: float
+    value: float
+    pair: str | None = None
+
+    @property
+    def verdict(self) -> Literal["as predicted", "higher than predicted", "lower than predicted", "no prediction"]:
+        """Prediction against measurement, within `TOLERANCE`."""
+        if self.expect is None:
+            return "no prediction"
+        if abs(self.scaled - self.expect) <= TOLERANCE + 1e-9:
+            return "as predicted"
+        return "higher than predicted" if self.scaled > self.expect else "lower than predicted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportControl:
+    """The same score for something that ought to be worse.
+
+    Attributes:
+        name: short, the same in every unit of the run (``constant``, ``another unit's label`` ...).
+        reading: its score.
+        difference: the label's score minus this one, paired, with its interval; ``None`` when not computed.
+    """
+
+    name: str
+    reading: Reading
+    difference: Reading | None = None
+
+    @property
+    def beaten(self) -> bool | None:
+        """Whether the interval of the difference lies above 0; ``None`` when it was not measured."""
+        if self.difference is None or self.difference.low is None:
+            return None
+        return self.difference.low > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportScores:
+    """Scores of one explanation.
+
+    Attributes:
+        primary: average precision on the test split.
+        pearson: correlation of predicted with measured activation there.
+        controls: what stands beside the primary score.
+        others: further readings (AUROC, mean gap, generative ...), shown below.
+    """
+
+    primary: Reading
+    pearson: Reading | None = None
+    controls: tuple[ReportControl, ...] = ()
+    others: tuple[Reading, ...] = ()
+
+    @property
+    def beats_all(self) -> bool:
+        """Every control was measured and beaten. A control that was not measured counts as not beaten."""
+        return self.primary.measured and bool(self.controls) and all(c.beaten is True for c in self.controls)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportUnit:
+    """One unit with what was found about it.
+
+    Attributes:
+        key: ``site/index``.
+        site: where it is read.
+        label: the explanation in words.
+        abstained: why there is no explanation, or ``None``.
+        predicate: the label's executable form in words; ``predicate_json`` as stored.
+        confidence: 0 to 1, the explainer's own.
+        explainer: its name.
+        scale: raw activations that count as 0 and as 1.
+        scores: held-out scores, or ``None`` when not scored.
+        exemplars: over the whole activation range, any order.
+        histogram: bin edges ``[bins + 1]`` (raw) and counts ``[bins]`` of all positions.
+        experiments: the ledger, in order.
+        considered: (hypothesis, why it was dropped).
+        evidence: ledger ids that support the label.
+        measurements: stimuli shown in experiments.
+        cost: what explaining and scoring took.
+        seed: of this unit.
+    """
+
+    key: str
+    site: str
+    label: str
+    abstained: str | None = None
+    predicate: str = ""
+    predicate_json: Mapping[str, Any] | None = None
+    confidence: float = 0.0
+    explainer: str = ""
+    scale: tuple[float, float] = (0.0, 1.0)
+    scores: ReportScores | None = None
+    exemplars: tuple[ReportExemplar, ...] = ()
+    histogram: tuple[tuple[float, ...], tuple[int, ...]] | None = None
+    experiments: tuple[ReportExperiment, ...] = ()
+    considered: tuple[tuple[str, str], ...] = ()
+    evidence: tuple[str, ...] = ()
+    measurements: int = 0
+    cost: Cost = field(default_factory=Cost)
+    seed: int = 0
+
+    @property
+    def beats_all(self) -> bool:
+        """Explained, scored, and better than every control."""
+        return self.abstained is None and self.scores is not None and self.scores.beats_all
+
+    @property
+    def ap(self) -> float | None:
+        """The primary score, or ``None`` when there is none or it says nothing (abstained)."""
+        return None if self.scores is None or self.abstained is not None else self.scores.primary.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSection:
+    """One model of the run.
+
+    Attributes:
+        subject: name of the model.
+        modality: ``text`` or ``image``.
+        corpus: what it was shown, with its size in words.
+        sites: the sites studied.
+        units: all units chosen, explained or not.
+        facts: further rows of the header (``fingerprint``, ``chosen how`` ...), in order.
+        notes: sentences a reader must know (data that was missing, a control that could not be run).
+        attribution: origin and licence of the stimuli by source key.
+    """
+
+    subject: str
+    modality: Literal["text", "image"]
+    corpus: str
+    sites: tuple[str, ...]
+    units: tuple[ReportUnit, ...]
+    facts: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    attribution: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRun:
+    """A whole report.
+
+    Attributes:
+        title: a few words.
+        sections: one a model.
+        started: when, as text (the report itself reads no clock).
+        seconds: how long the run took; ``None`` when unknown.
+        seed: of the run.
+        machine: in words.
+        versions: of maieutic and what it stands on.
+        command: what was typed, or empty.
+    """
+
+    title: str
+    sections: tuple[ReportSection, ...]
+    started: str = ""
+    seconds: float | None = None
+    seed: int = 0
+    machine: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""

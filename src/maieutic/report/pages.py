@@ -1,0 +1,208 @@
+"""What the templates show, worked out: order and names of pages, groups of experiments, pictures stored.
+
+It decides nothing about evidence; it only arranges what `model` holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from maieutic.report.images import Assets, Picture, ceiling
+from maieutic.report.model import (
+    ReportExemplar,
+    ReportExperiment,
+    ReportImage,
+    ReportRun,
+    ReportSection,
+    ReportUnit,
+    Shown,
+)
+from maieutic.report.text import Piece, pieces
+
+#: units in one table; more go to further pages
+PAGE = 1000
+#: what a split is to a reader, and the order they are shown in
+_SPLITS = {
+    "discover": ("Over its range, from what the explainer could see", 0),
+    "select": ("From the split that chose between hypotheses", 1),
+    "test": ("Held out: seen by no explainer", 2),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitPage:
+    """A unit, the file of its page, and where it stands."""
+
+    unit: ReportUnit
+    section: ReportSection
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablePage:
+    """A table of some units of a section; ``file`` is where it stands."""
+
+    section: ReportSection
+    rows: tuple[UnitPage, ...]
+    number: int
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Display:
+    """A text as pieces, or a picture with the one it was made from."""
+
+    pieces: tuple[Piece, ...] = ()
+    picture: Picture | None = None
+    before: Picture | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExemplarRow:
+    """An exemplar ready to show."""
+
+    exemplar: ReportExemplar
+    display: Display
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentRow:
+    """An experiment ready to show, with the original it is compared with."""
+
+    experiment: ReportExperiment
+    anchor: str
+    display: Display
+    original: ReportExperiment | None
+    original_anchor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The experiments of one hypothesis; what the label rests on comes first, bare looks last."""
+
+    hypothesis: str
+    rows: tuple[ExperimentRow, ...]
+    predicted: int
+    held: int
+
+
+def ordered(section: ReportSection, number: int) -> list[UnitPage]:
+    """The units of a section, best first: beats every control, then the score, then the key. Abstentions last."""
+    best = sorted(
+        section.units,
+        key=lambda u: (u.abstained is not None, not u.beats_all, -(u.ap if u.ap is not None else -1), u.key),
+    )
+    taken: set[str] = set()
+    return [UnitPage(unit=u, section=section, file=_file_name(f"{number}-{u.key}", taken)) for u in best]
+
+
+def _file_name(key: str, taken: set[str]) -> str:
+    slug = re.sub(r"[^A-Za-z0-9.]+", "-", key).strip("-.")[:80]
+    if slug in taken or slug != key.replace("/", "-"):
+        slug += "-" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    taken.add(slug)
+    return f"units/{slug}.html"
+
+
+def tables(section: ReportSection, rows: Sequence[UnitPage], number: int) -> list[TablePage]:
+    """A section's units in tables of `PAGE`; the first stands on the overview."""
+    cuts = range(0, max(len(rows), 1), PAGE)
+    return [
+        TablePage(section=section, rows=tuple(rows[c : c + PAGE]), number=i + 1,
+                  file="index.html" if i == 0 else f"units-{number}-{i + 1}.html")
+        for i, c in enumerate(cuts)
+    ]  # fmt: skip
+
+
+def exemplar_groups(unit: ReportUnit, assets: Assets) -> list[tuple[str, list[ExemplarRow]]]:
+    """Exemplars by split, what the explainer saw first; highest first, their pictures stored with one heat scale."""
+    top = ceiling([e.shown for e in unit.exemplars if isinstance(e.shown, ReportImage)])
+    ranked = sorted(unit.exemplars, key=lambda e: -e.value)
+    splits = sorted({e.split for e in ranked}, key=lambda s: (_SPLITS.get(s, ("", 3))[1], s))
+    return [
+        (
+            _SPLITS.get(split, (split, 3))[0],
+            [ExemplarRow(exemplar=e, display=_display(e.shown, unit, assets, top)) for e in ranked if e.split == split],
+        )
+        for split in splits
+    ]
+
+
+def _display(shown: Shown, unit: ReportUnit, assets: Assets, top: float, original: Shown | None = None) -> Display:
+    if isinstance(shown, ReportImage):
+        before = assets.picture(original, top) if isinstance(original, ReportImage) else None
+        return Display(picture=assets.picture(shown, top), before=before)
+    return Display(pieces=tuple(pieces(shown, unit.scale, original=original)))
+
+
+def groups(unit: ReportUnit, assets: Assets) -> list[Group]:
+    """Experiments by hypothesis, in the order they were first tested."""
+    known = {e.id: e for e in unit.experiments}
+    anchor = {e.id: f"e{i + 1}" for i, e in enumerate(unit.experiments)}
+    top = ceiling([e.shown for e in unit.experiments if isinstance(e.shown, ReportImage)])
+    evidence = set(unit.evidence)
+    out: list[Group] = []
+    for hypothesis in dict.fromkeys(e.hypothesis for e in unit.experiments):
+        own = [e for e in unit.experiments if e.hypothesis == hypothesis]
+        own.sort(key=lambda e: (e.id not in evidence, e.expect is None))
+        rows = [_experiment_row(e, unit, assets, top, known, anchor) for e in own]
+        predicted = [e for e in own if e.expect is not None]
+        held = sum(e.verdict == "as predicted" for e in predicted)
+        out.append(Group(hypothesis=hypothesis, rows=tuple(rows), predicted=len(predicted), held=held))
+    return out
+
+
+def _experiment_row(
+    experiment: ReportExperiment,
+    unit: ReportUnit,
+    assets: Assets,
+    top: float,
+    known: dict[str, ReportExperiment],
+    anchor: dict[str, str],
+) -> ExperimentRow:
+    original = known.get(experiment.pair) if experiment.pair else None
+    return ExperimentRow(
+        experiment=experiment,
+        anchor=anchor[experiment.id],
+        display=_display(experiment.shown, unit, assets, top, original.shown if original else None),
+        original=original,
+        original_anchor=anchor[original.id] if original else None,
+    )
+
+
+def headline(units: Sequence[ReportUnit]) -> str:
+    """``17 of 24 units have an explanation that beats every control; 3 abstained; 1 was not scored.``"""
+    if not units:
+        return "No units were studied."
+    beat = sum(u.beats_all for u in units)
+    gave_up = sum(u.abstained is not None for u in units)
+    unscored = sum(u.abstained is None and (u.scores is None or not u.scores.primary.measured) for u in units)
+    noun, has = ("unit", "has") if len(units) == 1 else ("units", "has" if beat == 1 else "have")
+    tail = f"; {gave_up} abstained" if gave_up else ""
+    tail += f"; {unscored} {'was' if unscored == 1 else 'were'} not scored" if unscored else ""
+    return f"{beat} of {len(units)} {noun} {has} an explanation that beats every control{tail}."
+
+
+def calibration(units: Sequence[ReportUnit]) -> tuple[int, int]:
+    """How many experiments had a prediction, and how many of those came out as predicted."""
+    made = [e for u in units for e in u.experiments if e.expect is not None]
+    return len(made), sum(e.verdict == "as predicted" for e in made)
+
+
+def summary_json(run: ReportRun, pages: Sequence[UnitPage]) -> str:
+    """The overview for programs: one object a unit."""
+    units = [
+        {
+            "subject": p.section.subject, "unit": p.unit.key, "label": p.unit.label, "abstained": p.unit.abstained,
+            "ap": p.unit.scores.primary.to_json() if p.unit.scores else None, "beats_every_control": p.unit.beats_all,
+            "controls": {c.name: c.reading.value for c in p.unit.scores.controls} if p.unit.scores else {},
+            "page": p.file,
+        }
+        for p in pages
+    ]  # fmt: skip
+    data = {"format": "maieutic-report", "version": 1, "title": run.title, "seed": run.seed, "units": units}
+    return json.dumps(data, indent=1, sort_keys=True) + "\n"
