@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 #: exemplars on a unit's page: over the whole range of discover, and the strongest of test
-SPECTRUM, HELD_OUT = 16, 6
+SPECTRUM, HELD_OUT = 12, 4
 CONTROL_NAMES = {
     "constant": "constant label",
     "shuffled": "another unit's label",
@@ -48,7 +48,12 @@ CONTROL_NAMES = {
 
 
 def report_runs(
-    folders: Sequence[Path], out: Path, *, explainer: str = "search", title: str = "maieutic report", progress: Report = silent
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    explainer: str = "search",
+    title: str = "maieutic report",
+    progress: Report = silent,
 ) -> Path:
     """Write one report of several runs; returns its ``index.html``."""
     runs = [open_run(f) for f in folders]
@@ -59,7 +64,9 @@ def report_runs(
             run.close()
 
 
-def gather(runs: Sequence[Run], *, explainer: str = "search", title: str = "maieutic report", progress: Report = silent) -> ReportRun:
+def gather(
+    runs: Sequence[Run], *, explainer: str = "search", title: str = "maieutic report", progress: Report = silent
+) -> ReportRun:
     """Everything a report shows. Cost: one forward pass over the image exemplars of each unit, for their heat maps."""
     rows = [run.store.rows(harvests)[0] for run in runs]
     return ReportRun(
@@ -84,9 +91,11 @@ def _section(run: Run, explainer: str, progress: Report) -> ReportSection:
     sizes = ", ".join(f"{len(run.corpus.split(s))} {s}" for s in splits)
     chosen = f"named: {len(plan['units'])}" if plan["units"] else f"drawn at random with seed {run.seed}"
     shown: list[ReportUnit] = []
+    chosen_exemplars = {u.key: run.atlas.exemplars(u, SPECTRUM, where="spectrum") + _held_out(run, u) for u in run.units}
+    heat = _heat(run, chosen_exemplars)
     with progress("report", run.subject.name) as step:
         for done, unit in enumerate(run.units, start=1):
-            shown.append(_unit(run, unit, explainer))
+            shown.append(_unit(run, unit, explainer, chosen_exemplars[unit.key], heat))
             step(done, len(run.units))
     return ReportSection(
         subject=run.subject.name,
@@ -105,7 +114,7 @@ def _section(run: Run, explainer: str, progress: Report) -> ReportSection:
     )
 
 
-def _unit(run: Run, unit: Unit, explainer: str) -> ReportUnit:
+def _unit(run: Run, unit: Unit, explainer: str, exemplars: Sequence[Exemplar], heat: Heat) -> ReportUnit:
     found = stored_explanation(run, "main", unit, explainer=explainer)
     if found is None:
         found = Explanation.unexplained(unit.key, "not explained yet", explainer=explainer)
@@ -122,7 +131,7 @@ def _unit(run: Run, unit: Unit, explainer: str) -> ReportUnit:
         explainer=explainer,
         scale=(float(np.median(values)), float(np.quantile(values, 0.999))),
         scores=_scores(stored_readings(run, unit, explainer=explainer)),
-        exemplars=tuple(_exemplars(run, unit)),
+        exemplars=tuple(_exemplars(run, unit, exemplars, heat)),
         histogram=(tuple(edges.tolist()), tuple(counts.tolist())),
         experiments=tuple(_experiments(run, unit, explainer)),
         considered=found.considered,
@@ -151,24 +160,42 @@ def _scores(readings: Mapping[str, Reading]) -> ReportScores | None:
     )  # fmt: skip
 
 
-def _exemplars(run: Run, unit: Unit) -> list[ReportExemplar]:
-    """The whole range of discover, then the strongest of the test split."""
-    chosen = run.atlas.exemplars(unit, SPECTRUM, where="spectrum") + _held_out(run, unit)
-    values = {o.stimulus.id: o.values for s in ("discover", "test") for o in run.atlas.observed(unit, s)}
-    heat: list[Any] = [None] * len(chosen)
-    if run.subject.modality == "image" and run.subject.site(unit.site).positions == "spatial":
-        from maieutic.subjects import activation_maps
+#: activation maps by unit key and stimulus id
+Heat = dict[tuple[str, str], Any]
 
-        heat = activation_maps(run.subject, [e.stimulus for e in chosen], unit)
+
+def _heat(run: Run, exemplars: Mapping[str, Sequence[Exemplar]]) -> Heat:
+    """Maps of every image exemplar: each image passes once, however many units show it."""
+    if run.subject.modality != "image" or run.subject.site(run.site).positions != "spatial":
+        return {}
+    wanted: dict[str, list[str]] = {}
+    stimuli = {e.stimulus.id: e.stimulus for es in exemplars.values() for e in es}
+    for key, chosen in exemplars.items():
+        for e in chosen:
+            wanted.setdefault(e.stimulus.id, []).append(key)
+    units, heat, ids = {u.key: u for u in run.units}, Heat(), sorted(stimuli)
+    for at in range(0, len(ids), run.subject.batch_size):
+        batch = ids[at : at + run.subject.batch_size]
+        maps = run.subject.forward([stimuli[i].content for i in batch], [run.site], maps=True).values[run.site]
+        for row, stimulus in enumerate(batch):
+            for key in wanted[stimulus]:
+                unit = units[key]
+                heat[key, stimulus] = unit.sign * maps[row, unit.index].numpy().copy()
+    return heat
+
+
+def _exemplars(run: Run, unit: Unit, chosen: Sequence[Exemplar], heat: Heat) -> list[ReportExemplar]:
+    """The whole range of discover, then the strongest of the test split."""
+    values = {o.stimulus.id: o.values for s in ("discover", "test") for o in run.atlas.observed(unit, s)}
     return [
         ReportExemplar(
-            shown=_shown(run, e, values[e.stimulus.id], h),
+            shown=_shown(run, e, values[e.stimulus.id], heat.get((unit.key, e.stimulus.id))),
             value=e.value,
             quantile=e.quantile,
             split=e.stimulus.split,
             source=e.stimulus.source,
         )
-        for e, h in zip(chosen, heat, strict=True)
+        for e in chosen
     ]
 
 
