@@ -66,8 +66,8 @@ class Library:
     """All prepared pictures by key, with their attribution; pictures are read from disk on demand and kept."""
 
     folder: Path
-    pictures: Mapping[str, Picture]
-    attribution: Mapping[str, str] = field(default_factory=dict[str, str])
+    pictures: Mapping[str, Picture] = field(repr=False)
+    attribution: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     notes: tuple[str, ...] = ()
     fingerprint: str = ""
 

@@ -94,17 +94,15 @@ class Scene:
     # --- looking ---------------------------------------------------------------------------------------------------
     def render(self) -> Image:
         """The RGB picture."""
-        from PIL import Image as Pictures
-
         picture = _background(self.background, self.size, self.library).copy()
         for placement in self.placements:
             cutout = _cutout(placement, self.size, self.library)
             left, top = self._corner(placement, cutout.size)
             picture.paste(cutout, (left, top), cutout)
         for box, colour in self.covers:
-            edges = [round(e * self.size) for e in box]
-            picture.paste(Pictures.new("RGB", (1, 1), colour).resize((edges[2] - edges[0], edges[3] - edges[1])),
-                          (edges[0], edges[1]))  # fmt: skip
+            left, top, right, bottom = (round(e * self.size) for e in box)
+            if right > left and bottom > top:
+                picture.paste(colour, (left, top, right, bottom))
         return apply_effects(picture, self.effects)
 
     def mask(self, i: int | None = None) -> NDArray[np.bool_]:
