@@ -78,6 +78,7 @@ class ImageSubject(Subject):
         sites: Sequence[Site],
         batch_size: int = 8,
         channels_last: bool = False,
+        prepare: Callable[[nn.Module], nn.Module] | None = None,
     ) -> None:
         """Take over a network.
 
@@ -87,7 +88,8 @@ class ImageSubject(Subject):
             name: what people call it.
             sites: hook points in the order of the forward pass.
             batch_size: images of one forward pass.
-            channels_last: memory layout handed to the network (faster for some convolutions, same values).
+            channels_last: memory layout of pixels and weights (faster for some convolutions, same values).
+            prepare: from the network to the copy that runs, with the same module paths and values but faster.
         """
         self.name = name
         self.batch_size = batch_size
@@ -95,6 +97,9 @@ class ImageSubject(Subject):
         self.preprocess = preprocess
         self._sites = tuple(sites)
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
+        self._prepare = prepare
+        running = self.module if prepare is None else prepare(self.module)
+        self._running = _with_layout(running, self._layout) if channels_last else running
         self._digest: str | None = None
 
     def sites(self) -> tuple[Site, ...]:
@@ -161,11 +166,12 @@ class ImageSubject(Subject):
             sites=self._sites,
             batch_size=self.batch_size,
             channels_last=self._layout is torch.channels_last,
+            prepare=self._prepare,
         )
 
     def _tap(self, name: str) -> Tap:
         site = self.site(name)
-        return Tap(site=name, module=submodule(self.module, site.module, name), io=site.io)
+        return Tap(site=name, module=submodule(self._running, site.module, name), io=site.io)
 
     def _run(
         self,
@@ -178,7 +184,7 @@ class ImageSubject(Subject):
     ) -> Pass:
         pixels = self.pixels(stimuli)
         changes = [(self._tap(i.unit.site), i) for i in interventions]
-        return run_hooked(lambda: self.module(pixels), reads=reads, changes=changes, keep=keep, to_end=to_end)
+        return run_hooked(lambda: self._running(pixels), reads=reads, changes=changes, keep=keep, to_end=to_end)
 
     def pixels(self, stimuli: Sequence[Raw]) -> Tensor:
         """The preprocessed batch ``[image, 3, height, width]`` on the network's device.
@@ -196,6 +202,10 @@ class ImageSubject(Subject):
             raise UserError(f"{self.name}: the preprocessing gives images of different sizes: resize to one size in it")
         device = next((p.device for p in self.module.parameters()), torch.device("cpu"))
         return torch.stack(tensors).to(device).contiguous(memory_format=self._layout)
+
+
+def _with_layout(module: nn.Module, layout: torch.memory_format) -> nn.Module:
+    return cast("Any", module).to(memory_format=layout)
 
 
 def _keep_mean(_tap: Tap, value: Tensor) -> Tensor:
