@@ -51,21 +51,26 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What is fitted: ``y`` the scaled activation ``[image]``, ``fold`` per image.
+    """What is fitted: ``y`` the scaled activation ``[image]``.
 
+    ``folds`` are two partitions, ``[2, image]``: one leaves out stamps, the other backgrounds, since held-out images
+    will share neither (they coincide when there are no composed scenes).
     ``levels`` marks the images above each quantile of the raw activation, ``[level, image]``; the last is the top 5 %.
     """
 
     y: Floats
     levels: NDArray[np.bool_]
-    fold: NDArray[np.int64]
+    folds: NDArray[np.int64]
     weight: Floats
 
 
 def target_of(table: ImageTable, scaled: Floats, raw: Floats, *, seed: int = 0) -> Target:
     """The target of a unit; high images weigh more in the fit since there are few of them."""
+    folds = np.stack([folds_of(g, _FOLDS, seed=seed) for g in (table.groups, table.grounds)])
+    if np.array_equal(table.groups, table.grounds):
+        folds = folds[:1]
     levels = np.stack([raw > np.quantile(raw, q) for q in _LEVELS])
-    return Target(y=scaled, levels=levels, fold=folds_of(table.groups, _FOLDS, seed=seed), weight=1.0 + 3.0 * scaled)
+    return Target(y=scaled, levels=levels, folds=folds, weight=1.0 + 3.0 * scaled)
 
 
 def average_precision(scores: Floats, high: NDArray[np.bool_]) -> float:
@@ -108,19 +113,25 @@ def solve(columns: Floats, y: Floats, weight: Floats) -> Floats:
 def fitted(clauses: Sequence[Clause], target: Target) -> Rule:
     """The rule of these clauses: scored on left-out groups, with strengths from all of discover."""
     columns = np.column_stack([c.column for c in clauses]).astype(np.float64)
-    out = np.zeros(len(target.y))
-    for k in range(_FOLDS):
-        test = target.fold == k
-        beta = solve(columns[~test], target.y[~test], target.weight[~test])
-        out[test] = beta[0] + columns[test] @ beta[1:]
+    judged = [quality(_left_out(columns, target, fold), target.y, target.levels) for fold in target.folds]
+    overall, ap, r = (float(np.mean(q)) for q in zip(*judged, strict=True))
     beta = solve(columns, target.y, target.weight)
-    overall, ap, r = quality(out, target.y, target.levels)
     atoms = sum(c.atoms for c in clauses) + sum(float(b) < 0 for b in beta[1:])
     strengths = tuple(round(float(b), 4) for b in beta[1:])
     base = round(float(beta[0]), 4)
     return Rule(
         clauses=tuple(clauses), strengths=strengths, base=base, ap=ap, correlation=r, score=overall - PRICE * atoms
     )
+
+
+def _left_out(columns: Floats, target: Target, fold: NDArray[np.int64]) -> Floats:
+    """Predictions for each fold from the strengths fitted to the others, ``[image]``."""
+    out = np.zeros(len(target.y))
+    for k in range(_FOLDS):
+        test = fold == k
+        beta = solve(columns[~test], target.y[~test], target.weight[~test])
+        out[test] = beta[0] + columns[test] @ beta[1:]
+    return out
 
 
 def search_rules(table: ImageTable, target: Target, *, allowed: Callable[[Clause], bool] = lambda c: True) -> list[Rule]:

@@ -19,6 +19,7 @@ from maieutic.explain.predicates.image import Colour, Placed, Shows, Texture
 from maieutic.explain.predicates.image_pixels import COLOURS, NAMES, SHAPES
 from maieutic.explain.views_image import ImageView, ImageViewer
 from maieutic.stimuli.base import Stimulus
+from maieutic.stimuli.scenes import Scene
 
 Column = NDArray[np.float32]
 #: groups of images (stamps, photos) that must show a concept before it can be a clause
@@ -56,7 +57,8 @@ class ImageTable:
     Attributes:
         stimuli: the images, in the order of the rows.
         views: what predicates see of them.
-        groups: group number of each image, ``[image]``: folds and intervals keep groups whole.
+        groups: group number of each image (its stamp or photo), ``[image]``: folds and intervals keep groups whole.
+        grounds: number of the background of each image, ``[image]``; a photo is its own.
         clauses: candidates.
         matrix: their columns, float32 ``[image, clause]``.
         named: how many of the first clauses are about concepts (the others about visual features).
@@ -65,6 +67,7 @@ class ImageTable:
     stimuli: tuple[Stimulus, ...]
     views: tuple[ImageView, ...]
     groups: NDArray[np.int64]
+    grounds: NDArray[np.int64]
     clauses: tuple[Clause, ...]
     matrix: NDArray[np.float32]
     named: int
@@ -73,14 +76,24 @@ class ImageTable:
 def build_table(stimuli: Sequence[Stimulus], viewer: ImageViewer) -> ImageTable:
     """The table of these images. Costs about 3 ms an image plus loading it, once."""
     views = tuple(viewer(s) for s in stimuli)
-    names = {g: i for i, g in enumerate(sorted({s.group or s.id for s in stimuli}))}
-    groups = np.array([names[s.group or s.id] for s in stimuli], dtype=np.int64)
+    groups = _numbered([s.group or s.id for s in stimuli])
+    grounds = _numbered([_ground(s) for s in stimuli])
     concepts = _concept_clauses(views, groups)
     clauses = (*concepts, *_pixel_clauses(views))
     matrix = np.stack([c.column for c in clauses], axis=1) if clauses else np.zeros((len(views), 0), dtype=np.float32)
     return ImageTable(
-        stimuli=tuple(stimuli), views=views, groups=groups, clauses=clauses, matrix=matrix, named=len(concepts)
-    )
+        stimuli=tuple(stimuli), views=views, groups=groups, grounds=grounds, clauses=clauses, matrix=matrix,
+        named=len(concepts),
+    )  # fmt: skip
+
+
+def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
+    number = {name: i for i, name in enumerate(sorted(set(names)))}
+    return np.array([number[name] for name in names], dtype=np.int64)
+
+
+def _ground(stimulus: Stimulus) -> str:
+    return stimulus.scene.background.key if isinstance(stimulus.scene, Scene) else stimulus.group or stimulus.id
 
 
 def _concept_clauses(views: Sequence[ImageView], groups: NDArray[np.int64]) -> list[Clause]:

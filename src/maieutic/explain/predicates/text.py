@@ -1,0 +1,243 @@
+"""Predicates about tokens and their context: the words in which hypotheses about language units are written.
+
+Each condition evaluates to 0 or 1 per position of a ``TextView`` (``explain/views_text.py``); strengths come from
+``Scaled``, ``Strengths`` and ``RuleSet`` (``predicates/text_rules.py``). All of them read the text up to the position only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maieutic.explain.predicates.base import Prediction, Predicate
+from maieutic.explain.views_text import TextView
+
+
+@lru_cache(maxsize=4096)
+def _as_set(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(words)
+
+
+def _flags(values: Iterable[bool], n: int) -> Prediction:
+    return np.fromiter(values, dtype=np.float64, count=n)
+
+
+def quoted(words: tuple[str, ...], most: int = 6) -> str:
+    """``"the", "of" or "in"``, and how many more."""
+    shown = [f'"{visible(w)}"' for w in words[:most]]
+    more = len(words) - len(shown)
+    if more > 0:
+        return ", ".join(shown) + f" and {more} more"
+    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " or " + shown[-1]
+
+
+def visible(word: str) -> str:
+    """A token as a person can read it: line breaks and runs of spaces spelt out."""
+    if word.isspace() and word:
+        return "line break" if "\n" in word else f"{len(word)} spaces"
+    return word.replace("\n", "\\n").strip() or word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenIn(Predicate):
+    """The token, without outer spaces, is one of ``words`` (lower case unless ``exact``, which compares the raw token)."""
+
+    op: ClassVar[str] = "token_in"
+    words: tuple[str, ...]
+    exact: bool = False
+
+    def evaluate(self, view: TextView) -> Prediction:
+        words = _as_set(self.words)
+        return _flags((k in words for k in (view.raw if self.exact else view.key)), len(view.tokens))
+
+    def describe(self) -> str:
+        return quoted(self.words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordIn(Predicate):
+    """The word so far, which this token continues or ends, is one of ``words`` (lower case)."""
+
+    op: ClassVar[str] = "word_in"
+    words: tuple[str, ...]
+
+    def evaluate(self, view: TextView) -> Prediction:
+        words = _as_set(self.words)
+        return _flags((w in words for w in view.word), len(view.tokens))
+
+    def describe(self) -> str:
+        return f"the word {quoted(self.words)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenClass(Predicate):
+    """The token is in a named class: ``numbers``, ``prepositions``, ``words ending in -ing``, ``noun.food`` ..."""
+
+    op: ClassVar[str] = "token_class"
+    name: str
+
+    def evaluate(self, view: TextView) -> Prediction:
+        return _flags((self.name in c for c in view.classes), len(view.tokens))
+
+    def describe(self) -> str:
+        return class_words(self.name)
+
+
+_LEXNAMES = {
+    "noun.act": "nouns for acts", "noun.animal": "names of animals", "noun.artifact": "names of made things",
+    "noun.attribute": "nouns for qualities", "noun.body": "parts of the body", "noun.cognition": "nouns for ideas and knowledge",
+    "noun.communication": "nouns for things said or written", "noun.event": "nouns for events", "noun.feeling": "nouns for feelings",
+    "noun.food": "names of food and drink", "noun.group": "nouns for groups of people", "noun.location": "names of places",
+    "noun.motive": "nouns for motives", "noun.object": "names of natural things", "noun.person": "nouns for people",
+    "noun.phenomenon": "nouns for natural events", "noun.plant": "names of plants", "noun.possession": "nouns for money and property",
+    "noun.process": "nouns for processes", "noun.quantity": "nouns for amounts", "noun.relation": "nouns for relations",
+    "noun.shape": "names of shapes", "noun.state": "nouns for states", "noun.substance": "names of substances",
+    "noun.time": "nouns for times", "noun.Tops": "very general nouns", "adj.all": "adjectives", "adj.pert": "adjectives of belonging",
+    "adj.ppl": "participle adjectives", "adv.all": "adverbs", "verb.body": "verbs of bodily care", "verb.change": "verbs of change",
+    "verb.cognition": "verbs of thinking", "verb.communication": "verbs of speaking and writing",
+    "verb.competition": "verbs of contest", "verb.consumption": "verbs of eating and using", "verb.contact": "verbs of touching",
+    "verb.creation": "verbs of making", "verb.emotion": "verbs of feeling", "verb.motion": "verbs of motion",
+    "verb.perception": "verbs of perceiving", "verb.possession": "verbs of having and giving", "verb.social": "verbs of social action",
+    "verb.stative": "verbs of being", "verb.weather": "verbs of weather",
+}  # fmt: skip
+
+
+def class_words(name: str) -> str:
+    """The name of a class as a person writes it."""
+    return _LEXNAMES.get(name, name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HasAffix(Predicate):
+    """The word so far (letters only) is longer than, and begins or ends with, these letters (lower case)."""
+
+    op: ClassVar[str] = "has_affix"
+    prefix: str = ""
+    suffix: str = ""
+
+    def evaluate(self, view: TextView) -> Prediction:
+        need = len(self.prefix) + len(self.suffix)
+        return _flags(
+            (len(w) > need and w.isalpha() and w.startswith(self.prefix) and w.endswith(self.suffix) for w in view.word),
+            len(view.tokens),
+        )
+
+    def describe(self) -> str:
+        parts = [f"beginning with {self.prefix}-"] * bool(self.prefix) + [f"ending in -{self.suffix}"] * bool(self.suffix)
+        return "words " + " and ".join(parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberRange(Predicate):
+    """The number so far lies in [low, high]."""
+
+    op: ClassVar[str] = "number_range"
+    low: float
+    high: float
+
+    def evaluate(self, view: TextView) -> Prediction:
+        number = view.number
+        return np.where(np.isnan(number), 0.0, (number >= self.low) & (number <= self.high)).astype(np.float64)
+
+    def describe(self) -> str:
+        if (self.low, self.high) == (1500, 2100):
+            return "years (1500 to 2100)"
+        return f"numbers from {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structure(Predicate):
+    """The token stands in a named place: ``first on the line``, ``inside parentheses``, ``in code`` ..."""
+
+    op: ClassVar[str] = "structure"
+    name: str
+
+    def evaluate(self, view: TextView) -> Prediction:
+        return _flags((self.name in s for s in view.structure), len(view.tokens))
+
+    def describe(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position(Predicate):
+    """The token is among positions ``first`` to ``last`` of the text (0 is the first; ``last`` -1: no end)."""
+
+    op: ClassVar[str] = "position"
+    first: int = 0
+    last: int = -1
+
+    def evaluate(self, view: TextView) -> Prediction:
+        at = np.arange(len(view.tokens))
+        return ((at >= self.first) & ((at <= self.last) | (self.last < 0))).astype(np.float64)
+
+    def describe(self) -> str:
+        if self.last < 0:
+            return f"after the first {self.first} tokens of the text"
+        return f"among the first {self.last + 1} tokens of the text" if not self.first else f"at tokens {self.first}-{self.last}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviousIs(Predicate):
+    """``part`` holds exactly ``back`` tokens earlier."""
+
+    op: ClassVar[str] = "previous_is"
+    part: Predicate
+    back: int = 1
+
+    def evaluate(self, view: TextView) -> Prediction:
+        return shifted(self.part.evaluate(view), self.back)
+
+    def describe(self) -> str:
+        where = "right after" if self.back == 1 else f"{self.back} tokens after"
+        return f"{where} {self.part.describe()}"
+
+
+def shifted(values: NDArray[np.float64], back: int) -> Prediction:
+    """Values moved ``back`` positions to the right; zeros come in."""
+    out = np.zeros_like(values)
+    if back < len(values):
+        out[back:] = values[: len(values) - back]
+    return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithinLast(Predicate):
+    """``part`` holds at any of the ``n`` tokens before this one."""
+
+    op: ClassVar[str] = "within_last"
+    part: Predicate
+    n: int
+
+    def evaluate(self, view: TextView) -> Prediction:
+        values = self.part.evaluate(view)
+        total = np.concatenate([[0.0], np.cumsum(values)])
+        at = np.arange(len(values))
+        return ((total[at] - total[np.maximum(at - self.n, 0)]) > 0).astype(np.float64)
+
+    def describe(self) -> str:
+        return f"within {self.n} tokens after {self.part.describe()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicWords(Predicate):
+    """At least ``at_least`` of the ``n`` tokens up to this one are among ``words`` (without outer spaces, lower case)."""
+
+    op: ClassVar[str] = "topic_words"
+    words: tuple[str, ...]
+    n: int = 30
+    at_least: int = 1
+
+    def evaluate(self, view: TextView) -> Prediction:
+        words = _as_set(self.words)
+        total = np.concatenate([[0.0], np.cumsum(_flags((k in words for k in view.key), len(view.tokens)))])
+        at = np.arange(1, len(view.tokens) + 1)
+        return ((total[at] - total[np.maximum(at - self.n, 0)]) >= self.at_least).astype(np.float64)
+
+    def describe(self) -> str:
+        return f"in passages about {quoted(self.words)}"

@@ -1,0 +1,179 @@
+"""Edits that make one condition of a clause false and leave the others true, checked by the conditions themselves.
+
+Texts are cut so that they end with the token in question: a causal model's value there cannot depend on what follows.
+Replacements come from the discover split. Nothing is measured here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from maieutic.explain.predicates.base import Predicate
+from maieutic.explain.predicates.text import PreviousIs, TopicWords, WithinLast
+from maieutic.explain.search.text_fit import Part
+from maieutic.explain.search.text_setting import Setting
+from maieutic.explain.views_text import TextView
+
+#: tokens of context kept before the token in question
+CONTEXT = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A text that ends with the token in question, which is its last position.
+
+    Attributes:
+        text: the text.
+        token: raw text of the last token.
+        target: scaled activation measured at that token in the corpus, 0 to 1 (edited texts: of the original).
+        document: number of the document it is from.
+    """
+
+    text: str
+    token: str
+    target: float
+    document: int
+
+
+def holds(setting: Setting, text: str, predicate: Predicate) -> float:
+    """The predicate at the last token of a text."""
+    values = predicate.evaluate(setting.viewer(text).per_token)
+    return float(values[-1]) if len(values) else 0.0
+
+
+def cut(view: TextView, i: int, *, context: int = CONTEXT) -> str:
+    """The text up to the end of token ``i``, with at most ``context`` tokens before it."""
+    first = max(0, i - context)
+    start = view.tokens[first].start if first else 0
+    return view.text[start : view.tokens[i].end].lstrip(" ") if first else view.text[: view.tokens[i].end]
+
+
+class Editor:
+    """Makes edited cases for one unit. Deterministic: draws are seeded by the lab's seed."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.rng = np.random.default_rng(setting.lab.seed)
+        self._starts = np.concatenate([[0], np.cumsum(setting.data.lengths)]).astype(np.int64)
+        self._pool = self._replacements()
+
+    def _replacements(self) -> list[str]:
+        """Frequent raw tokens that rest: what stands in for a removed token."""
+        setting = self.setting
+        ids, names = setting.data.levels["token"]
+        n = np.bincount(ids, minlength=len(names))
+        mean = np.bincount(ids, setting.discover.target, minlength=len(names)) / np.maximum(n, 1)
+        usual = float(np.median(mean[n >= 5])) if (n >= 5).any() else 1.0
+        return [names[i] for i in np.flatnonzero((n >= 5) & (mean <= max(2 * usual, 0.1)))]
+
+    def at(self, position: int) -> tuple[TextView, int, int]:
+        """View, token and stimulus of a flat discover position."""
+        s = int(np.searchsorted(self._starts, position, side="right") - 1)
+        return self.setting.discover.views[s], position - int(self._starts[s]), s
+
+    def cases(self, values: np.ndarray, most: int) -> list[Case]:
+        """Strongest discover positions among those where ``values`` holds, one a document."""
+        side = self.setting.discover
+        where = np.flatnonzero(values > 0.5)
+        out: list[Case] = []
+        seen: set[int] = set()
+        for p in where[np.argsort(-side.target[where], kind="stable")][:400]:
+            document = int(side.group[p])
+            view, i, _ = self.at(int(p))
+            text = cut(view, i)
+            if document in seen or not self._sound(text, view.raw[i]):
+                continue
+            seen.add(document)
+            out.append(Case(text, view.raw[i], float(side.target[p]), document))
+            if len(out) == most:
+                break
+        return out
+
+    def _sound(self, text: str, token: str) -> bool:
+        tokens = self.setting.viewer(text).raw
+        return bool(tokens) and tokens[-1].strip() == token.strip()
+
+    # --- taking a condition away ---------------------------------------------------------------------------------
+    def without(self, case: Case, part: Part, others: Sequence[Part], most: int) -> list[Case]:
+        """Versions of the case in which ``part`` fails and ``others`` still hold."""
+        out: list[Case] = []
+        for text in self._attempts(case, part.predicate):
+            if self._keeps(text, case, part, others):
+                out.append(Case(text, case.token, case.target, case.document))
+                if len(out) == most:
+                    break
+        return out
+
+    def _keeps(self, text: str, case: Case, part: Part, others: Sequence[Part]) -> bool:
+        if text == case.text or (part.role == "context" and not self._sound(text, case.token)):
+            return False
+        true = holds(self.setting, text, part.predicate) > 0.5
+        if true != part.negated:
+            return False
+        return all((holds(self.setting, text, o.predicate) > 0.5) != o.negated for o in others)
+
+    def _attempts(self, case: Case, predicate: Predicate) -> Iterator[str]:
+        view = self.setting.viewer(case.text)
+        last = len(view.tokens) - 1
+        spots = self._spots(view, predicate, last)
+        for _ in range(12):
+            if spots:
+                yield self._replaced(view, spots)
+            else:
+                yield self.elsewhere(case.token)
+
+    def _spots(self, view: TextView, predicate: Predicate, last: int) -> list[int]:
+        """Tokens that make the condition true and can be replaced; none for structural conditions."""
+        if isinstance(predicate, PreviousIs):
+            return [last - predicate.back] if last >= predicate.back else []
+        if isinstance(predicate, WithinLast):
+            values = predicate.part.evaluate(view)
+            return [i for i in range(max(0, last - predicate.n), last) if values[i] > 0.5]
+        if isinstance(predicate, TopicWords):
+            return [i for i in range(max(0, last - predicate.n + 1), last) if view.key[i] in predicate.words]
+        kind = type(predicate).__name__
+        return [] if kind in ("Structure", "Position") else [last]
+
+    def _replaced(self, view: TextView, spots: Sequence[int]) -> str:
+        text = view.text
+        for i in sorted(spots, reverse=True):
+            token = view.tokens[i]
+            old = text[token.start : token.end]
+            lead = old[: len(old) - len(old.lstrip())]
+            text = text[: token.start] + lead + self._stand_in(old) + text[token.end :]
+        return text
+
+    def _stand_in(self, old: str) -> str:
+        wordlike = old.strip()[:1].isalpha()
+        for _ in range(40):
+            new = self._pool[int(self.rng.integers(len(self._pool)))] if self._pool else " and"
+            if new.strip() and new.strip()[:1].isalpha() == wordlike and new.strip().lower() != old.strip().lower():
+                return new.strip()
+        return "and" if wordlike else ","
+
+    # --- offering a token elsewhere ------------------------------------------------------------------------------
+    def elsewhere(self, token: str) -> str:
+        """The token after the context of a random discover position, with the spacing it came with."""
+        for _ in range(20):
+            p = int(self.rng.integers(self._starts[-1]))
+            view, i, _ = self.at(p)
+            if i < 6:
+                continue
+            before = cut(view, i - 1, context=CONTEXT - 8)
+            glue = "" if token[:1].isspace() or not (token.strip()[:1].isalnum() and before[-1:].isalnum()) else " "
+            text = before.rstrip(" ") + (glue or (" " if not token[:1].isspace() and token[:1].isalnum() else "")) + token
+            if self._sound(text, token):
+                return text
+        return token
+
+    def with_token(self, case: Case, token: str) -> str | None:
+        """The case with another last token, or ``None`` when the text would be split differently."""
+        view = self.setting.viewer(case.text)
+        last = view.tokens[-1]
+        old = case.text[last.start : last.end]
+        lead = old[: len(old) - len(old.lstrip())]
+        text = case.text[: last.start] + lead + token.strip()
+        return text if self._sound(text, token) else None

@@ -1,0 +1,225 @@
+"""Greedy search for clauses: conjunctions of up to three conditions whose weighted sum predicts the activation.
+
+Each candidate is judged by its *cross-validated* gain in squared error: its weight is fitted on all folds but one and the
+gain is counted on the one left out, summed over folds. Folds are whole documents, so a condition that only names a few
+positions of one document gains nothing. Formula, for candidate column x, residual r, fold f:
+``a_f = sum r x``, ``b_f = sum x``, ``w_f = (A - a_f) / (B - b_f + ridge)``, ``gain = sum_f 2 w_f a_f - w_f^2 b_f``.
+
+It reads discover positions only and runs no experiment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maieutic.explain.predicates.base import And, Not, Predicate
+from maieutic.explain.predicates.text import PreviousIs, TokenIn
+from maieutic.explain.search.text_features import Feature, FeatureMatrix
+
+Array = NDArray[np.float64]
+
+#: a longer conjunction must gain this much more than the shorter one
+_LONGER = 1.15
+_BEAM = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A condition of a clause, or its negation."""
+
+    predicate: Predicate
+    column: Array
+    negated: bool = False
+    role: str = "token"
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A conjunction with its values over discover positions and its cross-validated gain."""
+
+    parts: tuple[Part, ...]
+    values: Array
+    gain: float
+
+    @property
+    def predicate(self) -> Predicate:
+        """The conjunction as a predicate."""
+        parts = [Not(part=p.predicate) if p.negated else p.predicate for p in self.parts]
+        return parts[0] if len(parts) == 1 else And(parts=tuple(parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Clauses with weights: prediction = base + sum of weight x clause, before clipping."""
+
+    clauses: tuple[Clause, ...]
+    weights: Array
+    base: float
+
+    def values(self, n: int) -> Array:
+        """Unclipped predictions over discover positions."""
+        out = np.full(n, self.base)
+        for clause, weight in zip(self.clauses, self.weights, strict=True):
+            out += weight * clause.values
+        return out
+
+
+def role_of(feature: Feature) -> str:
+    """Whether a condition is about the token itself or about what came before it."""
+    if feature.where != 0 or feature.part in ("structure", "position"):
+        return "context"
+    return "token"
+
+
+class Fitter:
+    """Forward search over one matrix for one unit's target.
+
+    Args:
+        data: conditions of the discover positions.
+        target: scaled activation, 0 to 1, ``[position]``.
+        ridge: pseudo-count that shrinks weights of rare clauses.
+        longest: most conditions in a clause.
+    """
+
+    def __init__(self, data: FeatureMatrix, target: Array, *, ridge: float = 4.0, longest: int = 3) -> None:
+        self.data, self.target, self.ridge, self.longest = data, target, ridge, longest
+        self._onehot = np.zeros((len(target), data.folds), dtype=np.float32)
+        self._onehot[np.arange(len(target)), data.fold] = 1.0
+        self._t = data.columns
+        self._counts = np.asarray(self._t @ self._onehot, dtype=np.float64)
+        self._prior = np.array([_ease(f) for f in data.features])
+
+    def rules(self, most: int = 6) -> list[Rules]:
+        """Nested rule sets with 0, 1, ... clauses; stops early when nothing gains across documents."""
+        clauses: list[Clause] = []
+        found = [self.refit(clauses)]
+        spread = float(((self.target - self.target.mean()) ** 2).sum())
+        while len(clauses) < most and spread > 0:
+            residual = self.target - found[-1].values(len(self.target))
+            best = self._best_clause(residual, first=not clauses)
+            if best is None or best.gain < 0.003 * spread:
+                break
+            clauses = [*clauses, best]
+            found.append(self.refit(clauses))
+        return found
+
+    # --- one clause ----------------------------------------------------------------------------------------------
+    def _best_clause(self, residual: Array, *, first: bool) -> Clause | None:
+        singles = self._singles(residual, first=first)
+        if not singles:
+            return None
+        best = singles[0]
+        beam = singles[:_BEAM]
+        for _ in range(self.longest - 1):
+            longer: list[Clause] = []
+            for clause in beam:
+                longer += self._refined(clause, residual, first=first)
+            longer.sort(key=lambda c: -c.gain)
+            if not longer or longer[0].gain < _LONGER * best.gain:
+                break
+            best, beam = longer[0], longer[:2]
+        return best
+
+    def _singles(self, residual: Array, *, first: bool) -> list[Clause]:
+        a = np.asarray(self._t @ (self._onehot * residual[:, None].astype(np.float32)), dtype=np.float64)
+        gain = gains(a, self._counts, self.ridge) * self._prior
+        if first:
+            gain = np.where(a.sum(axis=1) > 0, gain, -np.inf)
+        out = [self._clause((), int(j), False, float(gain[j])) for j in np.argsort(-gain)[:_BEAM] if gain[j] > 0]
+        out += [c for c in self._lists(residual) if c.gain > 0]
+        return sorted(out, key=lambda c: -c.gain)
+
+    def _clause(self, before: tuple[Part, ...], j: int, negated: bool, gain: float) -> Clause:
+        column, feature = self.data.column(j), self.data.features[j]
+        part = Part(feature.predicate(text_level=self.data.text_level), column, negated, role_of(feature))
+        values = (1.0 - column) if negated else column
+        for p in before:
+            values = values * ((1.0 - p.column) if p.negated else p.column)
+        return Clause((*before, part), values, gain)
+
+    def _refined(self, clause: Clause, residual: Array, *, first: bool) -> list[Clause]:
+        """The clause with one more condition (or exception), best first."""
+        gate = clause.values
+        rows = np.flatnonzero(gate)
+        if len(rows) < 12:
+            return []
+        stacked = np.concatenate([self._onehot[rows] * (residual[rows] * gate[rows])[:, None], self._onehot[rows]], axis=1)
+        picked = self.data.rows[rows]
+        both = np.asarray(picked.T @ stacked.astype(np.float32), dtype=np.float64)
+        k = self.data.folds
+        a, b = both[:, :k], both[:, k:]
+        whole = np.asarray(stacked.sum(axis=0), dtype=np.float64)
+        out: list[Clause] = []
+        for negated in (False, True):
+            aa, bb = (whole[:k] - a, whole[k:] - b) if negated else (a, b)
+            usable = (bb.sum(axis=1) >= 8) & (b.sum(axis=1) >= 4) & ((whole[k:].sum() - b.sum(axis=1)) >= 4)
+            gain = np.where(usable, gains(aa, bb, self.ridge) * self._prior * (0.9 if negated else 1.0), -np.inf)
+            if first:
+                gain = np.where(aa.sum(axis=1) > 0, gain, -np.inf)
+            out += [
+                self._clause(clause.parts, int(j), negated, float(gain[j]))
+                for j in np.argsort(-gain)[:2]
+                if np.isfinite(gain[j]) and gain[j] > 0
+            ]
+        return out
+
+    # --- word lists found for this unit --------------------------------------------------------------------------
+    def _lists(self, residual: Array) -> list[Clause]:
+        """Lists of words (current or previous token) that are high on average in the other folds, by several cut-offs."""
+        out: list[Clause] = []
+        for back in () if self.data.text_level else (0, 1):
+            ids, names = self.data.words if back == 0 else self.data.previous_words
+            a = np.zeros((len(names), self.data.folds))
+            b = np.zeros((len(names), self.data.folds))
+            np.add.at(a, (ids, self.data.fold), residual)
+            np.add.at(b, (ids, self.data.fold), 1.0)
+            rest_a, rest_b = a.sum(axis=1, keepdims=True) - a, b.sum(axis=1, keepdims=True) - b
+            held_out = rest_a / (rest_b + 2.0)
+            full = a.sum(axis=1) / (b.sum(axis=1) + 2.0)
+            top = float(np.sort(full)[-1]) if len(full) else 0.0
+            for cut in (0.7, 0.45, 0.25):
+                chosen = np.flatnonzero((full >= cut * top) & (full > 0.02))
+                if not 2 <= len(chosen) <= 60:
+                    continue
+                inside = held_out >= cut * top
+                fold_a, fold_b = (a * inside).sum(axis=0, keepdims=True), (b * inside).sum(axis=0, keepdims=True)
+                gain = float(gains(fold_a, fold_b, self.ridge)[0]) * 0.9
+                order = chosen[np.argsort(-full[chosen], kind="stable")]
+                words = TokenIn(words=tuple(names[i] for i in order))
+                column = np.isin(ids, chosen).astype(np.float64)
+                part = Part(words if back == 0 else PreviousIs(part=words, back=1), column, False, "token" if back == 0 else "context")
+                out.append(Clause((part,), column, gain))
+        return out
+
+    # --- weights -------------------------------------------------------------------------------------------------
+    def refit(self, clauses: list[Clause]) -> Rules:
+        """Joint ridge weights of all clauses (the base is not shrunk)."""
+        n = len(self.target)
+        x = np.stack([np.ones(n), *(c.values for c in clauses)], axis=1)
+        gram = x.T @ x + np.diag([1e-9, *([self.ridge] * len(clauses))])
+        solution = np.linalg.solve(gram, x.T @ self.target)
+        return Rules(tuple(clauses), solution[1:], float(solution[0]))
+
+
+def gains(a: Array, b: Array, ridge: float) -> Array:
+    """Cross-validated reduction of squared error of each row: ``a`` and ``b`` are ``[candidate, fold]``."""
+    weight = (a.sum(axis=1, keepdims=True) - a) / (b.sum(axis=1, keepdims=True) - b + ridge)
+    return (2 * weight * a - weight**2 * b).sum(axis=1)
+
+
+def _ease(feature: Feature) -> float:
+    """How readily a person would say the condition; multiplies its gain."""
+    ease = {"token": 1.0, "word": 1.0, "class": 1.05, "structure": 1.0, "number": 1.0, "position": 0.95, "affix": 0.85}[feature.part]
+    far = {0: 1.0, 1: 1.0, 2: 0.95, 3: 0.9, "near": 0.95, "topic": 0.9}[feature.where]
+    return ease * far
+
+
+def conjunction(parts: tuple[Part, ...], gain: float = 0.0) -> Clause:
+    """The clause of these parts."""
+    values = np.ones_like(parts[0].column)
+    for p in parts:
+        values = values * ((1.0 - p.column) if p.negated else p.column)
+    return Clause(parts, values, gain)

@@ -1,0 +1,60 @@
+"""Graded strengths of words and phrases: shrunken means, from general to specific (empirical Bayes back-off).
+
+Each level explains what is left over by the levels before it; a key seen n times gets ``sum of residuals / (n + pseudo)``,
+so that rare phrases fall back on their word, and unseen words on the rules. Nothing here sees the select or test split.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maieutic.explain.predicates.text_rules import LEVELS, Phrases, Row, TokenStrengths
+from maieutic.explain.search.text_features import FeatureMatrix
+
+Array = NDArray[np.float64]
+
+#: pseudo-counts of each level: how many positions it takes to believe half of what a key shows
+PSEUDO: dict[str, float] = {"word": 4.0, "token": 4.0, "word pair": 2.0, "pair": 2.0, "triple": 2.0}
+
+
+def phrases(data: FeatureMatrix, residual: Array, *, most: int = 3000, smallest: float = 0.02) -> Phrases | None:
+    """The table that explains a residual, with at most ``most`` rows of at least ``smallest``; ``None`` when there are none.
+
+    Args:
+        data: keys of the discover positions.
+        residual: what is left to explain, ``[position]``.
+        most: number of rows kept, by how much squared error they account for.
+        smallest: corrections below this are left out.
+    """
+    rows: list[tuple[float, Row]] = []
+    left = residual.copy()
+    for level in LEVELS:
+        ids, names = data.levels[level]
+        n = np.bincount(ids, minlength=len(names)).astype(np.float64)
+        delta = np.bincount(ids, left, minlength=len(names)) / (n + PSEUDO[level])
+        delta[np.abs(delta) < smallest] = 0.0
+        left = left - delta[ids]
+        for i in np.flatnonzero(delta):
+            key = names[i] if isinstance(names[i], tuple) else (names[i],)
+            rows.append((float(n[i] * delta[i] ** 2), (level, *key, round(float(delta[i]), 3))))
+    if not rows:
+        return None
+    rows.sort(key=lambda r: (-r[0], r[1][:-1]))
+    return Phrases(table=tuple(r for _, r in sorted(rows[:most], key=lambda r: (-r[1][-1], r[1][:-1]))))
+
+
+def token_means(data: FeatureMatrix, target: Array, *, pseudo: float = 1.0, most: int = 0) -> tuple[Row, ...]:
+    """``(raw token, shrunken mean)`` rows, strongest first: the look-up table. ``most`` 0 keeps all."""
+    ids, names = data.levels["token"]
+    n = np.bincount(ids, minlength=len(names)).astype(np.float64)
+    mean = target.mean() + np.bincount(ids, target - target.mean(), minlength=len(names)) / (n + pseudo)
+    order = np.lexsort((np.array(names, dtype=object).astype(str), -mean))
+    return tuple((names[i], round(float(mean[i]), 4)) for i in order[: most or None])
+
+
+def lookup(data: FeatureMatrix, target: Array, *, pseudo: float = 1.0) -> TokenStrengths:
+    """Token -> its mean activation: what the unit responds to if context does not matter."""
+    from maieutic.explain.predicates.base import Constant
+
+    return TokenStrengths(table=token_means(data, target, pseudo=pseudo), otherwise=Constant(value=round(float(target.mean()), 4)))

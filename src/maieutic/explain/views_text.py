@@ -1,0 +1,223 @@
+"""How predicates read a text: tokens, the word so far, classes and structure at every position, computed once and kept.
+
+Everything at a position is a function of the text up to the end of that token, because a language model cannot see
+further. This module does not measure anything and knows no unit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maieutic.explain.text_words import spelling_classes, word_classes
+from maieutic.subjects.base import Subject, TokenSpan, raw
+
+Lexnames = Callable[[str], Sequence[str]]
+
+_PIECES = re.compile(r"\s?[A-Za-z]+|\s?\d+|\s?[^\sA-Za-z\d]|\s+")
+_SENTENCE_END = re.compile(r"[.!?][\"')\]]*\s+$")
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?$")
+_CODE = re.compile(r"\b(?:def|self|return|import|class|None)\b|[=\[\]{}_]|\(\)|\"\"\"|^\s{4}", re.M)
+
+
+def split_tokens(text: str) -> list[TokenSpan]:
+    """Words, numbers and marks, for subjects that have no tokens of their own."""
+    return [TokenSpan(m.group(), m.start(), m.end()) for m in _PIECES.finditer(text)]
+
+
+class TextView:
+    """A text as its tokens, with features of each position. ``len`` is the number of measured positions.
+
+    Args:
+        text: the text.
+        tokens: one per position.
+        lexnames: word -> topic classes of a lexicon (``noun.food``); optional.
+        text_level: the subject has one value for the whole text; predicates about tokens are then read through ``Anywhere``.
+    """
+
+    modality = "text"
+
+    def __init__(
+        self, text: str, tokens: Sequence[TokenSpan], *, lexnames: Lexnames | None = None, text_level: bool = False
+    ) -> None:
+        self.text, self.tokens, self.text_level = text, tokens, text_level
+        self._lexnames = lexnames
+
+    def __len__(self) -> int:
+        return 1 if self.text_level else len(self.tokens)
+
+    @cached_property
+    def per_token(self) -> TextView:
+        """The same text with one value a token."""
+        return TextView(self.text, self.tokens, lexnames=self._lexnames) if self.text_level else self
+
+    @cached_property
+    def raw(self) -> list[str]:
+        """Token texts as they stand in the text, with their spaces."""
+        return [self.text[t.start : t.end] or t.text for t in self.tokens]
+
+    @cached_property
+    def key(self) -> list[str]:
+        """Token texts without outer spaces, lower case; white space stays as it is."""
+        return [(r.strip() or r).lower() for r in self.raw]
+
+    @cached_property
+    def word(self) -> list[str]:
+        """The word so far, lower case: from its first letter (digit) to the end of the token; marks are themselves."""
+        return [self._word_at(i) for i in range(len(self.tokens))]
+
+    def _word_at(self, i: int) -> str:
+        end = self.tokens[i].end
+        if end == 0 or not self.raw[i].strip():
+            return self.key[i]
+        last, text = self.text[end - 1], self.text
+        same = str.isalpha if last.isalpha() else str.isdigit if last.isdigit() else None
+        if same is None:
+            return self.key[i]
+        start = end
+        while start > 0 and same(text[start - 1]):
+            start -= 1
+        return text[start:end].lower()
+
+    @cached_property
+    def starts_word(self) -> NDArray[np.bool_]:
+        """Whether the token begins a word (or is a mark)."""
+        out = np.ones(len(self.tokens), dtype=bool)
+        for i, token in enumerate(self.tokens):
+            piece = self.raw[i]
+            first = piece[:1]
+            if first.isalpha() and token.start > 0:
+                out[i] = not self.text[token.start - 1].isalpha()
+            elif first.isdigit() and token.start > 0:
+                out[i] = not self.text[token.start - 1].isdigit()
+        return out
+
+    @cached_property
+    def classes(self) -> list[tuple[str, ...]]:
+        """Names of the classes that each token is in: spelling, closed classes, suffixes, lexicon."""
+        out: list[tuple[str, ...]] = []
+        for i, word in enumerate(self.word):
+            names = spelling_classes(self.raw[i].strip() or self.raw[i]) + word_classes(word)
+            letters = word[:1].isalpha()
+            if letters:
+                names += ("beginnings of words",) if self.starts_word[i] else ("later parts of words",)
+            if self._lexnames is not None and letters and len(word) > 2:
+                names += tuple(self._lexnames(word))
+            out.append(names)
+        return out
+
+    @cached_property
+    def number(self) -> NDArray[np.float64]:
+        """Value of the number so far at each token that ends in a digit; NaN elsewhere. ``1,234`` is one number."""
+        out = np.full(len(self.tokens), np.nan)
+        for i, token in enumerate(self.tokens):
+            if self.raw[i][-1:].isdigit():
+                found = _NUMBER.search(self.text[max(0, token.end - 16) : token.end])
+                if found:
+                    out[i] = float(found.group().replace(",", ""))
+        return out
+
+    @cached_property
+    def structure(self) -> list[tuple[str, ...]]:
+        """Names of the structural places that each token stands in."""
+        return _structure(self)
+
+
+def _structure(view: TextView) -> list[tuple[str, ...]]:
+    text, out = view.text, list[tuple[str, ...]]()
+    depth, quote = {"(": 0, "[": 0, "{": 0}, ""
+    pairs = {")": "(", "]": "[", "}": "{"}
+    for i, token in enumerate(view.tokens):
+        names: list[str] = []
+        body = text[token.start : token.end]
+        lead = len(body) - len(body.lstrip())
+        at = token.start + lead
+        line = text[text.rfind("\n", 0, at) + 1 : at]
+        names += _line_names(line, bool(body.strip()), text[:at], at)
+        names += [n for c, n in (("(", "inside parentheses"), ("[", "inside square brackets"), ("{", "inside braces")) if depth[c] > 0]
+        if quote:
+            names.append("inside quotation marks")
+        if ":" in line:
+            names.append("after a colon on the line")
+        if view.word[i][:1].isalpha() and i and _capital(view, i) and _capital(view, i - 1):
+            names.append("in a capitalised phrase")
+        recent = text[max(0, at - 240) : at]
+        names.append("in code" if len(_CODE.findall(recent)) >= max(3, len(recent) // 40) else "in prose")
+        if recent.count("++") or len(re.findall(r"\d|%|:", recent)) > max(6, len(recent) // 9):
+            names.append("in lists of facts and figures")
+        for c in body:
+            if c in depth:
+                depth[c] += 1
+            elif c in pairs:
+                depth[pairs[c]] = max(0, depth[pairs[c]] - 1)
+            elif c in "\"“”":
+                quote = "" if quote else c
+            elif c == "\n" and quote == '"':
+                quote = ""
+        out.append(tuple(names))
+    return out
+
+
+def _capital(view: TextView, i: int) -> bool:
+    return view.raw[i].strip()[:1].isupper()
+
+
+def _line_names(line: str, solid: bool, before: str, at: int) -> list[str]:
+    names: list[str] = []
+    stripped = line.strip()
+    if not stripped and solid:
+        names.append("first on the line")
+        if line:
+            names.append("first after indentation")
+    if solid and (at == 0 or not stripped or _SENTENCE_END.search(before[-6:])):
+        names.append("at the start of a sentence")
+    if "#" in line:
+        names.append("inside a comment")
+    if line[:1] in {" ", "\t"} and stripped:
+        names.append("on an indented line")
+    return names
+
+
+def default_lexicon(word: str) -> tuple[str, ...]:
+    """The topic class that a word most often has (``run``: ``verb.motion``); nothing when no lexicon is cached."""
+    from maieutic.stimuli.wordnet import first_lexname
+
+    name = first_lexname(word)
+    return (name,) if name else ()
+
+
+class TextViewer:
+    """Stimulus (or string) -> ``TextView`` with the subject's own tokens. Keeps the latest views, so units share them.
+
+    Args:
+        subject: whose tokens to use.
+        lexnames: word -> topic classes of a lexicon.
+        text_level: one value a text (by default: when the subject's sites have no positions).
+        keep: number of views kept in memory (about 50 kB each).
+    """
+
+    modality = "text"
+
+    def __init__(
+        self, subject: Subject, *, lexnames: Lexnames | None = default_lexicon, text_level: bool | None = None, keep: int = 4096
+    ) -> None:
+        self.subject, self.lexnames, self._keep = subject, lexnames, keep
+        self.text_level = all(s.positions == "none" for s in subject.sites()) if text_level is None else text_level
+        self._views: OrderedDict[str, TextView] = OrderedDict()
+
+    def __call__(self, stimulus: Any, /) -> TextView:
+        text = str(raw(stimulus))
+        found = self._views.get(text)
+        if found is None:
+            tokens = split_tokens(text) if self.text_level else self.subject.tokens(text)
+            found = TextView(text, tokens, lexnames=self.lexnames, text_level=self.text_level)
+            self._views[text] = found
+            if len(self._views) > self._keep:
+                self._views.popitem(last=False)
+        return found
