@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 Split = Literal["discover", "select", "test"]
 SPLITS: tuple[Split, ...] = ("discover", "select", "test")
 #: cumulative shares: half to discover, a fifth to select, the rest to test
-_EDGES = (0.50, 0.70, 1.00)
+SPLIT_EDGES = (0.50, 0.70, 1.00)
 
 
 def split_of(group: str) -> Split:
     """The split of a group, by hash: the same on every machine, whatever else the corpus holds."""
     share = int.from_bytes(hashlib.sha256(b"maieutic-split:" + group.encode()).digest()[:8], "big") / 2**64
-    return next(s for s, edge in zip(SPLITS, _EDGES, strict=True) if share < edge)
+    return next(s for s, edge in zip(SPLITS, SPLIT_EDGES, strict=True) if share < edge)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

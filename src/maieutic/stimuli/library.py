@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 #: raise when the preparation changes, so that old caches are left alone
-VERSION = 3
+VERSION = 4
 _PACKAGES = ("tuxpaint-stamps-default", "gcompris-qt-data", "gimp-data", "wordnet-base")
 
 

