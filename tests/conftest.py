@@ -34,7 +34,8 @@ _check_shapes()
 
 
 def missing_packaged() -> list[str]:
-    """Packaged files of the demo that are neither in the cache nor installed."""
+    """Packaged weights and data of the demo that are neither in the cache nor installed."""
+    from maieutic.stimuli import packages as data
     from maieutic.subjects import packages
 
     missing: list[str] = []
@@ -44,7 +45,7 @@ def missing_packaged() -> list[str]:
         installed = importlib.util.find_spec(name.replace("-", "_")) is not None
         if not installed and not all((kept / file).is_file() for file in spec.files):
             missing.append(name)
-    return missing
+    return missing + [p.name for p in data.PACKAGES if data.locate(p) is None]
 
 
 def browser() -> str | None:
@@ -86,3 +87,53 @@ def _packaged_or_fail(request: pytest.FixtureRequest) -> None:
     """Where packaged data is demanded, a test that needs it fails with what to do instead of a distant error."""
     if request.node.get_closest_marker("packaged") and (missing := missing_packaged()):
         pytest.fail(f"packaged data is missing ({', '.join(missing)}): run  maieutic fetch", pytrace=False)
+
+
+# --- a tiny real language model in a folder, and texts to show it --------------------------------------------------
+WORDS = ["the", "cat", "dog", "sat", "on", "mat", "ran", "to", "a", "river", "and", "saw", "old", "tree", "by", "moon"]
+
+
+def _build_model(folder: Path) -> Path:
+    """A two-layer Llama with random weights and a word tokenizer, as transformers saves them."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    vocabulary = {w: i for i, w in enumerate(["<eos>", "<unk>", *WORDS, "."])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>", unk_token="<unk>").save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(vocabulary), hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, max_position_embeddings=64, initializer_range=0.6,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def _build_texts(n: int, *, seed: int) -> list[str]:
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(WORDS, size=int(rng.integers(8, 24)))) + " ." for _ in range(n)]
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that ``hf:FOLDER`` loads: a random two-layer Llama with 24 MLP neurons a layer."""
+    return _build_model(tmp_path_factory.mktemp("tiny-lm"))
+
+
+@pytest.fixture(scope="session")
+def jsonl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty short texts in a JSONL file, two a document."""
+    import json
+
+    file = tmp_path_factory.mktemp("corpus") / "my.jsonl"
+    rows = [{"text": t, "document": str(i // 2)} for i, t in enumerate(_build_texts(60, seed=0))]
+    file.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    return file
+
+
+@pytest.fixture(scope="session")
+def texts() -> list[str]:
+    return _build_texts(200, seed=1)

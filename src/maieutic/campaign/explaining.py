@@ -15,7 +15,7 @@ from maieutic.progress import Report, silent
 from maieutic.campaign.run import Role, Run
 from maieutic.errors import StoreError, UserError
 from maieutic.explain import Explanation, Viewer, explain, viewer_of
-from maieutic.explain.predicates.base import from_json
+from maieutic.explain.predicates import from_json
 from maieutic.lab import Budget, Entry, Lab
 from maieutic.readings import Cost
 from maieutic.store import Store, experiments, explanations, jobs, now, scores, write_image

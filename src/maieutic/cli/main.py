@@ -6,7 +6,6 @@ import os
 import sys
 from typing import Any
 
-import click
 import typer
 from rich.console import Console
 
@@ -55,12 +54,12 @@ def run(arguments: list[str]) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         code: Any = app(args=arguments, standalone_mode=False)
-    except click.exceptions.Abort:
-        return _fail("stopped: run the same command again, it goes on from here")
-    except click.ClickException as error:
+    except typer.Exit as stop:
+        return stop.exit_code
+    except typer.TyperException as error:  # an unknown option, a missing argument, a value of the wrong kind
         error.show()
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return _fail("stopped: run the same command again, it goes on from here")
     except UsageError as error:
         return _fail(str(error), code=2)

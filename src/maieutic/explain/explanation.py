@@ -47,6 +47,9 @@ class Explanation:
     cost: Cost = field(default_factory=Cost)
     viewer: Viewer | None = field(default=None, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        assert 0.0 <= self.confidence <= 1.0, f"{self.unit}: confidence {self.confidence} is not a probability"
+
     @property
     def abstained(self) -> bool:
         return self.reason is not None

@@ -1,0 +1,184 @@
+"""Runs end to end on a tiny real model: same bytes for one seed, and after a kill at any point."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import maieutic as mt
+from maieutic.campaign import RunPlan, create_run, explain_units, open_run, score_units, stored_explanation
+from maieutic.errors import StoreError, UsageError, UserError
+from maieutic.lab import Budget
+from maieutic.score.controls import CONTROLS
+from maieutic.store import Store, experiments
+from maieutic.store.check import problems
+
+SITE = "layers.1.mlp"
+
+PROGRAM = textwrap.dedent(
+    """
+    import os, sys
+    from contextlib import contextmanager
+    import torch
+    torch.set_num_threads(1)
+    from maieutic.campaign import RunPlan, create_run, explain_units, score_units
+    from maieutic.harvest import run as harvesting
+    from maieutic.lab import Budget
+    harvesting.CHECKPOINT_EVERY = 0.0
+    harvesting.harvest.__kwdefaults__["checkpoint_every"] = 0.0
+    folder, model, corpus, verb, at = sys.argv[1:]
+    seen = {"harvest": 0, "explain": 0, "score": 0}
+
+    @contextmanager
+    def report(name, what):
+        def step(done, total):
+            seen[name] += 1
+            if name == verb and seen[name] == int(at):
+                os.kill(os.getpid(), 9)
+        yield step
+
+    plan = RunPlan(subject=f"hf:{model}", corpus=corpus, site="layers.1.mlp", sample=4, nulls=2)
+    with create_run(folder, plan, report=report) as run:
+        explain_units(run, budget=Budget(measurements=20), report=report)
+        score_units(run, report=report)
+    """
+)
+
+
+def run_program(folder: Path, model: Path, corpus: Path, *, kill: tuple[str, int] = ("none", 0)) -> int:
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(folder), str(model), str(corpus), kill[0], str(kill[1])],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+    ).returncode
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, jsonl: Path) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    assert run_program(folder, model_folder, jsonl) == 0
+    return folder
+
+
+def digest(folder: Path) -> dict[str, str]:
+    with Store.open(folder) as store:
+        return store.digest()
+
+
+@pytest.mark.slow
+def test_two_runs_with_one_seed_have_the_same_contents(
+    finished: Path, tmp_path: Path, model_folder: Path, jsonl: Path
+) -> None:
+    assert run_program(tmp_path / "again", model_folder, jsonl) == 0
+    assert digest(tmp_path / "again") == digest(finished)
+    assert problems(finished) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kill", [("harvest", 2), ("harvest", 11), ("explain", 3), ("explain", 7), ("score", 2)])
+def test_a_killed_run_ends_as_an_uninterrupted_one(
+    finished: Path, tmp_path: Path, model_folder: Path, jsonl: Path, kill: tuple[str, int]
+) -> None:
+    assert run_program(tmp_path / "r", model_folder, jsonl, kill=kill) == -9
+    assert run_program(tmp_path / "r", model_folder, jsonl) == 0
+    assert digest(tmp_path / "r") == digest(finished)
+
+
+@pytest.mark.slow
+def test_every_score_stands_beside_every_control(finished: Path) -> None:
+    with open_run(finished) as run:
+        for unit in run.units:
+            found = stored_explanation(run, "main", unit, explainer="search")
+            from maieutic.campaign import stored_readings
+
+            readings = stored_readings(run, unit, explainer="search")
+            assert found is not None
+            for control in CONTROLS:
+                reading = readings[f"predictive.control.{control}"]
+                assert reading.measured or reading.reason
+            if not found.abstained and readings["predictive"].measured:
+                assert readings["predictive.control.constant"].value == pytest.approx(
+                    readings["predictive"].details["base_rate"]
+                )
+
+
+@pytest.mark.slow
+def test_stored_explanations_predict_as_fresh_ones(finished: Path) -> None:
+    with open_run(finished) as run:
+        unit = run.units[0]
+        lab = mt.Lab(run.subject, unit, run.atlas, budget=Budget(measurements=20))
+        fresh = mt.explain(lab, "search")
+        stored = stored_explanation(run, "main", unit, explainer="search")
+        assert stored is not None
+        assert stored.label == fresh.label
+        texts = ["the cat sat on the mat .", "river river tree"]
+        for a, b in zip(fresh.predict(texts), stored.predict(texts), strict=True):
+            np.testing.assert_array_equal(a, b)
+            assert ((a >= 0) & (a <= 1)).all()
+
+
+@pytest.mark.slow
+def test_a_changed_corpus_is_noticed(finished: Path, model_folder: Path, jsonl: Path) -> None:
+    other = mt.Corpus.from_texts(["other words entirely", "and more of them", "a third text here"])
+    with pytest.raises(StoreError, match="corpus changed"):
+        open_run(finished, corpus=other)
+    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), site=SITE, sample=4, nulls=2)
+    with pytest.raises(StoreError, match="other settings"):
+        create_run(finished, replace(plan, seed=5))
+
+
+def test_selecting_no_units_is_said(tmp_path: Path, model_folder: Path, jsonl: Path) -> None:
+    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), site=SITE, sample=0)
+    with pytest.raises(UsageError, match="no units selected"):
+        create_run(tmp_path / "r", plan)
+    with pytest.raises(UsageError, match="one run studies one site"):
+        create_run(tmp_path / "r", replace(plan, units=("layers.0.mlp/1",)))
+    assert not (tmp_path / "r").exists()
+
+
+def three_lines(texts: list[str]) -> list[float]:
+    return [float("cat" in t.split()) for t in texts]
+
+
+def test_a_function_in_three_lines(texts: list[str]) -> None:
+    subject = mt.function_subject(three_lines, modality="text", name="cat")
+    corpus = mt.Corpus.from_texts(texts)
+    atlas = mt.harvest(subject, corpus, sites=[subject.sites()[0].name])
+    lab = mt.Lab(subject, subject.unit(), atlas)
+    found = mt.explain(lab, explainer="search", budget=mt.Budget(measurements=60))
+    readings = mt.score(found, subject, subject.unit(), corpus, atlas=atlas)
+    assert "cat" in found.label
+    assert readings["predictive"].value == pytest.approx(1.0)
+    with pytest.raises(UserError, match="no scorer"):
+        mt.score(found, subject, subject.unit(), corpus, scorers=["predictiv"])
+
+
+def test_a_unit_that_raises_is_recorded_and_the_run_goes_on(tmp_path: Path, model_folder: Path, jsonl: Path) -> None:
+    from maieutic.explain import registry
+
+    def stubborn(lab: mt.Lab) -> mt.Explanation:
+        if lab.unit.index == failing:
+            raise ZeroDivisionError("no such luck")
+        return mt.Explanation.unexplained(lab.unit.key, "it would not say", explainer="stubborn")
+
+    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), site=SITE, sample=3, nulls=0)
+    with create_run(tmp_path / "r", plan) as run:
+        failing = run.units[1].index
+        registry._BUILT_IN = {**registry._BUILT_IN, "stubborn": (stubborn, "")}  # type: ignore[assignment]
+        try:
+            failures = explain_units(run, explainer="stubborn")
+        finally:
+            registry._BUILT_IN = {k: v for k, v in registry._BUILT_IN.items() if k != "stubborn"}  # type: ignore[assignment]
+        assert [(f.unit, f.reason) for f in failures] == [(run.units[1].key, "ZeroDivisionError: no such luck")]
+        assert run.store.rows(experiments) == []
+        assert sum(stored_explanation(run, "main", u, explainer="stubborn") is not None for u in run.units) == 2
+        with pytest.raises(UserError, match="explain"):
+            score_units(run)
+    assert any("no such luck" in p for p in problems(tmp_path / "r"))
