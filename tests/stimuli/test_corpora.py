@@ -119,7 +119,7 @@ def test_the_default_photos() -> None:
     birds = [s for s in corpus if any("bird" in t.concepts for t in s.things)]
     assert all(sum(s.split == split for s in birds) >= 15 for split in SPLITS)
     assert all(s.source in corpus.attribution for s in corpus)
-    for stimulus in corpus[:: len(corpus) // 20]:  # pyright: ignore[reportArgumentType]
+    for stimulus in corpus[:: len(corpus) // 20]:
         assert image_id(stimulus.content) == stimulus.id
 
 

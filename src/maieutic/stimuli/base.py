@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +128,11 @@ class Corpus:
     def __iter__(self) -> Iterator[Stimulus]:
         return iter(self.stimuli)
 
-    def __getitem__(self, i: int) -> Stimulus:
+    @overload
+    def __getitem__(self, i: int) -> Stimulus: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[Stimulus]: ...
+    def __getitem__(self, i: int | slice) -> Stimulus | Sequence[Stimulus]:
         return self.stimuli[i]
 
     def split(self, name: Split) -> list[Stimulus]:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from maieutic.errors import UserError
 from maieutic.stimuli.base import Split, split_of
-from maieutic.stimuli.packages import PACKAGES, PackageUnavailableError, Progress, cache_dir, ensure, lock
+from maieutic.stimuli.packages import PackageUnavailableError, Progress, cache_dir, ensure, lock
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 #: raise when the preparation changes, so that old caches are left alone
-VERSION = 4
+VERSION = 5
 _PACKAGES = ("tuxpaint-stamps-default", "gcompris-qt-data", "gimp-data", "wordnet-base")
 
 
@@ -164,8 +164,3 @@ def _pictures(rows: list[dict[str, Any]]) -> Iterator[Picture]:
     for row in rows:
         values: dict[str, Any] = {**row, **{k: tuple(row[k]) for k in ("concepts", "folders", "size")}}
         yield Picture(**values)
-
-
-def licence_lines() -> list[str]:
-    """One line a data package: name and licence, for reports."""
-    return [f"{p.name}: {p.licence}" for p in PACKAGES]

@@ -67,7 +67,7 @@ def load_photos(
             if not manifest.is_file():
                 _build(library, root, manifest, size=size, seed=seed, progress=progress)
     stimuli = [_stimulus(json.loads(line), root, library) for line in manifest.read_text("utf-8").splitlines()]
-    used = {s.source for s in stimuli} | {"gimp-data"}
+    used = {"wordnet-base", *(source for s in stimuli for source in _sources(s, library))}
     attribution = {k: v for k, v in library.attribution.items() if k in used}
     return Corpus(name="photos", modality="image", stimuli=stimuli, attribution=attribution, notes=library.notes)
 
@@ -230,6 +230,15 @@ def square(photo: Image, size: int = SIZE) -> Image:
     return photo.convert("RGB").resize(
         (size, size), Pictures.Resampling.LANCZOS, box=(left, top, left + side, top + side)
     )
+
+
+def _sources(stimulus: Stimulus, library: Library) -> Iterator[str]:
+    """The sources of everything seen in an image: its stamps, and the picture behind them."""
+    yield stimulus.source
+    if isinstance(stimulus.scene, Scene):
+        for key in (stimulus.scene.background.key, *(p.stamp for p in stimulus.scene.placements)):
+            if key in library.pictures:
+                yield library.pictures[key].source
 
 
 def _stimulus(row: dict[str, Any], root: Path, library: Library) -> Stimulus:

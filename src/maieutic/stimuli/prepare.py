@@ -88,6 +88,10 @@ def prepare(target: Path, roots: Mapping[str, Path]) -> tuple[list[Picture], dic
     database = roots.get("wordnet-base")
     wordnet = Wordnet(database / "usr/share/wordnet") if database is not None else None
     attribution: dict[str, str] = {}
+    if wordnet is not None:
+        attribution["wordnet-base"] = (
+            "WordNet 3.0 (names of kinds): © 2006 Princeton University; licence kept beside it"
+        )
     found: list[_Found] = []
     if "tuxpaint-stamps-default" in roots:
         found += _stamps(roots["tuxpaint-stamps-default"], wordnet, attribution)

@@ -175,7 +175,7 @@ class Scene:
         return replace(self, background=plain, placements=(self.placements[i],), covers=())
 
     def moved(self, x: float, y: float, i: int = 0) -> Scene:
-        """The object's centre put at (x, y), fractions of the frame."""
+        """The object's centre put at (x, y), fractions of the frame; near an edge the frame cuts it off."""
         return self._edited(i, x=x, y=y)
 
     def scaled(self, factor: float, i: int = 0) -> Scene:

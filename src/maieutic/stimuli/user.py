@@ -361,7 +361,8 @@ def from_dataset(path: str, *, size: int | None = None) -> Corpus:
     name = Path(path).name
     if "image" in columns:
         rows = [data[i] for i in range(len(data))]
-        labels = [str(r["label"]) if r.get("label") is not None else "" for r in rows] if "label" in columns else None
+        named = getattr(data.features.get("label"), "int2str", str)
+        labels = [named(r["label"]) if r.get("label") is not None else "" for r in rows] if "label" in columns else None
         return from_images([r["image"] for r in rows], tags=labels, name=name, size=size)
     if "text" not in columns:
         raise UserError(f"{path} has the columns {', '.join(columns)}: rename the one to study to 'text' or 'image'")
