@@ -15,20 +15,20 @@ from maieutic.stimuli.base import Stimulus
 from maieutic.subjects.planted import PlantedUnit
 
 #: stimuli of each sort
-NATURAL, EDITED = 60, 60
+NATURAL, EDITED = 150, 60
 #: a longer text is cut to a window of this many tokens
 WINDOW = 250
 _SPOTS = 5
 
 
 def fresh_texts(unit: PlantedUnit, test: Sequence[Stimulus], *, seed: int = 0) -> tuple[list[str], list[str]]:
-    """Held-out texts, half of them with words that the unit is about, and edits of them."""
+    """Held-out texts, up to half of them such that the unit is truly active, and edits of them."""
     rng = np.random.default_rng(seed)
     texts = [str(s.content) for s in test]
     order = [int(i) for i in rng.permutation(len(texts))]
     about = set(unit.involved)
-    near = [i for i in order if about & {t.text.lower() for t in unit.subject.tokens(texts[i])}]
-    chosen = [*dict.fromkeys([*near[: NATURAL // 2], *order])][:NATURAL]
+    active = [i for i in order if unit.truth([texts[i]])[0].max(initial=0.0) >= 0.5]
+    chosen = [*dict.fromkeys([*active[: NATURAL // 2], *order])][:NATURAL]
     natural = [_window(unit, texts[i], about, rng) for i in chosen]
     vocabulary = [t.text for text in natural for t in unit.subject.tokens(text) if t.text.isalpha()]
     if not vocabulary:

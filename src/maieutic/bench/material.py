@@ -19,14 +19,14 @@ _SHARES = {"discover": 0.5, "select": 0.2, "test": 0.3}
 
 
 def material(modality: Modality, *, seed: int, quick: bool = False) -> Corpus:
-    """A corpus to plant in: a seeded part of ``prose``, or ``scenes``. ``quick``: less than half of it."""
+    """A corpus to plant in: a seeded part of ``prose``, or ``scenes``. ``quick``: about half of it."""
     if modality == "image":
-        return scenes(500 if quick else 1200, seed=seed)
+        return scenes(700 if quick else 1200, seed=seed)
     from maieutic.stimuli.corpora import load_corpus
 
     corpus = load_corpus("prose", size=2000)
     order: list[int] = np.random.default_rng(seed).permutation(len(corpus)).tolist()
-    return replace(corpus, stimuli=[corpus[i] for i in sorted(order[: 600 if quick else 1500])])
+    return replace(corpus, stimuli=[corpus[i] for i in sorted(order[: 800 if quick else 1500])])
 
 
 def scenes(n: int, *, seed: int) -> Corpus:

@@ -37,13 +37,15 @@ from maieutic.subjects.planted import SITE, PlantedUnit, annotated
 from maieutic.subjects.planting import plant
 
 #: the one that is measured, then what it is measured against
-EXPLAINERS = ("search", "lookup", "search-no-experiments", "constant")
+CONSTANT = "constant"
+EXPLAINERS = ("search", "lookup", "search-no-experiments", CONSTANT)
 RECOVERED, CONFIDENT, WRONG = 0.95, 0.8, 0.5
 #: targets of the explainer under test
 TARGETS: Mapping[str, tuple[float, bool]] = {
     "recovered": (0.7, True),
     "abstains_on_nothing": (1.0, True),
     "wrong_confident": (0.05, False),
+    "failed": (0.0, False),
 }
 Explain = Callable[[Lab, str], Explanation]
 
@@ -54,6 +56,7 @@ class Outcome:
 
     Attributes:
         agreement: 0 to 1, the lower of ``natural`` and ``edited``; ``None`` without a prediction.
+        failed: the explainer or its label raised; neither an answer nor an abstention.
         why: reason of an abstention or failure.
         measurements: stimuli shown in experiments.
     """
@@ -67,6 +70,7 @@ class Outcome:
     seconds: float
     natural: float | None = None
     edited: float | None = None
+    failed: bool = False
     why: str | None = None
 
     @property
@@ -76,11 +80,11 @@ class Outcome:
 
     @property
     def recovered(self) -> bool:
-        return not self.abstained and self.agreement is not None and self.agreement >= RECOVERED
+        return not self.abstained and not self.failed and self.agreement is not None and self.agreement >= RECOVERED
 
     @property
     def wrong_confident(self) -> bool:
-        if self.abstained or self.confidence < CONFIDENT:
+        if self.abstained or self.failed or self.confidence < CONFIDENT:
             return False
         return not self.unit.explainable or self.agreement is None or self.agreement < WRONG
 
@@ -149,13 +153,13 @@ def run_planted(
 
 
 def _explain(lab: Lab, explainer: str) -> Explanation:
-    return explain_by(lab, _constant if explainer == "constant" else explainer)
+    return explain_by(lab, _constant if explainer == CONSTANT else explainer)
 
 
 def _constant(lab: Lab) -> Explanation:
     """The same prediction everywhere: what costs nothing."""
     everywhere = Constant(value=1.0)
-    return Explanation(unit=lab.unit.key, label="anything", predicate=everywhere, explainer="constant", confidence=0.0)
+    return Explanation(unit=lab.unit.key, label="anything", predicate=everywhere, explainer=CONSTANT, confidence=0.0)
 
 
 def try_units(
@@ -185,13 +189,16 @@ def _try(unit: PlantedUnit, atlas: Atlas, explainer: str, explain: Explain, *, s
     lab = Lab(unit.subject, unit.unit, atlas, budget=Budget(measurements=budget), seed=seed)
     started = time.perf_counter()
     try:
-        found = explain(lab, explainer)
-    except Exception as error:  # a plug-in explainer may raise anything: recorded, and counted as not recovered
+        found, why = explain(lab, explainer), None
+    except (
+        Exception
+    ) as error:  # explainers may be plug-ins: whatever one raises is counted as a failure, with its reason
         why = f"{type(error).__name__}: {error}"
         found = Explanation.unexplained(unit.unit.key, why, explainer=explainer)
     outcome = Outcome(
-        unit=unit, explainer=explainer, label=found.label, confidence=found.confidence, abstained=found.abstained,
-        why=found.reason, measurements=len(lab.ledger), seconds=time.perf_counter() - started,
+        unit=unit, explainer=explainer, label=found.label, confidence=found.confidence,
+        abstained=found.abstained and why is None, failed=why is not None, why=why or found.reason,
+        measurements=len(lab.ledger), seconds=time.perf_counter() - started,
     )  # fmt: skip
     if found.abstained or not unit.explainable:
         return outcome
@@ -200,7 +207,7 @@ def _try(unit: PlantedUnit, atlas: Atlas, explainer: str, explain: Explain, *, s
     try:
         return replace(outcome, natural=agreement(found, unit, natural), edited=agreement(found, unit, edited))
     except Exception as error:  # a label that cannot predict is not recovered, with its reason
-        return replace(outcome, why=f"the prediction failed: {type(error).__name__}: {error}")
+        return replace(outcome, failed=True, why=f"the prediction failed: {type(error).__name__}: {error}")
 
 
 def agreement(found: Explanation, unit: PlantedUnit, stimuli: Sequence[Any]) -> float | None:
@@ -243,8 +250,11 @@ def _of_explainer(name: str, rows: Sequence[Outcome], *, under_test: bool) -> di
         "measurements": mean_reading("measurements", [Reading(name="m", value=float(o.measurements)) for o in rows]),
         "abstains_on_nothing": share_reading("abstains", [o.abstained for o in empty]),
         "wrong_confident": share_reading("wrong_confident", [o.wrong_confident for o in rows]),
+        "failed": share_reading("failed", [o.failed for o in rows]),
     }
     found: dict[str, Figure] = {}
+    if all(o.explainer == CONSTANT for o in rows):  # it asks and doubts nothing
+        readings = {what: readings[what] for what in ("recovered", "agreement")}
     for what, reading in readings.items():
         target, at_least = TARGETS[what] if under_test and what in TARGETS else (None, True)
         found[f"{name}.{what}"] = Figure(reading=reading, target=target, at_least=at_least)

@@ -98,15 +98,15 @@ def print_result(result: BenchResult) -> None:
     table = Table(title=f"{result.bench}, seed {result.seed}, {result.seconds:.0f} s", title_justify="left")
     table.add_column("figure", overflow="fold")
     for column in ("value", "95 % interval", "n", "target", "met"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=column != "95 % interval")
     for name, figure in result.figures.items():
         r = figure.reading
-        interval = "" if r.low is None or r.high is None else f"{r.low:.3g} to {r.high:.3g}"
+        interval = "" if r.low is None or r.high is None else f"{r.low:.2f} to {r.high:.2f}"
         sign = "≥" if figure.at_least else "≤"
         table.add_row(
             name,
-            f"{r.value:.3g}" if r.value is not None else f"unmeasured: {r.reason}",
-            interval,
+            "-" if r.value is None else f"{r.value:.3g}",
+            interval if r.value is not None else f"unmeasured: {r.reason}",
             str(r.n),
             "" if figure.target is None else f"{sign} {figure.target:g}",
             {True: "yes", False: "no", None: ""}[figure.met],
