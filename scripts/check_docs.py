@@ -71,8 +71,9 @@ def help_text(verbs: tuple[str, ...]) -> str | None:
     code = "import sys; from maieutic.cli import main; sys.argv[0] = 'maieutic'; sys.exit(main())"
     wide = {**os.environ, "COLUMNS": "240", "TERM": "dumb", "NO_COLOR": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", code, *verbs, "--help"], capture_output=True, text=True, env=wide, cwd=ROOT, check=False
-    )
+        [sys.executable, "-c", code, *verbs, "--help"],
+        capture_output=True, text=True, env=wide, cwd=ROOT, check=False, stdin=subprocess.DEVNULL, timeout=60,
+    )  # fmt: skip
     return done.stdout if done.returncode == 0 else None
 
 
@@ -86,12 +87,15 @@ def wrong_command(line: str) -> str | None:
     if described is None:
         return f"there is no  maieutic {' '.join(verbs)}"
     known = set(re.findall(r"(?<![\w-])(--?[A-Za-z][\w-]*)", described))
-    if len(words) > 1 and re.search(rf"^\W*{re.escape(words[1])}\s\s", described, re.MULTILINE):
+    if len(words) > 1 and words[1].isalpha() and re.search(rf"^\W*{re.escape(words[1])}\s\s", described, re.MULTILINE):
         known |= set(re.findall(r"(?<![\w-])(--?[A-Za-z][\w-]*)", help_text((*verbs, words[1])) or ""))
     for word in words[1:]:
         option = word.split("=")[0]
         if re.match(r"--?[A-Za-z]", option) and option not in known:
             return f"maieutic {' '.join(verbs)} has no option {option}"
+    absent = set(re.findall(r"\*\s+(--[\w-]+)", described)) - {word.split("=")[0] for word in words}
+    if absent and words[1:] != ["--help"]:
+        return f"maieutic {' '.join(verbs)} needs {', '.join(sorted(absent))}"
     return None
 
 
