@@ -96,13 +96,16 @@ class Lab:
     def scale(self) -> tuple[float, float]:
         """Raw values that count as 0 and as 1: the median and the 99.9th percentile of discover positions (images: 99th).
 
-        The lower end is 0 for units that rest at 0. Activations beyond are clipped to 0-1.
+        Where those two are equal, a unit that rests nearly always has its largest value as 1, and one that fires nearly
+        always its smallest as 0. Activations beyond are clipped to 0-1.
         """
         values = np.concatenate([o.values for o in self.discover])
         zero = float(np.median(values))
         one = float(np.quantile(values, 0.999 if self.subject.modality == "text" else 0.99))
-        if one <= zero:  # a unit that rests nearly always: its largest value is 1
+        if one <= zero:
             one = float(values.max())
+        if one <= zero:
+            zero = float(values.min())
         return zero, one
 
     def scaled(self, value: Any) -> Any:
