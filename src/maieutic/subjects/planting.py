@@ -38,6 +38,8 @@ from maieutic.subjects.planted import (
 SNR = 4.0
 #: active positions or pictures that every unit has in each split, at least: enough to find it, choose it and score it
 LEAST = {"discover": 10, "select": 3, "test": 5}
+#: words whose company is looked at first; counting that of all words takes seconds
+_POOL = 60
 
 
 def plant(corpus: Any, *, modality: Modality | None = None, seed: int = 0) -> tuple[PlantedUnit, ...]:
@@ -159,23 +161,31 @@ def _pair_rules(views: _Views, words: Sequence[str], rng: np.random.Generator) -
 
 def _pair(views: _Views, words: Sequence[str], within: int, rng: np.random.Generator) -> tuple[str, str]:
     """A word and a companion found before about half of its occurrences, so that both cases can be seen."""
-    known, counts, together = set(words), Counter[str](), Counter[tuple[str, str]]()
+    order: list[int] = rng.permutation(len(words)).tolist()
+    for some in (order[:_POOL], order[_POOL:]):
+        counts, together = _companions(views, {words[i] for i in some}, within)
+        for low, high in ((0.3, 0.7), (0.2, 0.8), (0.1, 0.9)):
+            found = sorted(
+                (w, b)
+                for (w, b), n in together.items()
+                if low <= n / counts[w] <= high and min(n, counts[w] - n) >= sum(LEAST.values()) and len(b) > 1
+            )
+            draws: list[int] = rng.permutation(len(found)).tolist()
+            for word, before in (found[i] for i in draws):
+                if all(views.often(WordNear(word, before, within, absent)) for absent in (False, True)):
+                    return word, before
+    raise UserError("no two words of the corpus keep company often enough to plant in: give it more texts")
+
+
+def _companions(views: _Views, words: set[str], within: int) -> tuple[Counter[str], Counter[tuple[str, str]]]:
+    """How often each word occurs, and how often with each other word in the tokens before it."""
+    counts, together = Counter[str](), Counter[tuple[str, str]]()
     for text in views.rows:
         for i, word in enumerate(text):
-            if word in known:
+            if word in words:
                 counts[word] += 1
                 together.update((word, b) for b in set(text[max(0, i - within) : i]) if b != word and b.isalpha())
-    for low, high in ((0.3, 0.7), (0.2, 0.8), (0.1, 0.9)):
-        found = sorted(
-            (w, b)
-            for (w, b), n in together.items()
-            if low <= n / counts[w] <= high and min(n, counts[w] - n) >= sum(LEAST.values()) and len(b) > 1
-        )
-        order: list[int] = rng.permutation(len(found)).tolist()
-        for word, before in (found[i] for i in order):
-            if all(views.often(WordNear(word, before, within, absent)) for absent in (False, True)):
-                return word, before
-    raise UserError("no two words of the corpus keep company often enough to plant in: give it more texts")
+    return counts, together
 
 
 def _bound(views: _Views, words: Sequence[str]) -> tuple[str, str]:
