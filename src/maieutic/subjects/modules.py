@@ -258,7 +258,8 @@ def find_sites(
     if not sites:
         raise UsageError(f"{type(module).__name__}: no suitable sites found: name them, as in  sites=['features.0']")
     first = {s.name.split(".")[0] for s in sites}
-    if len(first) == 1 and all("." in s.name for s in sites):
+    # a part that all share says nothing (``model.``), but a bare number would not be a name
+    if len(first) == 1 and all("." in s.name and not s.name.split(".")[1][0].isdigit() for s in sites):
         sites = [replace(s, name=s.name.split(".", 1)[1]) for s in sites]
     return sites
 

@@ -60,7 +60,7 @@ def read_units(
     if not units:
         raise UsageError("there is no unit to read: give at least one, as in  subject.unit(site, 0)")
     contents = [raw(s) for s in stimuli]
-    lengths = [len(subject.tokens(c)) for c in contents] if subject.modality == "text" else [1] * len(contents)  # pyright: ignore[reportArgumentType]
+    lengths = [1] * len(contents) if subject.modality == "image" else _lengths(subject, contents)
     sites = list(dict.fromkeys(u.site for u in units))
     moved = np.zeros(len(interventions))
     results: list[Values] = [np.zeros((0, len(units)), np.float32)] * len(contents)
@@ -76,6 +76,13 @@ def read_units(
 
         check_moved(interventions, moved.tolist())
     return results
+
+
+def _lengths(subject: Subject, contents: Sequence[Any]) -> list[int]:
+    wrong = next((c for c in contents if not isinstance(c, str)), None)
+    if wrong is not None:
+        raise UsageError(f"{subject.name} reads text, not {type(wrong).__name__}: give strings")
+    return [len(subject.tokens(c)) for c in contents]
 
 
 def unit_columns(values: Any, units: Sequence[Unit]) -> Values:
