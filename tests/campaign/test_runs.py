@@ -82,7 +82,7 @@ def test_two_runs_with_one_seed_have_the_same_contents(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kill", [("harvest", 2), ("harvest", 11), ("explain", 3), ("explain", 7), ("score", 2)])
+@pytest.mark.parametrize("kill", [("harvest", 3), ("explain", 4), ("score", 2)])
 def test_a_killed_run_ends_as_an_uninterrupted_one(
     finished: Path, tmp_path: Path, model_folder: Path, jsonl: Path, kill: tuple[str, int]
 ) -> None:

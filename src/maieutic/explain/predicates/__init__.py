@@ -1,6 +1,18 @@
 """Executable labels. Importing this registers every built-in predicate, so that stored ones can be read back."""
 
-from maieutic.explain.predicates import image, text
+from maieutic.explain.predicates import image, image_pixels, text, text_rules
 from maieutic.explain.predicates.base import And, Constant, Not, Or, Predicate, Scaled, from_json
 
-__all__ = ["And", "Constant", "Not", "Or", "Predicate", "Scaled", "from_json", "image", "text"]
+__all__ = [
+    "And",
+    "Constant",
+    "Not",
+    "Or",
+    "Predicate",
+    "Scaled",
+    "from_json",
+    "image",
+    "image_pixels",
+    "text",
+    "text_rules",
+]
