@@ -143,6 +143,19 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pyt
         ensure(WORDS)
 
 
+def test_an_installed_package_is_read_where_it_is(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "INSTALLED", tmp_path / "system")
+    doc = tmp_path / "system/usr/share/doc/made-up-stamps"
+    doc.mkdir(parents=True)
+    (doc / "copyright").write_text("made here")
+    # documentation alone does not count: systems may leave data out
+    assert locate(STAMPS) is None
+    deep = tmp_path / "system/usr/share/made-up/animals"
+    deep.mkdir(parents=True)
+    (deep / "owl.png").write_bytes(b"owl")
+    assert ensure(STAMPS, fetch=False) == tmp_path / "system"
+
+
 def test_unknown_packages_suggest_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'gimp-data'"):
         package("gimp-dat")

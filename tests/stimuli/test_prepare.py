@@ -194,6 +194,36 @@ def _check_splits(corpus: Corpus) -> None:
             assert image_id(stimulus.scene.render()) == stimulus.id
 
 
+def test_a_damaged_cache_says_what_to_delete(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIEUTIC_OFFLINE", "1")
+    corpus = load_photos(size=6)
+    root = next(made.glob("photos-*"))
+    for image in (root / "images").iterdir():
+        image.write_bytes(image.read_bytes()[:20])
+    with pytest.raises(UserError, match=r"is gone or damaged: delete .*photos-v\d"):
+        _ = corpus[0].content
+    manifest = next(root.glob("manifest-*"))
+    manifest.write_text(manifest.read_text(encoding="utf-8")[:100], encoding="utf-8")
+    with pytest.raises(UserError, match=r"manifest-0-6.jsonl is damaged .* delete it"):
+        load_photos(size=6)
+    manifest.unlink()
+    # the manifest is made again, and with it the pictures that cannot be read
+    assert load_photos(size=6).fingerprint == corpus.fingerprint
+
+
+def test_a_full_disk_is_one_line(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIEUTIC_OFFLINE", "1")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "a.webp")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(UserError, match=r"No space left on device at a.webp: free some disk, or set MAIEUTIC_CACHE"):
+        load_photos()
+    monkeypatch.undo()
+    assert not [p for p in made.glob("library-*") if (p / "library.json").exists()]
+
+
 def test_without_any_package_the_error_says_what_to_do(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAIEUTIC_OFFLINE", "1")
     with pytest.raises(UserError, match="there are no pictures yet: run  maieutic fetch"):

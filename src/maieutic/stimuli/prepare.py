@@ -105,7 +105,7 @@ def prepare(target: Path, roots: Mapping[str, Path]) -> tuple[list[Picture], dic
     for item, group in zip(found, groups, strict=True):
         path = target / item.picture.file
         path.parent.mkdir(parents=True, exist_ok=True)
-        item.image.save(path, compress_level=3)
+        item.image.save(path, format="WEBP", lossless=True, exact=True, quality=0, method=0)
         pictures.append(replace(item.picture, group=group))
     return pictures, dict(sorted(attribution.items()))
 
@@ -173,7 +173,7 @@ def _describe(
         folders=folders,
         group="",
         source=source,
-        file=f"{kind}s/{re.sub(r'[^A-Za-z0-9_-]+', '-', key.partition(':')[2])}.png",
+        file=f"{kind}s/{re.sub(r'[^A-Za-z0-9_-]+', '-', key.partition(':')[2])}.webp",
         size=image.size,
         hash=hashlib.sha256(repr((image.mode, image.size)).encode() + image.tobytes()).hexdigest()[:32],
     )
