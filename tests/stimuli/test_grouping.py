@@ -5,6 +5,7 @@ from PIL import Image
 
 from maieutic.stimuli.base import SPLITS, Corpus, split_of
 from maieutic.stimuli.grouping import assign_splits, image_groups, text_groups
+from maieutic.stimuli.near import look_of
 
 
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=3, max_size=40, unique=True))
@@ -56,7 +57,8 @@ def test_a_picture_its_mirror_and_its_brighter_copy_are_one_group() -> None:
     first, other = blurry(1), blurry(2)
     mirror = first.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     noisy = np.clip(np.asarray(first).astype(int) + rng.integers(-4, 5, (96, 96, 3)), 0, 255).astype(np.uint8)
-    groups = image_groups([first, other, mirror, Image.fromarray(noisy)], ["a", "b", "c", "d"])
+    looks = [look_of(image) for image in (first, other, mirror, Image.fromarray(noisy))]
+    groups = image_groups(looks, ["a", "b", "c", "d"])
     assert groups == ["a", "b", "a", "a"]
 
 

@@ -10,13 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from maieutic.stimuli.base import SPLITS, Split, Stimulus, split_of
-from maieutic.stimuli.near import Clusters, alike, colour_thumbnail, difference_hash, near_hashes, near_texts
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from maieutic.stimuli.near import Clusters, Look, near_looks, near_texts
 
 
 def text_groups(texts: Sequence[str], documents: Sequence[str]) -> list[str]:
@@ -28,18 +24,12 @@ def text_groups(texts: Sequence[str], documents: Sequence[str]) -> list[str]:
     return [documents[root] for root in clusters.roots()]
 
 
-def image_groups(images: Sequence[Image], names: Sequence[str]) -> list[str]:
+def image_groups(looks: Sequence[Look], names: Sequence[str]) -> list[str]:
     """The group of every picture: the first name of its cluster of near-duplicates, mirrored ones included."""
-    from PIL import Image as Pictures
-
-    mirrored = [image.transpose(Pictures.Transpose.FLIP_LEFT_RIGHT) for image in images]
-    hashes = [difference_hash(image) for image in (*images, *mirrored)]
-    colours = [colour_thumbnail(image) for image in (*images, *mirrored)]
-    clusters = Clusters(len(images))
+    clusters = Clusters(len(looks))
     clusters.join_equal(names)
-    for i, j in near_hashes(hashes):
-        if alike(colours[i], colours[j]):
-            clusters.join(i % len(images), j % len(images))
+    for i, j in near_looks(looks):
+        clusters.join(i, j)
     return [names[root] for root in clusters.roots()]
 
 

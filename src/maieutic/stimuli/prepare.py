@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maieutic.stimuli.base import SPLIT_EDGES, SPLITS, split_of
 from maieutic.stimuli.library import Picture
 from maieutic.stimuli.licences import Licence, licence_of, read_copyright
 from maieutic.stimuli.naming import name_picture
-from maieutic.stimuli.near import Clusters, alike, colour_thumbnail, difference_hash, near_hashes
+from maieutic.stimuli.near import Clusters, Look, look_of, near_looks
 from maieutic.stimuli.qt_resources import ResourceError, read_resources
 from maieutic.stimuli.wordnet import Wordnet
 
@@ -78,8 +77,7 @@ class _Found:
 
     picture: Picture
     image: Image
-    hashes: tuple[int, int]
-    colours: tuple[NDArray[np.int16], NDArray[np.int16]]
+    look: Look
     namesake: str
 
 
@@ -113,12 +111,8 @@ def prepare(target: Path, roots: Mapping[str, Path]) -> tuple[list[Picture], dic
 def _groups(found: list[_Found]) -> list[str]:
     clusters = Clusters(len(found))
     clusters.join_equal(f.namesake for f in found)
-    # a picture and its mirror image are the same picture to a network trained with flips
-    hashes = [f.hashes[side] for side in (0, 1) for f in found]
-    colours = [f.colours[side] for side in (0, 1) for f in found]
-    for i, j in near_hashes(hashes):
-        if alike(colours[i], colours[j]):
-            clusters.join(i % len(found), j % len(found))
+    for i, j in near_looks([f.look for f in found]):
+        clusters.join(i, j)
     return [found[root].picture.key for root in clusters.roots()]
 
 
@@ -158,13 +152,6 @@ def _describe(
     source: str,
     namesake: str,
 ) -> _Found:
-    from PIL import Image as Pictures
-
-    flat = image
-    if image.mode == "RGBA":
-        flat = Pictures.new("RGB", image.size, (128, 128, 128))
-        flat.paste(image, (0, 0), image)
-    mirror = flat.transpose(Pictures.Transpose.FLIP_LEFT_RIGHT)
     picture = Picture(
         key=key,
         kind=kind,
@@ -177,13 +164,7 @@ def _describe(
         size=image.size,
         hash=hashlib.sha256(repr((image.mode, image.size)).encode() + image.tobytes()).hexdigest()[:32],
     )
-    return _Found(
-        picture=picture,
-        image=image,
-        hashes=(difference_hash(flat), difference_hash(mirror)),
-        colours=(colour_thumbnail(flat), colour_thumbnail(mirror)),
-        namesake=namesake,
-    )
+    return _Found(picture=picture, image=image, look=look_of(image), namesake=namesake)
 
 
 # --- stamps ------------------------------------------------------------------------------------------------------

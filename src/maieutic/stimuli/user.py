@@ -11,6 +11,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +20,7 @@ import numpy as np
 from maieutic.errors import MissingExtraError, UsageError, UserError
 from maieutic.stimuli.base import Corpus, Stimulus
 from maieutic.stimuli.grouping import grouped, image_groups
+from maieutic.stimuli.near import Look, look_of
 from maieutic.stimuli.texts import Document, choose, cut, text_corpus
 from maieutic.stimuli.windows import LENGTH
 
@@ -192,34 +194,29 @@ def from_images(
     Raises:
         UserError: no image, one that cannot be read while it is the only one, or lists of different lengths.
     """
-    from maieutic.stimuli.scenes import image_id
-
     items = list(images)
     _same_length("tags", tags, len(items))
     _same_length("documents", documents, len(items))
     if not items:
         raise UserError(f"corpus {name!r} is empty: give at least one image")
-    opened: list[tuple[int, Image, Callable[[], Image]]]
-    opened, skipped = _each(list(enumerate(items)), lambda item: (item[0], *_opened(item[1], item[0])))
-    if not opened:
+    seen: list[_Seen]
+    seen, skipped = _each(list(enumerate(items)), lambda item: _look_at(*item))
+    if not seen:
         raise UserError(f"none of the {len(items)} images can be read: {skipped[0]}")
-    if size is not None and size < len(opened):
-        opened = sorted(sorted(opened, key=lambda o: image_id(o[1]))[:size], key=lambda o: o[0])
+    if size is not None and size < len(seen):
+        seen = sorted(sorted(seen, key=lambda s: s.id)[:size], key=lambda s: s.number)
     stimuli = [
         Stimulus(
-            id=image_id(picture),
+            id=s.id,
             modality="image",
-            load=load,
-            tags=_labels(tags[i]) if tags is not None else (),
+            load=s.load,
+            tags=_labels(tags[s.number]) if tags is not None else (),
             source="user",
         )
-        for i, picture, load in opened
+        for s in seen
     ]
-    names = [
-        documents[i] if documents is not None else f"image {s.id[:12]}"
-        for (i, _, _), s in zip(opened, stimuli, strict=True)
-    ]
-    groups = image_groups([picture for _, picture, _ in opened], names)
+    names = [documents[s.number] if documents is not None else f"image {s.id[:12]}" for s in seen]
+    groups = image_groups([s.look for s in seen], names)
     final, notes = grouped(stimuli, groups)
     return Corpus(
         name=name,
@@ -228,6 +225,23 @@ def from_images(
         attribution={"user": "your own data"},
         notes=(*_skipped(skipped), *notes),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """A user's image after it was looked at once: what is kept of it (a file's pixels are not)."""
+
+    number: int
+    id: str
+    look: Look
+    load: Callable[[], Image]
+
+
+def _look_at(number: int, item: Any) -> _Seen:
+    from maieutic.stimuli.scenes import image_id
+
+    picture, load = _opened(item, number)
+    return _Seen(number=number, id=image_id(picture), look=look_of(picture), load=load)
 
 
 def _opened(item: Any, number: int) -> tuple[Image, Callable[[], Image]]:
