@@ -13,60 +13,21 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from maieutic.stimuli.kinds import ABSTRACT, PLAIN
 from maieutic.stimuli.packages import PackageUnavailableError, Progress, ensure
 
 #: lexicographer files in the order of their number (manual page lexnames)
-LEXNAMES: tuple[str, ...] = tuple(
-    # fmt: off
-    [
-        "adj.all",
-        "adj.pert",
-        "adv.all",
-        "noun.Tops",
-        "noun.act",
-        "noun.animal",
-        "noun.artifact",
-        "noun.attribute",
-        "noun.body",
-        "noun.cognition",
-        "noun.communication",
-        "noun.event",
-        "noun.feeling",
-        "noun.food",
-        "noun.group",
-        "noun.location",
-        "noun.motive",
-        "noun.object",
-        "noun.person",
-        "noun.phenomenon",
-        "noun.plant",
-        "noun.possession",
-        "noun.process",
-        "noun.quantity",
-        "noun.relation",
-        "noun.shape",
-        "noun.state",
-        "noun.substance",
-        "noun.time",
-        "verb.body",
-        "verb.change",
-        "verb.cognition",
-        "verb.communication",
-        "verb.competition",
-        "verb.consumption",
-        "verb.contact",
-        "verb.creation",
-        "verb.emotion",
-        "verb.motion",
-        "verb.perception",
-        "verb.possession",
-        "verb.social",
-        "verb.stative",
-        "verb.weather",
-        "adj.ppl",
-    ]
-    # fmt: on
+# fmt: off
+LEXNAMES: tuple[str, ...] = (
+    "adj.all", "adj.pert", "adv.all", "noun.Tops", "noun.act", "noun.animal", "noun.artifact", "noun.attribute",
+    "noun.body", "noun.cognition", "noun.communication", "noun.event", "noun.feeling", "noun.food", "noun.group",
+    "noun.location", "noun.motive", "noun.object", "noun.person", "noun.phenomenon", "noun.plant", "noun.possession",
+    "noun.process", "noun.quantity", "noun.relation", "noun.shape", "noun.state", "noun.substance", "noun.time",
+    "verb.body", "verb.change", "verb.cognition", "verb.communication", "verb.competition", "verb.consumption",
+    "verb.contact", "verb.creation", "verb.emotion", "verb.motion", "verb.perception", "verb.possession",
+    "verb.social", "verb.stative", "verb.weather", "adj.ppl",
 )
+# fmt: on
 _PARTS = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 #: regular endings (manual page morphy), tried in this order
 _ENDINGS = {
@@ -76,178 +37,6 @@ _ENDINGS = {
     "a": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
     "r": (),
 }  # fmt: skip
-#: hypernyms nobody would say when asked what a picture shows
-_ABSTRACT = frozenset(
-    # fmt: off
-    [
-        "abstraction",
-        "abstract entity",
-        "artifact",
-        "attribute",
-        "causal agent",
-        "cause",
-        "chordate",
-        "commodity",
-        "consumer goods",
-        "covering",
-        "entity",
-        "eutherian",
-        "foodstuff",
-        "group",
-        "implement",
-        "instrumentality",
-        "instrumentation",
-        "living thing",
-        "matter",
-        "natural object",
-        "nutriment",
-        "object",
-        "organism",
-        "physical entity",
-        "placental",
-        "plant organ",
-        "plant part",
-        "plant structure",
-        "solid",
-        "substance",
-        "thing",
-        "unit",
-        "whole",
-        "vascular plant",
-        "spermatophyte",
-        "reproductive structure",
-        "way",
-        "part",
-        "piece",
-        "relation",
-        "state",
-        "being",
-        "collection",
-        "conveyance",
-        "assets",
-        "possession",
-        "happening",
-        "event",
-        "psychological feature",
-        "process",
-        "physical phenomenon",
-        "natural phenomenon",
-        "phenomenon",
-        "device",
-        "mechanism",
-        "structure",
-        "equipment",
-        "area",
-        "surface",
-        "location",
-        "region",
-        "line",
-        "point",
-        "vertebrate",
-        "seed plant",
-        "body part",
-        "communication",
-        "signal",
-        "visual signal",
-        "creation",
-        "creating from raw materials",
-        "measure",
-        "fundamental quantity",
-        "definite quantity",
-        "causal agency",
-        "someone",
-        "adult",
-        "leader",
-        "worker",
-        "domestic animal",
-        "metatherian",
-        "body",
-        "natural elevation",
-        "geological formation",
-        "facility",
-        "ass",
-        "domestic ass",
-        "young",
-        "young mammal",
-        "young bird",
-        "compound",
-        "bar",
-        "lever",
-        "compound lever",
-        "tissue",
-        "animal tissue",
-        "connective tissue",
-        "chamber",
-        "enclosure",
-        "cone",
-        "strip",
-        "restraint",
-        "mechanical device",
-        "discharge",
-        "game",
-        "larid",
-        "phasianid",
-        "binary compound",
-        "fluid",
-        "chemical",
-        "saurian",
-        "diapsid",
-        "prototherian",
-        "topographic point",
-        "gramineous plant",
-        "scorpaenoid",
-        "military installation",
-        "plastic art",
-        "solid figure",
-        "shape",
-        "figure",
-        "access",
-        "depository",
-        "partition",
-        "art",
-        "gallery",
-        "balcony",
-        "Pyramid",
-        "home plate",
-        "mound",
-        "ware",
-        "article",
-        "goods",
-        "product",
-        "work",
-        "change",
-        "action",
-        "act",
-    ]
-    # fmt: on
-)
-#: kinds that WordNet names as a scholar would; people's words for the same synsets
-_PLAIN = {
-    "passerine": "songbird",
-    "oscine": "songbird",
-    "gallinaceous bird": "fowl-like bird",
-    "equine": "horse-like animal",
-    "anthropoid ape": "ape",
-    "pongid": "great ape",
-    "teleost fish": "bony fish",
-    "percoid fish": "perch-like fish",
-    "odontocete": "toothed whale",
-    "automotive vehicle": "motor vehicle",
-    "self-propelled vehicle": "motorised vehicle",
-    "edible fruit": "fruit",
-    "human": "person",
-    "angiosperm": "flowering plant",
-    "lepidopterous insect": "moth or butterfly",
-    "dipterous insect": "two-winged insect",
-    "hymenopterous insect": "bee or wasp",
-    "anseriform bird": "duck-like bird",
-    "coraciiform bird": "kingfisher-like bird",
-    "columbiform bird": "pigeon-like bird",
-    "piciform bird": "woodpecker-like bird",
-    "cuculiform bird": "cuckoo-like bird",
-    "apodiform bird": "swift-like bird",
-    "ratite": "flightless bird",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,7 +141,7 @@ class Wordnet:
         names += [spoken(h.lemmas[0]) for h in self.hypernyms(sense)]
         # for WordNet a wheeled vehicle is a container; "sphenisciform seabird" and the like add nothing to "seabird"
         unsaid = {"container"} if "vehicle" in names else set[str]()
-        kept = [n for n in names if n not in _ABSTRACT and n not in unsaid and "iform " not in n]
+        kept = [n for n in names if n not in ABSTRACT and n not in unsaid and "iform " not in n]
         return tuple(dict.fromkeys(kept))
 
     def lexnames(self, word: str) -> tuple[str, ...]:
@@ -380,7 +169,7 @@ class Wordnet:
 def spoken(lemma: str) -> str:
     """A lemma as people write it: ``great_ape`` → ``great ape``; scholars' kinds in plain words."""
     name = lemma.replace("_", " ")
-    return _PLAIN.get(name, name)
+    return PLAIN.get(name, name)
 
 
 @lru_cache(maxsize=65536)
@@ -410,13 +199,6 @@ def open_wordnet(*, fetch: bool = False, progress: Progress | None = None) -> Wo
     except PackageUnavailableError:
         return None
     return _open(root / "usr/share/wordnet")
-
-
-def absence_note() -> str:
-    """What a corpus says when WordNet is missing."""
-    return (
-        "WordNet is not there: things keep their names and folders, without what they are kinds of; run: maieutic fetch"
-    )
 
 
 @lru_cache(maxsize=65536)
