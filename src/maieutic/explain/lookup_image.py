@@ -47,6 +47,8 @@ def lookup_image(lab: Lab) -> Explanation:
         predicate=predicate,
         explainer=NAME,
         confidence=round(counts[best] / n, 3),
-        considered=tuple((c, f"{counts[c]} of the {n} strongest images") for c in sorted(counts, key=weight)[::-1][1:4]),
+        considered=tuple(
+            (c, f"{counts[c]} of the {n} strongest images") for c in sorted(counts, key=weight, reverse=True)[1:4]
+        ),
         cost=Cost(seconds=time.perf_counter() - start),
     ).bound(viewer)

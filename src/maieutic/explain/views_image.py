@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]
 Reader = Callable[["Image"], Mapping[str, float]]
 #: tags that say how a picture was made, kept beside annotated things
-_KINDS = ("photo", "several")
+KINDS = frozenset({"photo", "several", "background:texture", "background:photo", "background:plain"})
 _NO_NAMES = (
-    "nothing is known of what this picture shows: pass Stimulus objects with tags or things, pictures of the corpus, or "
-    "bind the explanation to ImageViewer(subject, corpus, reader=...)"
+    "nothing is known of what this picture shows: pass Stimulus objects with tags or things, pictures of the corpus, "
+    "or bind the explanation to ImageViewer(subject, corpus, reader=...)"
 )
 
 
@@ -77,9 +77,10 @@ def area(box: Box) -> float:
 def shares_of(stimulus: Stimulus) -> dict[str, float]:
     """Concepts of the stimulus' things and its tags, with the largest share of the image that each covers.
 
-    Where things are annotated, folder tags are left out: they repeat the concepts, and do not follow edits.
+    Where things are annotated, folder tags are left out (they repeat the concepts, and do not follow edits), and so are
+    names of backgrounds: no background stands on two sides of a split, so its name could never be confirmed.
     """
-    tags = [t for t in stimulus.tags if not stimulus.things or ":" in t or t in _KINDS]
+    tags = [t for t in stimulus.tags if not stimulus.things or t in KINDS]
     shares = dict.fromkeys(tags, 1.0)
     for thing in stimulus.things:
         for concept in thing.concepts or (thing.name,):
@@ -100,7 +101,12 @@ class ImageViewer:
     modality: ClassVar[Literal["image"]] = "image"
 
     def __init__(
-        self, subject: Subject | None = None, corpus: Corpus | None = None, *, reader: Reader | None = None, keep: int = 50_000
+        self,
+        subject: Subject | None = None,
+        corpus: Corpus | None = None,
+        *,
+        reader: Reader | None = None,
+        keep: int = 50_000,
     ) -> None:
         self.reader, self._keep = reader, keep
         self._features: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
@@ -110,9 +116,10 @@ class ImageViewer:
     def __call__(self, stimulus: Any, /) -> ImageView:
         found = stimulus if isinstance(stimulus, Stimulus) else self._looked_up(stimulus)
         if found is None:
-            key = image_id(stimulus)
-            shares = None if self.reader is None else dict(self.reader(stimulus))
-            return ImageView(shares=shares, pixels=lambda: self._pixels(key, lambda: pixel_features(stimulus, None)))
+            image = cast("Image", stimulus)
+            key = image_id(image)
+            shares = None if self.reader is None else dict(self.reader(image))
+            return ImageView(shares=shares, pixels=lambda: self._pixels(key, lambda: pixel_features(image, None)))
         shares = shares_of(found)
         if not shares and not found.things and self.reader is not None:
             shares = dict(self.reader(found.content))

@@ -1,4 +1,4 @@
-"""Predicates over images: what is shown, its colours and textures, where it stands, and weighted sums of a few of these.
+"""Predicates over images: what is shown, its colours and textures, where it stands, and weighted sums of these.
 
 Every predicate of this module reads one ``ImageView`` and returns one value in [0, 1]. None looks at a network.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from maieutic.errors import UserError
-from maieutic.explain.predicates.base import Prediction, Predicate
+from maieutic.explain.predicates.base import Predicate, Prediction
 from maieutic.explain.predicates.image_pixels import COLOURS, INDEX, SHAPES
 
 if TYPE_CHECKING:
@@ -47,14 +47,15 @@ _WHERE: dict[str, str] = {
 _SIDES = ("left", "right", "top", "bottom", "centre")
 _RELATIONS = ("left of", "right of", "above", "below", "overlapping")
 _IRREGULAR = {
-    "person": "people", "man": "men", "woman": "women", "child": "children", "mouse": "mice", "goose": "geese", "foot": "feet",
-    "tooth": "teeth", "leaf": "leaves", "knife": "knives", "wolf": "wolves", "ox": "oxen", "calf": "calves", "shelf": "shelves",
+    "person": "people", "man": "men", "woman": "women", "child": "children", "mouse": "mice", "goose": "geese",
+    "foot": "feet", "tooth": "teeth", "leaf": "leaves", "knife": "knives", "wolf": "wolves", "ox": "oxen",
+    "calf": "calves", "shelf": "shelves",
 }  # fmt: skip
-_SAME = {
-    "fish", "sheep", "deer", "food", "fruit", "furniture", "clothing", "equipment", "produce", "aircraft", "bread", "water",
-    "grass", "sky", "snow", "sand", "wildlife", "seafood", "hardware", "money", "jewelry", "currency", "plant life", "moose",
-    "bison", "livestock", "poultry", "matter", "covering", "tableware", "ware", "vegetation", "transport", "glassware",
-}  # fmt: skip
+_SAME = frozenset({
+    "fish", "sheep", "deer", "food", "fruit", "furniture", "clothing", "equipment", "produce", "aircraft", "bread",
+    "water", "grass", "sky", "snow", "sand", "wildlife", "seafood", "hardware", "money", "jewelry", "currency", "moose",
+    "bison", "livestock", "poultry", "vegetation", "transport", "citrus", "swine", "cattle", "domestic fowl",
+})  # fmt: skip
 
 
 def shown(concept: str) -> str:
@@ -69,9 +70,12 @@ def shown(concept: str) -> str:
 
 
 def plural(name: str) -> str:
-    """English plural of a concept's name: ``canary`` -> ``canaries``; the last word of a phrase is changed."""
+    """English plural of a concept's name: ``canary`` -> ``canaries``, ``bird of prey`` -> ``birds of prey``."""
+    first, of, rest = name.partition(" of ")
+    if of:
+        return f"{plural(first)} of {rest}"
     head, space, last = name.rpartition(" ")
-    if last in _SAME or name in _SAME or last.endswith(("ware", "wear")):
+    if last in _SAME or last.endswith(("ware", "wear")):
         return name
     if last in _IRREGULAR:
         return head + space + _IRREGULAR[last]
@@ -113,7 +117,7 @@ class Shows(Predicate):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Colour(Predicate):
-    """Share of a colour in a region: 0 at ``low``, 1 at ``high`` (falling when ``low > high``: little of the colour)."""
+    """Share of a colour in a region: 0 at ``low``, 1 at ``high`` (falling when ``low > high``: little of it)."""
 
     op: ClassVar[str] = "colour"
     name: str
@@ -205,7 +209,7 @@ class Relation(Predicate):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blend(Predicate):
-    """``base`` plus the strength-weighted sum of a few parts, clipped to [0, 1]: parts add up, negative ones take away."""
+    """``base`` plus the strength-weighted sum of a few parts, clipped to [0, 1]; negative strengths take away."""
 
     op: ClassVar[str] = "blend"
     parts: tuple[Predicate, ...]

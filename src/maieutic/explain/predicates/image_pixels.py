@@ -1,4 +1,4 @@
-"""Named visual features of an image: colours, light and texture, over the whole, its things, its background and its parts.
+"""Named visual features of an image: colours, light and texture of the whole, its things, its background, its parts.
 
 Everything is read from a thumbnail of 64 x 64 pixels, so it says nothing of detail finer than about 1.5 % of the image.
 A feature is named ``map@region`` (``red@things``, ``edges@whole``, ``brightness@top``); shape and layout features stand
@@ -59,6 +59,10 @@ def pixel_features(image: Image, things: Mask | None) -> NDArray[np.float32]:
     return np.clip(everything, 0.0, 1.0).astype(np.float32)
 
 
+#: colours in the order of the conditions of ``_colour_maps``
+_ORDER = ("black", "white", "grey", "pink", "red", "brown", "orange", "yellow", "green", "blue", "purple")
+
+
 def _colour_maps(rgb: Floats) -> Floats:
     """One-hot ``[colour, 64, 64]``."""
     high, low = np.maximum(np.maximum(rgb[0], rgb[1]), rgb[2]), np.minimum(np.minimum(rgb[0], rgb[1]), rgb[2])
@@ -79,7 +83,7 @@ def _colour_maps(rgb: Floats) -> Floats:
             hue < 258,
             hue < 320,
         ],
-        [COLOURS.index(c) for c in ("black", "white", "grey", "pink", "red", "brown", "orange", "yellow", "green", "blue", "purple")],
+        [COLOURS.index(c) for c in _ORDER],
         default=COLOURS.index("pink"),
     )  # fmt: skip
     return (np.arange(len(COLOURS))[:, None, None] == names).astype(np.float32)
@@ -90,11 +94,11 @@ def _hue(rgb: Floats, high: Floats, chroma: Floats) -> Floats:
     r, g, b = rgb
     safe = np.maximum(chroma, 1e-9)
     sector = np.where(high == r, ((g - b) / safe) % 6, np.where(high == g, (b - r) / safe + 2, (r - g) / safe + 4))
-    return 60.0 * sector
+    return (60.0 * sector).astype(np.float32)
 
 
 def _texture_maps(rgb: Floats, light: Floats) -> Floats:
-    """``[brightness, saturation, edges, horizontal, vertical, diagonal, fine, coarse]``, each ``[64, 64]`` about 0 to 1."""
+    """``[texture, 64, 64]`` in the order of ``TEXTURES`` without contrast, each about 0 to 1."""
     high, low = np.maximum(np.maximum(rgb[0], rgb[1]), rgb[2]), np.minimum(np.minimum(rgb[0], rgb[1]), rgb[2])
     padded = np.pad(light, 1, mode="edge")
     dx, dy = padded[1:-1, 2:] - padded[1:-1, :-2], padded[2:, 1:-1] - padded[:-2, 1:-1]
@@ -113,7 +117,7 @@ def _texture_maps(rgb: Floats, light: Floats) -> Floats:
             np.clip(8.0 * np.abs(light - tight), 0, 1),
             np.clip(4.0 * np.abs(tight - wide), 0, 1),
         ]
-    )
+    ).astype(np.float32)
 
 
 def _blurred(light: Floats, radius: int) -> Floats:

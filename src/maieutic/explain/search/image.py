@@ -12,23 +12,24 @@ No language model, no network besides the subject. What it cannot find: meanings
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.explanation import Explanation
-from maieutic.explain.predicates.base import Predicate
+from maieutic.explain.predicates.image import Shows
 from maieutic.explain.search.image_fit import (
     Floats,
     Rule,
     Target,
     average_precision,
+    fitted,
     quality,
     search_rules,
     target_of,
 )
-from maieutic.explain.search.image_table import Clause, ImageTable, shared_table
+from maieutic.explain.search.image_table import ImageTable, shared_table
 from maieutic.explain.search.image_trials import Finding, run_trials
 from maieutic.explain.search.image_words import concepts_in, label_of
 from maieutic.explain.views_image import ImageViewer, shared_viewer
@@ -38,6 +39,8 @@ from maieutic.readings import Cost
 NAME = "search"
 #: rules taken to the select split
 _SHORTLIST = 12
+#: quality that an experiment's verdict is worth against correlation on the discover images
+_EXPERIMENT = 0.03
 #: quality given up for a simpler rule
 _SLACK = 0.005
 #: resamples of groups behind the decision to abstain
@@ -82,11 +85,27 @@ def explain_image(lab: Lab, *, budget: Budget | None = None, experiments: bool =
         banned = {c for f in findings if f.refutes for c in f.concepts}
         if banned:
             rules = search_rules(table, target, allowed=lambda c: not banned & set(concepts_in(c.predicate)))
+        rules = [*_widened(rules, findings, table, target), *rules]
     if not rules:
         reason = "no concept or visual feature goes with this unit on the discover images"
         return Explanation.unexplained(lab.unit.key, reason, explainer=NAME, cost=_cost(lab, start)).bound(viewer)
     chosen = _choose(lab, rules, target, viewer, raw)
     return _concluded(lab, chosen, rules, findings, target, _cost(lab, start)).bound(viewer)
+
+
+def _widened(rules: list[Rule], findings: list[Finding], table: ImageTable, target: Target) -> list[Rule]:
+    """The leading rules with a concept replaced by the wider kind that experiments asked for, where they still hold."""
+    out: list[Rule] = []
+    for finding in (f for f in findings if f.broader):
+        wide = {c.predicate: c for c in table.clauses[: table.named]}.get(Shows(concept=finding.broader))
+        if wide is None:
+            continue
+        for rule in rules[:3]:
+            rest = [c for c in rule.clauses if not {*finding.concepts, finding.broader} & set(concepts_in(c.predicate))]
+            if len(rest) < len(rule.clauses):
+                changed = fitted([wide, *rest], target)
+                out.append(replace(changed, score=changed.score + _EXPERIMENT))
+    return out
 
 
 def _hopeless(raw: Floats) -> str | None:
@@ -177,8 +196,8 @@ def _concluded(
     suffixes = [f.words for f in findings if f.words]
     return Explanation(
         unit=lab.unit.key,
-        label=label_of(chosen.rule, target.levels[-1], suffixes=suffixes),
-        predicate=_simplified(chosen.rule),
+        label=label_of(chosen.rule, target.levels, suffixes=suffixes),
+        predicate=chosen.rule.predicate,
         explainer=NAME,
         confidence=_confidence(chosen, findings),
         evidence=evidence,
@@ -187,18 +206,10 @@ def _concluded(
     )
 
 
-def _simplified(rule: Rule) -> Predicate:
-    return rule.predicate
-
-
 def _confidence(chosen: Chosen, findings: list[Finding]) -> float:
     """Higher with the fit on select images, and with the share of experiments that came out as the rule says."""
     fit = max(chosen.correlation, 0.0)
     asked = [f for f in findings if f.supports is not None]
     agree = float(np.mean([bool(f.supports) for f in asked])) if asked else 0.5
-    return round(float(np.clip(0.1 + 0.55 * fit + 0.35 * (agree - 0.5) + 0.15 * (chosen.sure - 0.9) / 0.1, 0.02, 0.98)), 3)
-
-
-def clause_allowed(clause: Clause, banned: set[str]) -> bool:
-    """Whether a clause asks for none of the banned concepts."""
-    return not banned & set(concepts_in(clause.predicate))
+    sure = (chosen.sure - 0.9) / 0.1
+    return round(float(np.clip(0.1 + 0.55 * fit + 0.35 * (agree - 0.5) + 0.15 * sure, 0.02, 0.98)), 3)

@@ -19,7 +19,7 @@ class Edit:
         kind: its name in the ledger.
         hypothesis: what it tests; ``{what}`` is the thing in the plural.
         done: the edit as the subject of a sentence.
-        predicted: whether predicates see the edit (taking a thing out, yes; hiding its colours behind a silhouette, no).
+        predicted: whether predicates see the edit (taking a thing out, yes; hiding it behind a silhouette, no).
     """
 
     kind: Kind
@@ -27,10 +27,17 @@ class Edit:
     done: str
     predicted: bool
 
-    def words(self, kept: float, low: float, high: float) -> str:
-        """What a kept share adds to the label; empty when it is unremarkable or too uncertain (interval over 0.5 wide)."""
+    def words(self, kept: float, low: float, high: float, *, named: bool) -> str:
+        """What a kept share adds to the label; empty when unremarkable or too uncertain (interval over 0.6 wide).
+
+        ``named``: whether the label is about a thing; otherwise only what holds of any picture is said.
+        """
         if high - low > 0.6:
             return ""
+        if not named:
+            if self.kind == "remove" and kept >= 0.7:
+                return f"whatever stands there ({kept:.0%} with nothing)"
+            return f"in colour ({kept:.0%} in grey)" if self.kind == "grey" and kept < 0.5 else ""
         if self.kind == "silhouette" and kept >= 0.3:
             share = "mostly" if kept >= 0.75 else "about half" if kept >= 0.4 else "in part"
             return f"{share} carried by their outline ({kept:.0%} as silhouettes)"
@@ -43,22 +50,33 @@ class Edit:
 
 REMOVE = Edit(kind="remove", hypothesis="without {what} the unit rests", done="taking {what} out", predicted=True)
 BACKGROUND = Edit(
-    kind="background", hypothesis="{what} drive the unit on any background", done="moving {what} to neutral backgrounds",
-    predicted=True,
+    kind="background", hypothesis="{what} drive the unit on any background", predicted=True,
+    done="moving {what} to neutral backgrounds",
 )  # fmt: skip
 REPLACE = Edit(
     kind="replace", hypothesis="the surroundings of {what} do not drive the unit", predicted=True,
     done="putting something else in the place of {what}",
 )  # fmt: skip
 SILHOUETTE = Edit(
-    kind="silhouette", hypothesis="the outline of {what} drives the unit", done="showing {what} as silhouettes", predicted=False
+    kind="silhouette",
+    hypothesis="the outline of {what} drives the unit",
+    done="showing {what} as silhouettes",
+    predicted=False,
 )
-GREY = Edit(kind="grey", hypothesis="{what} drive the unit without colour", done="taking the colour away", predicted=False)
+GREY = Edit(
+    kind="grey", hypothesis="{what} drive the unit without colour", done="taking the colour away", predicted=False
+)
 UPPER = Edit(
-    kind="upper hidden", hypothesis="the lower half of {what} drives the unit", done="hiding the upper half", predicted=False
+    kind="upper hidden",
+    hypothesis="the lower half of {what} drives the unit",
+    done="hiding the upper half",
+    predicted=False,
 )
 LOWER = Edit(
-    kind="lower hidden", hypothesis="the upper half of {what} drives the unit", done="hiding the lower half", predicted=False
+    kind="lower hidden",
+    hypothesis="the upper half of {what} drives the unit",
+    done="hiding the lower half",
+    predicted=False,
 )
 #: edits of the leading concept, most telling first; and of the second
 MAIN = (REMOVE, BACKGROUND, REPLACE, SILHOUETTE, GREY, UPPER, LOWER)

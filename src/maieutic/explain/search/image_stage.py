@@ -1,8 +1,8 @@
 """Where the pictures of experiments are made: edited scenes, fresh pastes, near misses, neutral backgrounds.
 
-A composed scene is edited exactly, by its masks. A plain photo has no mask: then only whole-picture edits are made (grey,
-one half hidden). Pasted stamps come from the discover split, those that were not among the unit's strongest images
-first. Neutral backgrounds are textures that the unit was seen to rest on; a blank page is not neutral for a network
+A composed scene is edited exactly, by its masks. A plain photo has no mask: then only whole-picture edits are made
+(grey, one half hidden). Pasted stamps come from the discover split, those not among the unit's strongest images first.
+Neutral backgrounds are textures that the unit was seen to rest on; a blank page is not neutral for a network
 trained on photos. It neither measures nor predicts.
 """
 
@@ -65,6 +65,11 @@ class Stage:
         if self.studio is None:
             return True
         return isinstance(stimulus.scene, Scene) and bool(_shown(stimulus, concept))
+
+    @staticmethod
+    def can_edit_whole(stimulus: Stimulus) -> bool:
+        """Whether it is a photo, of which only whole-picture edits can be made."""
+        return not isinstance(stimulus.scene, Scene)
 
     def edit(self, stimulus: Stimulus, edit: Edit, concept: str | None, *, number: int = 0) -> Stimulus | None:
         """The edited picture, or ``None`` when this edit cannot be made of this picture.
@@ -129,7 +134,7 @@ class Stage:
         return self._dealt(every, f"paste {concept}")
 
     def parts_named(self, concept: str) -> str | None:
-        """A thing whose name is the stem of a word of the concept ("wheel" of "wheeled vehicle") and can be shown alone."""
+        """A thing whose name is the stem of a word of the concept ("wheel" of "wheeled vehicle")."""
         if self.studio is None:
             return None
         words = concept.split()

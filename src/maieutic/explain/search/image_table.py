@@ -114,7 +114,8 @@ def _concept_clauses(views: Sequence[ImageView], groups: NDArray[np.int64]) -> l
         if np.std(shares) > 0.03 and full > 0:
             out.append(_clause(Shows(concept=concept, full=full), views, index))
         if any(views[i].boxes(concept) for i in index[:5]) and len(index) >= 20:
-            out.extend(c for w in _PLACES if (c := _clause(Placed(concept=concept, where=w), views, index)).column.sum() >= 8)
+            placed = [_clause(Placed(concept=concept, where=w), views, index) for w in _PLACES]
+            out.extend(c for c in placed if c.column.sum() >= 8)
     return out
 
 
@@ -137,7 +138,8 @@ def _pixel_clauses(views: Sequence[ImageView]) -> list[Clause]:
         ends |= {(b, a) for a, b in ends} | {tuple(round(float(q), 3) for q in np.quantile(values, (0.5, 0.02)))}
         for low, high in sorted(ends):
             if abs(high - low) >= 0.02 and not (name.partition("@")[0] in COLOURS and high < low):
-                out.append(Clause(_ramp(name, low, high), np.clip((values - low) / (high - low), 0, 1).astype(np.float32)))
+                column = np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
+                out.append(Clause(_ramp(name, low, high), column))
     return out
 
 

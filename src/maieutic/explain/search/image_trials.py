@@ -1,4 +1,4 @@
-"""Experiments on one unit: paste, remove, hide, strip of colour or surface, change the background; predict, then measure.
+"""Experiments on one unit: paste, remove, hide, strip of colour, change the background; predict, then measure.
 
 For each concept a rule leans on:
 
@@ -6,15 +6,15 @@ For each concept a rule leans on:
 - *necessary?* strong scenes with the thing taken out, and the same thing on other backgrounds;
 - *by what?* strong scenes with the thing as a silhouette, in grey, or with its upper or lower half hidden.
 
-An effect is the share of the unit's excess over rest that is kept, ``sum(edited - rest) / sum(original - rest)``, with a
-90 % interval from resampled scenes. A concept is refuted only when pasting *and* removing it both do next to nothing:
+An effect is the share of the unit's excess over rest that is kept, ``sum(edited - rest) / sum(original - rest)``, with
+a 90 % interval from resampled scenes. A concept is refuted only when pasting *and* removing it both do next to nothing:
 some things cannot be tested by cut-outs, and then nothing is concluded. Nothing here chooses the rule.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from maieutic.explain.search.image_fit import Rule, Target
 from maieutic.explain.search.image_stage import Stage
 from maieutic.explain.search.image_table import ImageTable
 from maieutic.explain.search.image_words import clause_worth, concepts_in
-from maieutic.explain.views_image import ImageViewer
+from maieutic.explain.views_image import KINDS, ImageViewer
 from maieutic.lab.lab import Lab, Question
 from maieutic.lab.ledger import Entry
 from maieutic.stimuli.base import Stimulus
@@ -37,6 +37,8 @@ _STAMPS = 8
 _RESAMPLES = 400
 #: a kept share or a difference smaller than this is "next to nothing" on the unit's 0-1 scale
 _LITTLE = 0.10
+#: an image below this share of full scale has nothing to lose to an edit
+_WEAK = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ class Finding:
         words: what it adds to the label; empty when nothing.
         supports: whether it came out as the rule says; ``None`` when the rule says nothing about it.
         refutes: the concept is a bystander (set on the combined verdict only).
+        broader: the wider kind that the experiment asks to try instead.
         evidence: ledger ids.
     """
 
@@ -67,6 +70,7 @@ class Finding:
     words: str = ""
     supports: bool | None = None
     refutes: bool = False
+    broader: str = ""
     evidence: tuple[str, ...] = ()
 
 
@@ -81,7 +85,9 @@ class _Bench:
     left: int
     findings: list[Finding] = field(default_factory=list[Finding])
 
-    def measure(self, stimuli: Sequence[Stimulus], kind: str, hypothesis: str, pairs: Sequence[Entry] = ()) -> list[Entry]:
+    def measure(
+        self, stimuli: Sequence[Stimulus], kind: str, hypothesis: str, pairs: Sequence[Entry] = ()
+    ) -> list[Entry]:
         """Predict, then measure; nothing when the allowance does not cover all of them."""
         if not stimuli or len(stimuli) > min(self.left, self.lab.remaining):
             return []
@@ -114,8 +120,8 @@ def run_trials(
     bench = _Bench(
         lab=lab, viewer=viewer, predicate=rule.predicate, stage=Stage(table, target.y, seed=lab.seed), left=limit
     )
-    foci = leading_concepts(rule, target)
-    for i, concept in enumerate(foci):
+    foci = [c for c in leading_concepts(rule, target) if bench.stage.studio is None or bench.stage.stamps(c)]
+    for i, concept in enumerate(foci[:2]):
         scenes = _strong_scenes(bench.stage, table, target, concept, _SCENES if i == 0 else _SCENES // 2)
         pasted = _paste(bench, concept, _STAMPS if i == 0 else _STAMPS // 2)
         removed = _strip(bench, concept, scenes, main=i == 0)
@@ -123,43 +129,50 @@ def run_trials(
             _part_alone(bench, concept, pasted)
         if pasted and removed and pasted.high < _LITTLE * 2 and pasted.low <= 0.02 and removed.low > 0.75:
             bench.findings.append(_verdict(concept, pasted, removed))
-    if not foci:
+    if not bench.findings:
         _strip(bench, None, _strong_scenes(bench.stage, table, target, None, _SCENES), main=True)
+    for number, finding in enumerate(bench.findings):
+        if foci and foci[0] not in finding.concepts and finding.kind != "part":
+            bench.findings[number] = replace(finding, words="")  # the label's adjuncts are about the leading concept
     return bench.findings
 
 
-def leading_concepts(rule: Rule, target: Target, n: int = 2) -> list[str]:
-    """The concepts that bring most of the rule's lift on strong images, one a clause, strongest first."""
-    worth = clause_worth(rule, target.levels[-1])
-    order = [int(j) for j in np.argsort(-worth, kind="stable") if worth[j] >= 0.15]
-    named = [c for j in order for c in concepts_in(rule.clauses[j].predicate)[:1]]
-    return list(dict.fromkeys(named))[:n]
+def leading_concepts(rule: Rule, target: Target) -> list[str]:
+    """The concepts that bring most of the rule's lift on strong images, strongest first."""
+    total: dict[str, float] = {}
+    for clause, worth in zip(rule.clauses, clause_worth(rule, target.levels).tolist(), strict=True):
+        for concept in concepts_in(clause.predicate)[:1]:
+            total[concept] = total.get(concept, 0.0) + worth
+    return [c for c in sorted(total, key=lambda c: (-total[c], c)) if total[c] >= 0.1 and c not in KINDS]
 
 
-def _strong_scenes(
-    stage: Stage, table: ImageTable, target: Target, concept: str | None, n: int
-) -> list[Stimulus]:
-    """The strongest images that show the concept and can be edited, at most one a group."""
+def _strong_scenes(stage: Stage, table: ImageTable, target: Target, concept: str | None, n: int) -> list[Stimulus]:
+    """The strongest images that show the concept and can be edited, one a group before a second of any.
+
+    When there are not two scenes to edit, whole photos stand in: they can be greyed and half hidden.
+    """
     order = np.argsort(-target.y, kind="stable")
+    first: list[Stimulus] = []
+    again: list[Stimulus] = []
+    whole: list[Stimulus] = []
     seen: set[int] = set()
-    out: list[Stimulus] = []
-    for i in order[: max(len(order) // 5, 20)].tolist():
-        group = int(table.groups[i])
-        if group in seen or (concept is not None and table.views[i].shares is not None and not table.views[i].share(concept)):
+    for i in order[: max(len(order) // 4, 20)].tolist():
+        view, group = table.views[i], int(table.groups[i])
+        if target.y[i] < _WEAK or (concept and view.shares is not None and not view.share(concept)):
             continue
-        if not stage.can_edit(table.stimuli[i], concept):
-            continue
-        seen.add(group)
-        out.append(table.stimuli[i])
-        if len(out) == n:
-            break
-    return out
+        if stage.can_edit(table.stimuli[i], concept):
+            (again if group in seen else first).append(table.stimuli[i])
+            seen.add(group)
+        elif stage.can_edit_whole(table.stimuli[i]):
+            whole.append(table.stimuli[i])
+    found = [*first, *again]
+    return (found if len(found) > 1 else [*found, *whole])[:n]
 
 
 def _paste(bench: _Bench, concept: str, n: int) -> Finding | None:
     """Sufficiency: stamps of the concept against near misses on the same neutral backgrounds."""
     shown, missed = bench.stage.paste(concept, n), bench.stage.near_misses(concept, n)
-    if len(shown) < 3 or len(missed) < 3:
+    if len(shown) < 2 or len(missed) < 2:
         return None
     what = plural(concept)
     yes = bench.measure(shown, "paste", f"{what} alone drive the unit")
@@ -178,9 +191,38 @@ def _paste(bench: _Bench, concept: str, n: int) -> Finding | None:
     finding = Finding(
         kind="paste", subject=what, concepts=(concept,), effect=effect, low=low, high=high, n=len(a), sentence=sentence,
         supports=low > 0, evidence=tuple(e.id for e in (*yes, *no)),
+        words=f"though most do little when pasted ({a.mean():.0%} of full scale)" if a.mean() < _WEAK else "",
     )  # fmt: skip
     bench.findings.append(finding)
+    if effect < 0.3 * float(a.mean()) + 0.02:
+        _widened(bench, concept, float(a.mean()), missed, no)
     return finding
+
+
+def _widened(bench: _Bench, concept: str, level: float, missed: Sequence[Stimulus], entries: Sequence[Entry]) -> None:
+    """Near misses as strong as the concept itself: name the narrowest kind that takes them in."""
+    chains = [t.concepts for s in bench.stage.paste(concept, 3) for t in s.things if concept in t.concepts]
+    above = next((c[c.index(concept) + 1 :] for c in chains), ())
+    wider = None
+    for kind in above:
+        inside = [e for s, e in zip(missed, entries, strict=True) if any(kind in t.concepts for t in s.things)]
+        if len(inside) < 3:
+            continue
+        if level < _WEAK or float(np.mean([e.scaled for e in inside])) < 0.7 * level:
+            break
+        wider = kind, inside
+    if wider is None:
+        return
+    kind, inside = wider
+    value = float(np.mean([e.scaled for e in inside]))
+    bench.findings.append(
+        Finding(
+            kind="widen", subject=plural(concept), concepts=(concept,), effect=value, low=value, high=value,
+            n=len(inside), broader=kind,
+            sentence=f"too narrow: other {plural(kind)} reach {value:.2f} of full scale, {plural(concept)} {level:.2f}",
+            evidence=tuple(e.id for e in inside),
+        )
+    )  # fmt: skip
 
 
 def _part_alone(bench: _Bench, concept: str, pasted: Finding) -> None:
@@ -223,7 +265,8 @@ def _strip(bench: _Bench, concept: str | None, scenes: Sequence[Stimulus], *, ma
         bench.findings.append(finding)
         if edit is REMOVE:
             removed = finding
-    _halves(bench, what)
+    if concept is not None:
+        _halves(bench, what)
     return removed
 
 
@@ -238,12 +281,15 @@ def _kept(
     boot = now[draws].sum(axis=1) / np.maximum(full[draws].sum(axis=1), 1e-9)
     effect = float(now.sum() / max(float(full.sum()), 1e-9))
     low, high = (float(q) for q in np.quantile(boot, (0.05, 0.95)))
-    sentence = f"{edit.done.format(what=what)} keeps {effect:.0%} [{low:.0%}, {high:.0%}] of {len(full)} strong scenes"
-    expected = float(np.mean([(e.expect or 0.0) for e in after])) / max(float(np.mean([e.expect or 0.0 for e in before])), 1e-9)
+    done = edit.done.format(what=what)
+    sentence = f"{done} keeps {effect:.0%} [{low:.0%}, {high:.0%}] of the activation ({len(full)} strong images)"
+    foreseen = [float(np.mean([e.expect or 0.0 for e in entries])) for entries in (before, after)]
+    expected = foreseen[1] / max(foreseen[0], 1e-9)
     supports = None if not edit.predicted else bool((effect < 0.6) == (expected < 0.6))
     return Finding(
         kind=edit.kind, subject=what, concepts=(concept,) if concept else (), effect=effect, low=low, high=high,
-        n=len(full), sentence=sentence, words=edit.words(effect, low, high), supports=supports,
+        n=len(full), sentence=sentence, supports=supports,
+        words=edit.words(effect, low, high, named=concept is not None),
         evidence=tuple(e.id for e in after),
     )  # fmt: skip
 
@@ -270,7 +316,8 @@ def _halves(bench: _Bench, what: str) -> None:
 def _verdict(concept: str, pasted: Finding, removed: Finding) -> Finding:
     """A bystander: it neither drives the unit alone nor is missed when it is gone."""
     return Finding(
-        kind="verdict", subject=plural(concept), concepts=(concept,), effect=pasted.effect, low=pasted.low, high=pasted.high,
-        n=pasted.n + removed.n, refutes=True, supports=False, evidence=(*pasted.evidence, *removed.evidence),
-        sentence=f"bystander: pasting adds {pasted.effect:+.2f} and removing leaves {removed.effect:.0%}; clause dropped",
+        kind="verdict", subject=plural(concept), concepts=(concept,), effect=pasted.effect, low=pasted.low,
+        high=pasted.high, n=pasted.n + removed.n, refutes=True, supports=False,
+        sentence=f"bystander: pasting adds {pasted.effect:+.2f}, removing leaves {removed.effect:.0%}; clause dropped",
+        evidence=(*pasted.evidence, *removed.evidence),
     )  # fmt: skip

@@ -7,57 +7,115 @@ findings. It measures nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import And, Not, Predicate
-from maieutic.explain.predicates.image import Colour, Placed, Relation, Shows, Texture, plural
+from maieutic.explain.predicates.image import Placed, Relation, Shows
 from maieutic.explain.search.image_fit import Rule
+from maieutic.explain.search.image_table import Clause
+from maieutic.explain.views_image import KINDS
 
 #: share of the rule's lift on high images below which a clause is not worth a word
-_WORTH = 0.15
+_WORTH = 0.12
+#: how a picture was made, as circumstances
+_SETTINGS = {
+    "photo": "in whole photographs", "several": "among several objects",
+    "background:texture": "on textured backgrounds", "background:photo": "on blurred photo backgrounds",
+    "background:plain": "on plain backgrounds",
+}  # fmt: skip
+#: phrases of one sort that a label may hold
+_MOST = 3
 
 
-def label_of(rule: Rule, high: NDArray[np.bool_], *, suffixes: Sequence[str] = ()) -> str:
+def label_of(rule: Rule, levels: NDArray[np.bool_], *, suffixes: Sequence[str] = ()) -> str:
     """The label of a rule.
 
     Args:
         rule: clauses with strengths.
-        high: the images above the unit's threshold; a clause's worth is its lift there.
+        levels: the images above each threshold, ``[level, image]``; a clause's worth is its lift there.
         suffixes: what experiments add ("about half carried by their outline"), most important first.
     """
-    worth = clause_worth(rule, high)
-    things: list[str] = []
-    sights: list[str] = []
-    takes: list[str] = []
-    for j in np.argsort(-np.abs(worth), kind="stable"):
-        part = rule.clauses[int(j)].predicate
-        if abs(worth[j]) < _WORTH and (things or sights):
-            continue
-        words = _said(part)
-        target = takes if rule.strengths[int(j)] < 0 else things if concepts_in(part) else sights
-        if words not in target and not _covered(words, target):
-            target.append(words)
-    text = _joined(things, "or")
-    if sights:
-        text = f"{text}, more with {_joined(sights, 'and')}" if text else _joined(sights, "with")
-    if takes:
-        text = f"{text or 'images'}, less with {_joined(takes, 'or')}"
-    return ", ".join([text, *suffixes])
+    said = _Said()
+    for j in _order(rule, levels):
+        clause = rule.clauses[j]
+        if rule.strengths[j] < 0:
+            said.takes.append(_phrase(clause.predicate))
+        elif not concepts_in(clause.predicate):
+            said.sights.append(_phrase(clause.predicate))
+        elif set(concepts_in(clause.predicate)) <= KINDS:
+            said.kinds.append(_setting(clause.predicate))
+        elif any(_inside(clause, rule.clauses[k]) for k in said.named):
+            said.inner.append(_phrase(clause.predicate))
+        else:
+            said.add_thing(clause.predicate)
+            said.named.append(j)
+    return ", ".join([said.text(), *suffixes])
 
 
-def clause_worth(rule: Rule, high: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Share of the prediction's rise from all images to the high ones that each clause brings, signed ``[clause]``."""
-    lift = np.array(
-        [
-            s * float(c.column[high].mean() - c.column.mean()) if high.any() else 0.0
-            for s, c in zip(rule.strengths, rule.clauses, strict=True)
-        ]
-    )
-    total = float(np.abs(lift).sum())
-    signs = np.sign(rule.strengths)
-    return np.abs(lift) / total * signs if total > 0 else np.zeros(len(lift))
+@dataclass(slots=True)
+class _Said:
+    """What a label has to say: things with what they come with, kinds inside them, settings, sights, denials."""
+
+    named: list[int] = field(default_factory=list[int])
+    things: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    inner: list[str] = field(default_factory=list[str])
+    kinds: list[str] = field(default_factory=list[str])
+    sights: list[str] = field(default_factory=list[str])
+    takes: list[str] = field(default_factory=list[str])
+
+    def add_thing(self, part: Predicate) -> None:
+        """A thing, or one more circumstance of a thing already named."""
+        head, _, rest = _phrase(part).partition(" with ")
+        self.things.setdefault(head, [])
+        if rest and rest not in self.things[head]:
+            self.things[head].append(rest)
+
+    def text(self) -> str:
+        things = [h + (f" with {' or '.join(r)}" if r else "") for h, r in list(self.things.items())[:_MOST]]
+        things = [t for t in things if not any(t.startswith(o + " ") for o in things)]
+        text = _listed(things, "or")
+        if self.inner:
+            text = f"{text}, above all {_listed(self.inner[:2], 'and')}"
+        sights, kinds = self.sights[:2], self.kinds[:1]
+        if not text:
+            text, sights = _listed(sights, "with"), []
+        more = [*kinds, *([f"with {_listed(sights, 'and')}"] if sights else [])]
+        if more:
+            text = f"{text}, more {' and '.join(more)}" if text else f"anything {kinds[0]}"
+        return f"{text or 'anything'}, less with {self.takes[0]}" if self.takes else text
+
+
+def _order(rule: Rule, levels: NDArray[np.bool_]) -> list[int]:
+    """Clauses worth a word, the weightiest first, a wider kind before the narrower ones inside it."""
+    worth = np.abs(clause_worth(rule, levels))
+    most = max(map(abs, rule.strengths))
+    # a rare clause may be worth little in sum and yet as strong as any where it holds
+    bars = [_WORTH / 3 if abs(s) > 0.6 * most else _WORTH for s in rule.strengths]
+    order = [j for j in np.argsort(-worth, kind="stable").tolist() if worth[j] >= bars[j]] or [int(np.argmax(worth))]
+    return sorted(order, key=lambda j: any(_inside(rule.clauses[j], rule.clauses[k]) for k in order))
+
+
+def _inside(clause: Clause, other: Clause) -> bool:
+    """Whether a clause names a kind of what the other names: its images are a proper part of the other's."""
+    if not isinstance(clause.predicate, Shows) or not isinstance(other.predicate, Shows):
+        return False
+    mine, theirs = clause.column > 0, other.column > 0
+    return bool((~mine | theirs).all() and mine.sum() < theirs.sum())
+
+
+def clause_worth(rule: Rule, levels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Share of the prediction's rise from all images to the high ones that each clause brings, ``[clause]``.
+
+    Averaged over the levels of "high"; negative for clauses that take away.
+    """
+    columns = np.column_stack([c.column for c in rule.clauses]).astype(np.float64)
+    rises = np.stack([columns[high].mean(axis=0) - columns.mean(axis=0) for high in levels if high.any()])
+    lift = np.abs(rises * np.array(rule.strengths))
+    share = lift / np.maximum(lift.sum(axis=1, keepdims=True), 1e-12)
+    return share.mean(axis=0) * np.sign(rule.strengths)
 
 
 def concepts_in(part: Predicate) -> tuple[str, ...]:
@@ -71,43 +129,34 @@ def concepts_in(part: Predicate) -> tuple[str, ...]:
     return ()
 
 
-def _said(part: Predicate) -> str:
+def _setting(part: Predicate) -> str:
+    """A kind of picture as circumstances: ``on textured backgrounds``."""
+    parts = part.parts if isinstance(part, And) else (part,)
+    settings = [_SETTINGS[c] for p in parts for c in concepts_in(p)]
+    others = [_phrase(p) for p in parts if not concepts_in(p)]
+    return " and ".join(dict.fromkeys(settings)) + (f" with {' and '.join(others)}" if others else "")
+
+
+def _phrase(part: Predicate) -> str:
+    """One clause: things, where they are, what they come with, and what is ruled out."""
     if not isinstance(part, And):
         return part.describe()
-    concepts = [p for p in part.parts if isinstance(p, (Shows, Placed))]
-    others = [p for p in part.parts if not isinstance(p, (Shows, Placed))]
-    excluded = [p.part for p in others if isinstance(p, Not)]
-    sights = [p for p in others if not isinstance(p, Not)]
-    text = " that are also ".join(c.describe() for c in concepts[:2])
+    settings = [_SETTINGS[c] for p in part.parts for c in concepts_in(p) if c in KINDS]
+    concepts = [p.describe() for p in part.parts if concepts_in(p) and not set(concepts_in(p)) & KINDS]
+    sights = [p.describe() for p in part.parts if not concepts_in(p) and not isinstance(p, Not)]
+    denied = [p.part for p in part.parts if isinstance(p, Not)]
+    text = " ".join([" that are also ".join(concepts), *settings]).strip()
     if sights:
-        words = " and ".join(s.describe() for s in sights)
-        text = f"{text} with {words}" if text else words
-    if excluded:
-        words = " or ".join(e.describe() for e in excluded)
-        text = f"{text} but not {words}" if text else f"anything but {words}"
+        text = f"{text} with {' and '.join(sights)}" if text else " and ".join(sights)
+    if denied:
+        words = " or ".join(
+            _SETTINGS[c] if (c := next(iter(concepts_in(d)), "")) in KINDS else d.describe() for d in denied
+        )
+        text = f"{text or 'anything'} but not {words}"
     return text
 
 
-def _covered(words: str, said: Sequence[str]) -> bool:
-    """Whether a coarser or finer wording of the same thing was said ("birds" and "birds on the left")."""
-    return any(words.startswith(s + " ") or s.startswith(words + " ") for s in said)
-
-
-def _joined(words: Sequence[str], link: str) -> str:
-    if link == "with":
-        return " with ".join([words[0], " and ".join(words[1:])]) if len(words) > 1 else words[0]
+def _listed(words: Sequence[str], link: str) -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {link} {words[-1]}"
-
-
-def describe_concept(concept: str) -> str:
-    """How a concept is written inside hypotheses."""
-    return plural(concept)
-
-
-def describes_pixels(part: Predicate) -> bool:
-    """Whether a clause is about visual features only."""
-    if isinstance(part, And):
-        return all(describes_pixels(p) for p in part.parts)
-    return isinstance(part, (Colour, Texture))
