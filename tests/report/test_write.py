@@ -132,6 +132,7 @@ def test_unmeasured_is_a_word_not_a_number(tmp_path: Path) -> None:
     assert "unmeasured" in Tags(index.read_text(encoding="utf-8")).text
     page = Tags((tmp_path / "r" / "units" / "1-s-1.html").read_text(encoding="utf-8")).text
     assert "Not scored: no strong activation in the test split." in page
+    assert "Average precision is unmeasured, and so are its controls: no strong activation in the test split." in page
 
 
 def test_units_are_ordered_and_linked_best_first(tmp_path: Path) -> None:
