@@ -25,11 +25,14 @@ from maieutic.harvest.summary import SiteSummary
 from maieutic.stimuli.base import SPLITS, Corpus, Split
 from maieutic.store import read_tensors, write_table, write_tensors
 from maieutic.subjects.base import Subject, Unit, raw
+from maieutic.subjects.reading import plan_batches
 
 #: called with (stimuli done, stimuli in all)
 Progress = Callable[[int, int], None]
 #: seconds between checkpoints
 CHECKPOINT_EVERY = 15.0
+#: good enough to plan batches by, without tokenising twice
+CHARACTERS_PER_TOKEN = 4
 #: rises when the contents of a harvest change for the same inputs
 HARVEST_VERSION = 1
 
@@ -143,10 +146,9 @@ def _plan(subject: Subject, corpus: Corpus, *, everything: bool) -> list[_Batch]
     out: list[_Batch] = []
     for split in SPLITS if everything else SPLITS[:1]:
         chosen = [i for i, s in enumerate(corpus.stimuli) if s.split == split]
-        if corpus.modality == "text":
-            chosen.sort(key=lambda i: (len(corpus[i].content), i))
-        step = subject.batch_size
-        out += [_Batch(split, tuple(chosen[at : at + step])) for at in range(0, len(chosen), step)]
+        text = corpus.modality == "text"
+        lengths = [len(corpus[i].content) // CHARACTERS_PER_TOKEN + 1 if text else 1 for i in chosen]
+        out += [_Batch(split, tuple(chosen[j] for j in b)) for b in plan_batches(lengths, subject.batch_size)]
     return out
 
 
