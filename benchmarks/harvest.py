@@ -16,6 +16,7 @@ import os
 import platform
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def bare(subject: Any, batches: list[Any], last: str) -> float:
     tap = Tap(site=last, module=submodule(network, site.module, last), io=site.io)
     start = time.perf_counter()
     for inputs in batches:
-        call = (lambda: subject._call(*inputs, to_end=False)) if subject.modality == "text" else (lambda: network(inputs))
+        call = partial(subject._call, *inputs, to_end=False) if subject.modality == "text" else partial(network, inputs)
         run_hooked(call, reads=[tap], keep=lambda _tap, value: value[:0])
     return time.perf_counter() - start
 
@@ -91,7 +92,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     rows = [measure(*case, stimuli=args.stimuli, rounds=args.rounds) for case in CASES]
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {torch.get_num_threads()} threads"
+    machine = (
+        f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {torch.get_num_threads()} threads"
+    )
     if args.json:
         print(json.dumps({"machine": machine, "rows": rows}))
         return

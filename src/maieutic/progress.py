@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -16,6 +16,6 @@ class Report(Protocol):
 
 
 @contextmanager
-def silent(verb: str, what: str) -> Iterator[Step]:
+def silent(verb: str, what: str) -> Generator[Step]:
     """No report."""
     yield lambda done, total: None

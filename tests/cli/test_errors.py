@@ -31,7 +31,9 @@ def corpus(tmp_path: Path) -> str:
     return str(file)
 
 
-def harvest(corpus: str, run: Path, *more: str, model: str = "smollm2-135m", site: str = "layers.0.mlp") -> tuple[str, ...]:
+def harvest(
+    corpus: str, run: Path, *more: str, model: str = "smollm2-135m", site: str = "layers.0.mlp"
+) -> tuple[str, ...]:
     return ("harvest", model, "--corpus", corpus, "--site", site, "--run", str(run), *more)
 
 
@@ -196,7 +198,10 @@ def test_a_full_disk(tmp_path: Path, corpus: str, model_folder: Path) -> None:
 
 
 def test_help_is_quick_and_without_torch() -> None:
-    program = "import sys; from maieutic.cli.main import run; run(['--help']); print('torch' in sys.modules, 'transformers' in sys.modules)"
+    program = (
+        "import sys; from maieutic.cli.main import run; run(['--help']); "
+        "print('torch' in sys.modules, 'transformers' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False False"
     for verb in ("demo", "models", "harvest", "explain", "score", "report", "bench", "fetch", "store"):

@@ -69,7 +69,9 @@ def test_the_scale_of_units_that_fire_rarely_or_nearly_always(active: float, tex
     corpus = mt.Corpus.from_texts(texts)
     lab = mt.Lab(subject, subject.unit(), mt.harvest(subject, corpus, sites=[subject.sites()[0].name]))
     values = np.concatenate([o.values for o in lab.discover])
-    assert lab.scaled(values).tolist() == pytest.approx((values if values.min() < values.max() else 0 * values).tolist())
+    assert lab.scaled(values).tolist() == pytest.approx(
+        (values if values.min() < values.max() else 0 * values).tolist()
+    )
 
 
 def test_an_atlas_of_another_subject_is_refused(lab: mt.Lab) -> None:

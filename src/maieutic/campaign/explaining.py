@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from maieutic.progress import Report, silent
 from maieutic.campaign.run import Role, Run
 from maieutic.errors import StoreError, UserError
 from maieutic.explain import Explanation, Viewer, explain, viewer_of
 from maieutic.explain.predicates import from_json
 from maieutic.lab import Budget, Entry, Lab
+from maieutic.progress import Report, silent
 from maieutic.readings import Cost
 from maieutic.store import Store, experiments, explanations, jobs, now, scores, write_image
 from maieutic.subjects import Subject, Unit
@@ -103,7 +103,9 @@ def _explain_one(
         raise
     except Exception as error:  # explainers may be plug-ins: whatever one raises is that unit's failure, recorded
         why = str(error).splitlines()[0] if str(error) else "no message"
-        failure = Failure(unit=task.unit.key, reason=why if isinstance(error, UserError) else f"{type(error).__name__}: {why}")
+        failure = Failure(
+            unit=task.unit.key, reason=why if isinstance(error, UserError) else f"{type(error).__name__}: {why}"
+        )
     for stimulus in lab.shown.values():
         if stimulus.modality == "image":
             write_image(run.folder / "images", content_id=stimulus.id, image=stimulus.content)
@@ -136,7 +138,9 @@ def _write(
         rows = [_experiment_row(e, unit_id, explainer, n) for n, e in enumerate(entries, start=1)]
         store.put(experiments, rows, connection=connection)
         if found is not None:
-            store.put(explanations, [_explanation_row(found, unit_id, explainer, settings, seconds)], connection=connection)
+            store.put(
+                explanations, [_explanation_row(found, unit_id, explainer, settings, seconds)], connection=connection
+            )
         store.put(jobs, [job], connection=connection)
 
 
@@ -182,7 +186,9 @@ def _explanation_row(
     }
 
 
-def stored_explanation(run: Run, role: Role, unit: Unit, *, explainer: str, viewer: Viewer | None = None) -> Explanation | None:
+def stored_explanation(
+    run: Run, role: Role, unit: Unit, *, explainer: str, viewer: Viewer | None = None
+) -> Explanation | None:
     """The explanation of a unit as the store has it, able to predict; ``None`` when there is none."""
     if (role, unit.key) not in run.ids:
         return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,9 +20,9 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from maieutic.campaign.nulls import Nulls, null_directions, read_directions, write_directions
-from maieutic.progress import Report, silent
 from maieutic.errors import StoreError, UsageError
 from maieutic.harvest import Atlas, fingerprint, harvest, load_atlas, slug
+from maieutic.progress import Report, silent
 from maieutic.stimuli import Corpus, load_corpus
 from maieutic.store import Store, harvests, now
 from maieutic.store import units as units_table
@@ -64,7 +64,7 @@ class Run:
         """The unit's row in the store, made if it is new (a unit asked for after the harvest)."""
         if (role, unit.key) not in self.ids:
             with self.store.transaction() as connection:
-                self.ids[role, unit.key] = _insert_unit(self.store, connection, role, unit.key)
+                self.ids[role, unit.key] = _insert_unit(connection, role, unit.key)
         return self.ids[role, unit.key]
 
     def close(self) -> None:
@@ -73,7 +73,9 @@ class Run:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -102,7 +104,12 @@ class RunPlan:
 
 
 def create_run(
-    folder: str | Path, plan: RunPlan, *, subject: Subject | None = None, corpus: Corpus | None = None, report: Report = silent
+    folder: str | Path,
+    plan: RunPlan,
+    *,
+    subject: Subject | None = None,
+    corpus: Corpus | None = None,
+    report: Report = silent,
 ) -> Run:
     """Harvest into a run folder, or go on with one that was interrupted; a finished one is opened.
 
@@ -147,8 +154,11 @@ def open_run(
     try:
         rows = {r["name"]: r for r in store.rows(harvests)}
         if MAIN not in rows or rows[MAIN]["status"] != "done":
-            raise StoreError(f"the harvest in {folder} is not finished: run  maieutic harvest … --run {folder}  again, it resumes")
-        row, plan = rows[MAIN], RunPlan(**{**rows[MAIN]["settings"]["plan"], "units": tuple(rows[MAIN]["settings"]["plan"]["units"])})
+            raise StoreError(
+                f"the harvest in {folder} is not finished: run  maieutic harvest … --run {folder}  again, it resumes"
+            )
+        row = rows[MAIN]
+        plan = _plan_of(row["settings"]["plan"])
         subject = subject or load_subject(plan.subject)
         corpus = corpus or load_corpus(plan.corpus, size=plan.size)
         for what, before, after in (
@@ -156,7 +166,9 @@ def open_run(
             ("corpus", row["corpus_fingerprint"], corpus.fingerprint),
         ):
             if before != after:
-                raise StoreError(f"the {what} changed since {folder} was harvested: harvest again into a new --run folder")
+                raise StoreError(
+                    f"the {what} changed since {folder} was harvested: harvest again into a new --run folder"
+                )
         atlas = load_atlas(subject, corpus, _harvest_folder(store.folder, subject))
         directions = read_directions(store.folder, plan.site)
         nulls = _nulls(store.folder, subject, corpus, plan, directions, silent)
@@ -169,7 +181,14 @@ def open_run(
 
 
 def _run(
-    store: Store, subject: Subject, corpus: Corpus, atlas: Atlas, site: str, units: tuple[Unit, ...], nulls: Nulls, seed: int
+    store: Store,
+    subject: Subject,
+    corpus: Corpus,
+    atlas: Atlas,
+    site: str,
+    units: tuple[Unit, ...],
+    nulls: Nulls,
+    seed: int,
 ) -> Run:
     ids = {(r["role"], r["key"]): r["id"] for r in store.rows(units_table)}
     return Run(
@@ -249,6 +268,12 @@ def _harvest_folder(folder: Path, subject: Subject) -> Path:
     return folder / "harvest" / slug(subject.name)
 
 
+def _plan_of(stored: Mapping[str, Any]) -> RunPlan:
+    """The plan that a run was made with."""
+    values: dict[str, Any] = {**stored, "units": tuple(stored["units"])}
+    return RunPlan(**values)
+
+
 def _settings(plan: RunPlan, key: str) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -259,7 +284,9 @@ def _announce(store: Store, plan: RunPlan, subject: Subject, corpus: Corpus, set
     before = store.rows(harvests, name=MAIN)
     if before:
         if before[0]["settings"] != settings:
-            raise StoreError(f"{store.folder} holds a run with other settings: use another --run folder, or delete this one")
+            raise StoreError(
+                f"{store.folder} holds a run with other settings: use another --run folder, or delete this one"
+            )
         return
     row = {
         "name": MAIN,
@@ -283,15 +310,17 @@ def _finish(store: Store, units: Sequence[Unit], nulls: Nulls, *, seconds: float
     row = store.rows(harvests, name=MAIN)[0]
     if row["status"] == "done":
         return
-    roles: list[tuple[Role, Unit]] = [("main", u) for u in units]
-    roles += [("direction", u) for u in nulls.directions] + [("untrained", u) for u in nulls.untrained]
+    roles: dict[Role, Sequence[Unit]] = {"main": units, "direction": nulls.directions, "untrained": nulls.untrained}
     with store.transaction() as connection:
-        for role, unit in roles:
-            _insert_unit(store, connection, role, unit.key)
-        store.put(harvests, [{**row, "status": "done", "finished_at": now(), "seconds": seconds}], connection=connection)
+        for role, members in roles.items():
+            for unit in members:
+                _insert_unit(connection, role, unit.key)
+        store.put(
+            harvests, [{**row, "status": "done", "finished_at": now(), "seconds": seconds}], connection=connection
+        )
 
 
-def _insert_unit(store: Store, connection: Any, role: Role, key: str) -> int:
+def _insert_unit(connection: Any, role: Role, key: str) -> int:
     result = connection.execute(units_table.insert().values(harvest=MAIN, role=role, key=key))
     return int(result.inserted_primary_key[0])
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from maieutic.campaign.explaining import explain_units, stored_explanation
-from maieutic.progress import Report, silent
 from maieutic.campaign.run import Role, Run
 from maieutic.errors import UserError
 from maieutic.explain import Explanation, Viewer, viewer_of
 from maieutic.harvest import Atlas
+from maieutic.progress import Report, silent
 from maieutic.readings import Reading
 from maieutic.score import score
 from maieutic.score.controls import Controls, NullUnit, null_unit, shuffled
@@ -50,7 +50,9 @@ def score_units(
     found |= _explained(run, "main", more, explainer, viewer)
     targets = [u for u in chosen if u.key in found]
     if not targets:
-        raise UserError(f"no unit in {run.folder} is explained by {explainer}: run  maieutic explain {run.folder}  first")
+        raise UserError(
+            f"no unit in {run.folder} is explained by {explainer}: run  maieutic explain {run.folder}  first"
+        )
     explain_units(run, targets, explainer=ONE_SHOT, nulls=False)
     one_shot = _explained(run, "main", targets, ONE_SHOT, viewer)
     cache, lent = Predictions(), shuffled(list(found.values()), seed=run.seed)
@@ -81,7 +83,9 @@ def _null_controls(run: Run, explainer: str, viewer: Viewer, cache: Predictions)
         why = nulls.reason or "the run has no null units"
         return Controls(missing={"untrained": why, "random_direction": why})
     untrained_viewer = viewer_of(nulls.subject, run.corpus)
-    untrained = _null_units(run, "untrained", nulls.untrained, nulls.subject, nulls.atlas, explainer, untrained_viewer, cache)
+    untrained = _null_units(
+        run, "untrained", nulls.untrained, nulls.subject, nulls.atlas, explainer, untrained_viewer, cache
+    )
     directions = _null_units(run, "direction", nulls.directions, run.subject, run.atlas, explainer, viewer, cache)
     return Controls(untrained=untrained, random_direction=directions)
 
@@ -123,7 +127,14 @@ def _write(run: Run, unit: Unit, explainer: str, readings: Mapping[str, Reading]
         }
         for name, r in sorted(readings.items())
     ]
-    job = {"unit": unit_id, "kind": "score", "explainer": explainer, "status": "done", "error": None, "finished_at": now()}
+    job = {
+        "unit": unit_id,
+        "kind": "score",
+        "explainer": explainer,
+        "status": "done",
+        "error": None,
+        "finished_at": now(),
+    }
     with run.store.transaction() as connection:
         run.store.put(scores_table, rows, connection=connection)
         run.store.put(jobs, [job], connection=connection)
@@ -136,7 +147,13 @@ def stored_readings(run: Run, unit: Unit, *, explainer: str) -> dict[str, Readin
     rows = run.store.rows(scores_table, unit=run.ids["main", unit.key], explainer=explainer)
     return {
         r["name"]: Reading(
-            name=r["name"], value=r["value"], low=r["low"], high=r["high"], n=r["n"], reason=r["reason"], details=r["details"]
+            name=r["name"],
+            value=r["value"],
+            low=r["low"],
+            high=r["high"],
+            n=r["n"],
+            reason=r["reason"],
+            details=r["details"],
         )
         for r in rows
     }

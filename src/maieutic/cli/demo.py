@@ -42,7 +42,9 @@ def demo(
     run: Annotated[Path, typer.Option(help="Where to put the runs and the report.")] = Path("runs/demo"),
     sample: Annotated[int, typer.Option(min=1, help="Units of each model, drawn at random.")] = 24,
     seed: Annotated[int, typer.Option(help="Of the draw and everything else random.")] = 0,
-    part: Annotated[str | None, typer.Option(hidden=True, help="Run one model in this process, progress as JSON lines.")] = None,
+    part: Annotated[
+        str | None, typer.Option(hidden=True, help="Run one model in this process, progress as JSON lines.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Explain and score units of both packaged models, print how many labels beat every control, write a report.
@@ -69,7 +71,11 @@ def demo(
                 say(f"note: {note}")
     total = time.monotonic() - started
     if as_json:
-        print(json.dumps({"models": [s.to_json() for s in summaries], "report": str(index), "seconds": total, "parts": seconds}))
+        print(
+            json.dumps(
+                {"models": [s.to_json() for s in summaries], "report": str(index), "seconds": total, "parts": seconds}
+            )
+        )
         return
     print_summary(summaries)
     print(f"\n{total:.0f} s in all; " + ", ".join(f"{name} {s:.0f} s" for name, s in seconds.items()))
@@ -96,7 +102,19 @@ def _one(part: Part, folder: Path, *, sample: int, seed: int) -> None:
 
 def _both(run: Path, *, sample: int, seed: int) -> dict[str, float]:
     """Both models in two processes; returns the seconds each took. Stops both when one fails."""
-    command = [sys.executable, "-m", "maieutic", "demo", "--run", str(run), "--sample", str(sample), "--seed", str(seed), "--part"]
+    command = [
+        sys.executable,
+        "-m",
+        "maieutic",
+        "demo",
+        "--run",
+        str(run),
+        "--sample",
+        str(sample),
+        "--seed",
+        str(seed),
+        "--part",
+    ]
     started = time.monotonic()
     children = {
         p.subject: subprocess.Popen(
@@ -108,8 +126,12 @@ def _both(run: Path, *, sample: int, seed: int) -> dict[str, float]:
     seconds: dict[str, float] = {}
     try:
         with _Board(list(children)) as board:
-            readers = [threading.Thread(target=_drain, args=(c.stderr, errors[n]), daemon=True) for n, c in children.items()]
-            readers += [threading.Thread(target=board.follow, args=(n, c.stdout), daemon=True) for n, c in children.items()]
+            readers = [
+                threading.Thread(target=_drain, args=(c.stderr, errors[n]), daemon=True) for n, c in children.items()
+            ]
+            readers += [
+                threading.Thread(target=board.follow, args=(n, c.stdout), daemon=True) for n, c in children.items()
+            ]
             for reader in readers:
                 reader.start()
             while len(seconds) < len(children):
@@ -135,7 +157,9 @@ def _both(run: Path, *, sample: int, seed: int) -> dict[str, float]:
             raise UserError(f"{name}: {_last(errors[name])}")
     for name, child in children.items():
         if child.returncode != 0:
-            raise UserError(f"{name} was stopped by signal {-child.returncode}: run the same command again, it goes on from here")
+            raise UserError(
+                f"{name} was stopped by signal {-child.returncode}: run the same command again, it goes on from here"
+            )
     return seconds
 
 
@@ -146,7 +170,11 @@ def _drain(stream: Any, into: list[str]) -> None:
 def _last(lines: list[str]) -> str:
     """The one-line error of a child process."""
     told = [line.removeprefix("maieutic: ") for line in lines if line.startswith("maieutic: ")]
-    return told[-1] if told else (lines[-1] if lines else "it failed without a word: run it again with MAIEUTIC_TRACEBACK=1")
+    return (
+        told[-1]
+        if told
+        else (lines[-1] if lines else "it failed without a word: run it again with MAIEUTIC_TRACEBACK=1")
+    )
 
 
 class _Board:
@@ -177,8 +205,7 @@ class _Board:
             if "failed" in event:
                 say(f"{name}: {event['failed']} failed: {event['reason']}")
             elif self._bars:
-                self._bars.update(
-                    self._tasks[name], description=f"{event['verb']:<8} {event['what']}", completed=event["done"], total=event["total"] or None
-                )  # fmt: skip
+                what, total = f"{event['verb']:<8} {event['what']}", event["total"] or None
+                self._bars.update(self._tasks[name], description=what, completed=event["done"], total=total)
             elif event["done"] == event["total"] and event["total"]:
                 say(f"{event['verb']} {event['what']}: {event['total']} done")

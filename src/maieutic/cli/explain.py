@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,10 @@ EXAMPLE = "Example:  maieutic explain runs/mine layers.3.mlp/17 --budget 200"
 
 def explain(
     run: Annotated[Path, typer.Argument(help="A harvested run folder.")],
-    units: Annotated[list[str] | None, typer.Argument(help="Units SITE/INDEX (a trailing - for the negative tail); default: all studied.")] = None,
+    units: Annotated[
+        list[str] | None,
+        typer.Argument(help="Units SITE/INDEX (a trailing - for the negative tail); default: all studied."),
+    ] = None,
     explainer: Annotated[str, typer.Option(help="search, search-no-experiments, lookup, or a plug-in.")] = "search",
     budget: Annotated[int, typer.Option(min=0, help="Measurements (stimuli shown in experiments) per unit.")] = 120,
     nulls: Annotated[bool, typer.Option(help="Also explain the run's null units, which scores stand beside.")] = True,
@@ -25,11 +29,13 @@ def explain(
 ) -> None:
     """Question units and label them. Finished units are kept, so an interrupted command goes on when run again."""
     from maieutic.campaign import explain_units, open_run, stored_explanation
-    from maieutic.explain import explainers
     from maieutic.errors import UsageError, did_you_mean
+    from maieutic.explain import explainers
 
     if explainer not in explainers():
-        raise UsageError(f"no explainer {explainer!r}{did_you_mean(explainer, explainers())}: choose from {', '.join(explainers())}")
+        raise UsageError(
+            f"no explainer {explainer!r}{did_you_mean(explainer, explainers())}: choose from {', '.join(explainers())}"
+        )
     with open_run(run, write=True) as opened:
         chosen = [opened.subject.parse_unit(k) for k in units] if units else list(opened.units)
         from maieutic.lab import Budget
@@ -39,12 +45,26 @@ def explain(
         )  # fmt: skip
         found = {u.key: stored_explanation(opened, "main", u, explainer=explainer) for u in chosen}
     rows = [
-        {"unit": key, "label": e.label, "confidence": e.confidence, "abstained": e.reason, "measurements": e.cost.measurements}
+        {
+            "unit": key,
+            "label": e.label,
+            "confidence": e.confidence,
+            "abstained": e.reason,
+            "measurements": e.cost.measurements,
+        }
         for key, e in found.items()
         if e is not None
     ]
     if as_json:
-        print(json.dumps({"run": str(run), "explanations": rows, "failed": [{"unit": f.unit, "reason": f.reason} for f in failures]}))
+        print(
+            json.dumps(
+                {
+                    "run": str(run),
+                    "explanations": rows,
+                    "failed": [{"unit": f.unit, "reason": f.reason} for f in failures],
+                }
+            )
+        )
     else:
         _print(rows)
         print(f"next:  maieutic score {run}")
@@ -54,7 +74,7 @@ def explain(
         raise typer.Exit(1)
 
 
-def _print(rows: list[dict[str, object]]) -> None:
+def _print(rows: Sequence[Mapping[str, object]]) -> None:
     table = Table(box=None, header_style="bold")
     table.add_column("unit", no_wrap=True)
     table.add_column("label", overflow="fold")

@@ -10,20 +10,29 @@ import typer
 
 from maieutic.cli.progress import reporter, say
 
-EXAMPLE = "Example:  maieutic harvest hf:./my-model --corpus texts.jsonl --site layers.3.mlp --sample 10 --run runs/mine"
+EXAMPLE = (
+    "Example:  maieutic harvest hf:./my-model --corpus texts.jsonl --site layers.3.mlp --sample 10 --run runs/mine"
+)
 
 
 def harvest(
     subject: Annotated[str, typer.Argument(help="The model: see  maieutic models.")],
     corpus: Annotated[
-        str, typer.Option(help="text, photos, prose, python; a folder of images or texts; a .txt or .jsonl file; hf-dataset:<path>.")
+        str,
+        typer.Option(
+            help="text, photos, prose, python; a folder of images or texts; a .txt or .jsonl file; hf-dataset:<path>."
+        ),
     ],
     site: Annotated[str, typer.Option(help="The hook point: see  maieutic models NAME.")],
     run: Annotated[Path, typer.Option(help="The run folder: new, or one to go on with.")],
-    units: Annotated[str, typer.Option(help="Units to study, SITE/INDEX separated by commas; else a sample is drawn.")] = "",
+    units: Annotated[
+        str, typer.Option(help="Units to study, SITE/INDEX separated by commas; else a sample is drawn.")
+    ] = "",
     sample: Annotated[int, typer.Option(help="How many units to draw when none are named.")] = 24,
     size: Annotated[int | None, typer.Option(help="How many stimuli of a packaged corpus to use.")] = None,
-    nulls: Annotated[int, typer.Option(help="Units of an untrained copy and random directions to study beside (each).")] = 8,
+    nulls: Annotated[
+        int, typer.Option(help="Units of an untrained copy and random directions to study beside (each).")
+    ] = 8,
     seed: Annotated[int, typer.Option(help="Of the draw, the untrained copy and the directions.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

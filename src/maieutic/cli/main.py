@@ -57,7 +57,7 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except typer.TyperException as error:  # an unknown option, a missing argument, a value of the wrong kind
-        error.show()
+        _show(error)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return _fail("stopped: run the same command again, it goes on from here")
@@ -70,10 +70,19 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("MAIEUTIC_TRACEBACK"):
             raise
-        return _fail(f"unexpected {type(error).__name__}: {error}: see where with MAIEUTIC_TRACEBACK=1, and please report it")
+        return _fail(
+            f"unexpected {type(error).__name__}: {error}: see where with MAIEUTIC_TRACEBACK=1, and please report it"
+        )
     return code if isinstance(code, int) else 0
 
 
+def _show(error: Any) -> None:
+    """The usage and what was wrong with it, as typer writes them."""
+    error.show()
+
+
 def _fail(message: str, *, code: int = 1) -> int:
-    Console(stderr=True, highlight=False).print(f"maieutic: {' '.join(message.split())}", style="red", markup=False, soft_wrap=True)
+    Console(stderr=True, highlight=False).print(
+        f"maieutic: {' '.join(message.split())}", style="red", markup=False, soft_wrap=True
+    )
     return code

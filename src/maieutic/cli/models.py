@@ -14,7 +14,9 @@ EXAMPLE = "Example:  maieutic models smollm2-135m"
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="A model: a name below, hf:<id or folder>, timm:<name>, gguf:<file>.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A model: a name below, hf:<id or folder>, timm:<name>, gguf:<file>.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the models that need nothing but installation, or the sites (hook points) of one model."""
@@ -38,7 +40,9 @@ def _list_models(as_json: bool) -> None:
         table.add_row(row.name, row.modality, row.what, row.licence)
     console = Console()
     console.print(table)
-    console.print("\nAlso: hf:<id or folder>, timm:<name>, gguf:<file>. Sites of a model:  maieutic models NAME", highlight=False)
+    console.print(
+        "\nAlso: hf:<id or folder>, timm:<name>, gguf:<file>. Sites of a model:  maieutic models NAME", highlight=False
+    )
 
 
 def _list_sites(name: str, as_json: bool) -> None:

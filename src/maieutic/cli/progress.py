@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from maieutic.progress import Report, Step, silent
 
@@ -41,14 +49,14 @@ def reporter(*, json_lines: bool = False, quiet: bool = False) -> Report:
 
 
 @contextmanager
-def _bar(verb: str, what: str) -> Iterator[Step]:
+def _bar(verb: str, what: str) -> Generator[Step]:
     with bars(Console(stderr=True)) as progress:
         task = progress.add_task(f"{verb:<8} {what}", total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @contextmanager
-def _lines(verb: str, what: str) -> Iterator[Step]:
+def _lines(verb: str, what: str) -> Generator[Step]:
     started, last = time.monotonic(), time.monotonic()
 
     def step(done: int, total: int) -> None:
@@ -61,7 +69,7 @@ def _lines(verb: str, what: str) -> Iterator[Step]:
 
 
 @contextmanager
-def _json(verb: str, what: str) -> Iterator[Step]:
+def _json(verb: str, what: str) -> Generator[Step]:
     def step(done: int, total: int) -> None:
         print(json.dumps({"verb": verb, "what": what, "done": done, "total": total}), flush=True)
 
@@ -72,5 +80,3 @@ def _json(verb: str, what: str) -> Iterator[Step]:
 def say(message: str) -> None:
     """A line for people, on stderr."""
     Console(stderr=True, highlight=False).print(message, markup=False, soft_wrap=True)
-
-

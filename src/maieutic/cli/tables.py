@@ -83,7 +83,10 @@ def summarise(run: Run, explainer: str = "search") -> Summary:
     """Read a run's explanations and scores into a summary; units without a score are left out."""
     rows: list[Row] = []
     for unit in run.units:
-        found, readings = stored_explanation(run, "main", unit, explainer=explainer), stored_readings(run, unit, explainer=explainer)
+        found, readings = (
+            stored_explanation(run, "main", unit, explainer=explainer),
+            stored_readings(run, unit, explainer=explainer),
+        )
         if found is None or "predictive" not in readings:
             continue
         stands = verdict(readings)

@@ -72,7 +72,9 @@ class Explanation:
         Args:
             stimuli: strings, PIL images, or ``Stimulus`` objects (annotations are used where the predicate needs them).
         """
-        assert self.viewer is not None, "bind the explanation to a viewer first: found.bound(viewer_of(subject, corpus))"
+        assert self.viewer is not None, (
+            "bind the explanation to a viewer first: found.bound(viewer_of(subject, corpus))"
+        )
         rows: list[NDArray[np.float64]] = [self.predicate.evaluate(self.viewer(s)) for s in stimuli]
         modality = getattr(self.viewer, "modality", "text")
         return np.array([r[0] for r in rows]) if modality == "image" else rows

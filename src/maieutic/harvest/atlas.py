@@ -111,7 +111,9 @@ class Atlas:
         else:
             share = n if not top else n - n // 2
             picks = np.unique(np.linspace(0, len(order) - 1, num=max(share, 1)).round().astype(int))[::-1]
-            spread = [(int(s.sample_stimulus[order[p]]), int(s.sample_position[order[p]]), float(ranked[p])) for p in picks]
+            spread = [
+                (int(s.sample_stimulus[order[p]]), int(s.sample_position[order[p]]), float(ranked[p])) for p in picks
+            ]
             rows = sorted({*top[: n // 2], *spread}, key=lambda r: (-r[2], r[0], r[1]))
         return [
             Exemplar(
@@ -128,7 +130,9 @@ def _top(s: SiteSummary, unit: Unit) -> list[tuple[int, int, float]]:
     """(corpus index, position, value) of the stored extreme stimuli of the unit's tail, highest first."""
     i = unit.index
     value, stimulus, position = (
-        (s.top_value, s.top_stimulus, s.top_position) if unit.sign > 0 else (s.low_value, s.low_stimulus, s.low_position)
+        (s.top_value, s.top_stimulus, s.top_position)
+        if unit.sign > 0
+        else (s.low_value, s.low_stimulus, s.low_position)
     )
     rows = zip(stimulus[i].tolist(), position[i].tolist(), (unit.sign * value[i]).tolist(), strict=True)
     return [r for r in rows if r[0] >= 0]

@@ -102,10 +102,14 @@ def load_atlas(subject: Subject, corpus: Corpus, folder: Path, *, key: str | Non
     """Read a finished harvest back; ``StoreError`` when it was made with another subject, corpus or settings."""
     arrays, note = read_tensors(folder / "done.safetensors")
     if key is not None and note["key"] != key:
-        raise StoreError(f"{folder} was harvested with other settings (model, corpus, sites or kept units): use another --run")
+        raise StoreError(
+            f"{folder} was harvested with other settings (model, corpus, sites or kept units): use another --run"
+        )
     if note["corpus"] != corpus.fingerprint or note["subject"] != subject.fingerprint:
         what = "corpus" if note["corpus"] != corpus.fingerprint else "model"
-        raise StoreError(f"the {what} is not the one {folder} was harvested with: harvest again into a new --run folder")
+        raise StoreError(
+            f"the {what} is not the one {folder} was harvested with: harvest again into a new --run folder"
+        )
     state = _State.from_arrays(arrays, note, ())
     return _atlas(subject, corpus, state.summaries, _readouts(arrays, note))
 
@@ -129,9 +133,13 @@ def _check(subject: Subject, corpus: Corpus, sites: Sequence[str]) -> None:
     for site in sites:
         subject.site(site)
     if corpus.modality != subject.modality:
-        raise UsageError(f"{subject.name} reads {subject.modality}, the corpus {corpus.name} is {corpus.modality}: choose another --corpus")
+        raise UsageError(
+            f"{subject.name} reads {subject.modality}, the corpus {corpus.name} is {corpus.modality}: choose another --corpus"
+        )
     if not corpus.split("discover"):
-        raise UsageError(f"the corpus {corpus.name} has no discover stimuli ({len(corpus)} in all): give it more documents")
+        raise UsageError(
+            f"the corpus {corpus.name} has no discover stimuli ({len(corpus)} in all): give it more documents"
+        )
 
 
 def _default_keep(subject: Subject, sites: Sequence[str]) -> list[Unit]:
@@ -164,7 +172,9 @@ def _read_batch(subject: Subject, corpus: Corpus, sites: Sequence[str], batch: _
             summary.add(values[site], lengths=out.lengths, stimuli=batch.stimuli, ids=[s.id for s in stimuli])
             if not np.isfinite(summary.total).all():
                 bad = next(s.id for s, v in zip(stimuli, values[site], strict=True) if not bool(v.isfinite().all()))
-                raise UserError(f"{subject.name} gave NaN or infinity at {site} for stimulus {bad}: remove it or fix the model")
+                raise UserError(
+                    f"{subject.name} gave NaN or infinity at {site} for stimulus {bad}: remove it or fix the model"
+                )
     state.keeper.add(values, lengths=out.lengths, stimuli=batch.stimuli)
 
 
@@ -207,7 +217,9 @@ class _State:
         for n, site in enumerate(sites):
             arrays |= {f"{n}|{k}": v for k, v in self.summaries[site].arrays().items()}
         write_tensors(
-            file, arrays, note={"key": key, "next": self.next, "sites": sites, "columns": list(readouts.columns), **self.about}
+            file,
+            arrays,
+            note={"key": key, "next": self.next, "sites": sites, "columns": list(readouts.columns), **self.about},
         )
 
 

@@ -86,7 +86,9 @@ class SiteSummary:
     def units(self) -> int:
         return len(self.total)
 
-    def add(self, values: torch.Tensor, *, lengths: NDArray[np.int64], stimuli: Sequence[int], ids: Sequence[str]) -> None:
+    def add(
+        self, values: torch.Tensor, *, lengths: NDArray[np.int64], stimuli: Sequence[int], ids: Sequence[str]
+    ) -> None:
         """Add a batch.
 
         Args:
@@ -129,9 +131,13 @@ class SiteSummary:
         self.maximum = np.maximum(self.maximum, high.amax(0).numpy())
         self.minimum = np.minimum(self.minimum, low.amin(0).numpy())
         top = (self.top_value, self.top_stimulus, self.top_position)
-        self.top_value, self.top_stimulus, self.top_position = _merged(top, high.numpy(), index, high_at.numpy(), sign=1)
+        self.top_value, self.top_stimulus, self.top_position = _merged(
+            top, high.numpy(), index, high_at.numpy(), sign=1
+        )
         low_ = (self.low_value, self.low_stimulus, self.low_position)
-        self.low_value, self.low_stimulus, self.low_position = _merged(low_, low.numpy(), index, low_at.numpy(), sign=-1)
+        self.low_value, self.low_stimulus, self.low_position = _merged(
+            low_, low.numpy(), index, low_at.numpy(), sign=-1
+        )
 
     def _add_sample(
         self, real: torch.Tensor, *, lengths: NDArray[np.int64], stimuli: Sequence[int], ids: Sequence[str]

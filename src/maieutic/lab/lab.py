@@ -65,7 +65,9 @@ class Lab:
         seed: int = 0,
     ) -> None:
         if subject.name != atlas.subject:
-            raise UserError(f"the atlas was harvested from {atlas.subject}, not {subject.name}: harvest this subject first")
+            raise UserError(
+                f"the atlas was harvested from {atlas.subject}, not {subject.name}: harvest this subject first"
+            )
         self.subject, self.unit, self.atlas = subject, unit, atlas
         self.budget, self.seed = budget or Budget(), seed
         self.ledger = Ledger(unit=unit.key)
@@ -111,7 +113,11 @@ class Lab:
     def scaled(self, value: Any) -> Any:
         """Raw activation on the 0-1 scale (a constant unit: 0)."""
         zero, one = self.scale
-        array = np.clip((np.asarray(value, dtype=np.float64) - zero) / (one - zero), 0.0, 1.0) if one > zero else 0.0 * value
+        array = (
+            np.clip((np.asarray(value, dtype=np.float64) - zero) / (one - zero), 0.0, 1.0)
+            if one > zero
+            else 0.0 * value
+        )
         return float(array) if np.ndim(array) == 0 else array
 
     @property
@@ -143,10 +149,9 @@ class Lab:
     def _record(self, question: Question, values: Values, seconds: float) -> Entry:
         text = question.stimulus.modality == "text"
         self.shown[question.stimulus.id] = question.stimulus
-        if not len(values):
-            value = self.scale[0]  # an empty text has no position: it rests
-        else:
-            value = float(values[question.position] if question.position >= 0 else values.max())
+        # an empty text has no position: it rests
+        read = values[question.position : question.position + 1] if question.position >= 0 else values
+        value = float(read.max()) if len(values) else self.scale[0]
         return self.ledger.append(
             Entry(
                 id=self.ledger.next_id(),
@@ -162,8 +167,6 @@ class Lab:
                 pair=question.pair,
                 seed=self.seed,
                 detail=question.detail,
-                cost=Cost(
-                    measurements=1, tokens=len(values) if text else 0, images=0 if text else 1, seconds=seconds
-                ),
+                cost=Cost(measurements=1, tokens=len(values) if text else 0, images=0 if text else 1, seconds=seconds),
             )
         )

@@ -91,7 +91,9 @@ def _section(run: Run, explainer: str, progress: Report) -> ReportSection:
     sizes = ", ".join(f"{len(run.corpus.split(s))} {s}" for s in splits)
     chosen = f"named: {len(plan['units'])}" if plan["units"] else f"drawn at random with seed {run.seed}"
     shown: list[ReportUnit] = []
-    chosen_exemplars = {u.key: run.atlas.exemplars(u, SPECTRUM, where="spectrum") + _held_out(run, u) for u in run.units}
+    chosen_exemplars = {
+        u.key: run.atlas.exemplars(u, SPECTRUM, where="spectrum") + _held_out(run, u) for u in run.units
+    }
     heat = _heat(run, chosen_exemplars)
     with progress("report", run.subject.name) as step:
         for done, unit in enumerate(run.units, start=1):

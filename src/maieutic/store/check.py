@@ -34,8 +34,14 @@ def _claims(store: Store) -> list[str]:
 
 
 def _unfinished(store: Store) -> list[str]:
-    rows = [f"harvest {r['name']} is not finished: run the same harvest again" for r in store.rows(harvests) if r["status"] != "done"]
-    return rows + [f"{r['kind']} of unit {r['unit']} failed: {r['error']}" for r in store.rows(jobs) if r["status"] == "failed"]
+    rows = [
+        f"harvest {r['name']} is not finished: run the same harvest again"
+        for r in store.rows(harvests)
+        if r["status"] != "done"
+    ]
+    return rows + [
+        f"{r['kind']} of unit {r['unit']} failed: {r['error']}" for r in store.rows(jobs) if r["status"] == "failed"
+    ]
 
 
 def _files(store: Store) -> list[str]:

@@ -11,7 +11,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def writing(path: Path) -> Generator[Path]:
     """A temporary path beside ``path`` that replaces it at the end; on any error nothing is left behind.
 
     Raises:
@@ -49,10 +49,14 @@ def writing(path: Path) -> Iterator[Path]:
 def disk_error(error: OSError, path: Path) -> StoreError:
     """The one-line error for a write that failed."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreError(f"no space left on the disk of {path.parent}: free some and run the same command again, it resumes")
+        return StoreError(
+            f"no space left on the disk of {path.parent}: free some and run the same command again, it resumes"
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StoreError(f"cannot write to {path.parent}: choose another folder with --run, or change its permissions")
-    return StoreError(f"cannot write {path} ({error.strerror or error}): check the disk, then run the same command again")
+    return StoreError(
+        f"cannot write {path} ({error.strerror or error}): check the disk, then run the same command again"
+    )
 
 
 def write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], *, note: Mapping[str, Any] | None = None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,7 +56,9 @@ class Store:
         file = path / FILE
         if not file.exists():
             if not create:
-                raise StoreError(f"{path} is not a maieutic run (no {FILE}): make one with  maieutic harvest … --run {path}")
+                raise StoreError(
+                    f"{path} is not a maieutic run (no {FILE}): make one with  maieutic harvest … --run {path}"
+                )
             if path.exists() and any(p.name != ".lock" for p in path.iterdir()):
                 raise StoreError(f"{path} holds other files and no maieutic run: choose an empty folder with --run")
         lock = _locked(path) if write else None
@@ -76,12 +78,14 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     # --- writing -------------------------------------------------------------------------------------------------
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> Generator[Connection]:
         """All or nothing; a full disk or lost permission becomes a ``StoreError`` and nothing is half written."""
         assert self._lock is not None, "open the store with write=True"
         try:
@@ -96,7 +100,9 @@ class Store:
             statement = insert(table).values(**row)
             keys = [c.name for c in table.primary_key.columns]
             changes = {k: v for k, v in row.items() if k not in keys}
-            connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes) if changes else statement)
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=keys, set_=changes) if changes else statement
+            )
 
     # --- reading -------------------------------------------------------------------------------------------------
     def rows(self, table: Table, **where: Any) -> list[dict[str, Any]]:
@@ -131,7 +137,10 @@ class Store:
         """SQLite's own complaints: damaged pages, dangling references. Empty when sound."""
         with self._engine.connect() as connection:
             pages = [str(r[0]) for r in connection.execute(text("PRAGMA integrity_check")) if r[0] != "ok"]
-            dangling = [f"{r[0]}: row {r[1]} refers to a missing {r[2]}" for r in connection.execute(text("PRAGMA foreign_key_check"))]
+            dangling = [
+                f"{r[0]}: row {r[1]} refers to a missing {r[2]}"
+                for r in connection.execute(text("PRAGMA foreign_key_check"))
+            ]
         return pages + dangling
 
 
@@ -195,11 +204,15 @@ def _ready(engine: Engine, file: Path, *, write: bool) -> None:
 def _database_error(error: DBAPIError, folder: Path) -> StoreError:
     cause = str(error.orig)
     if "full" in cause:
-        return StoreError(f"no space left on the disk of {folder}: free some and run the same command again, it resumes")
+        return StoreError(
+            f"no space left on the disk of {folder}: free some and run the same command again, it resumes"
+        )
     if "readonly" in cause or "unable to open" in cause:
         return StoreError(f"cannot write to {folder}: choose another folder with --run, or change its permissions")
     if "locked" in cause:
         return StoreError(f"{folder} is busy with another process: wait for it and run the same command again")
     if "not a database" in cause or "malformed" in cause or "no such" in cause:
-        return StoreError(f"{folder / FILE} is damaged or not a maieutic store ({cause}): restore it, or start a new --run folder")
+        return StoreError(
+            f"{folder / FILE} is damaged or not a maieutic store ({cause}): restore it, or start a new --run folder"
+        )
     return StoreError(f"{folder / FILE}: {cause}: check with  maieutic store check {folder}")
