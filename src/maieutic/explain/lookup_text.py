@@ -1,4 +1,4 @@
-"""The one-shot baseline for text: each token's mean activation, looked up. It never asks why, and runs no experiment."""
+"""The one-shot baseline for text: each token's mean activation, looked up. It asks no why and runs no experiment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Closed-class word lists and spelling classes of tokens: the small vocabulary that predicates about text are written in.
+"""Closed-class word lists and spelling classes of tokens: the vocabulary that predicates about text are written in.
 
 The lists are short and written by hand; they hold what a person would call "a preposition" or "a month", not a lexicon.
 Nothing here looks at context: a class of a token is a function of the word it ends (see ``views_text``).
@@ -11,48 +11,76 @@ from functools import lru_cache
 _LISTS: dict[str, str] = {
     "articles and determiners": "a an the this that these those each every either neither another such",
     "demonstratives": "this that these those",
-    "prepositions": "of in to for with on at from by about into over after under between through during before without "
-    "against among within along across behind toward towards upon beside besides beyond above below near since until off "
-    "per via throughout despite amid",
-    "personal pronouns": "i you he she it we they me him her us them myself yourself himself herself itself ourselves themselves",
+    "prepositions": (
+        "of in to for with on at from by about into over after under between through during before without "
+        "against among within along across behind toward towards upon beside besides beyond above below near "
+        "since until off per via throughout despite amid"
+    ),
+    "personal pronouns": (
+        "i you he she it we they me him her us them myself yourself himself herself itself ourselves themselves"
+    ),
     "possessives": "my your his her its our their mine yours hers ours theirs",
     "forms of be": "be is are was were been being am",
     "forms of have": "have has had having",
     "modal verbs": "will would shall should can could may might must ought cannot",
     "coordinating words": "and or but nor yet so",
-    "subordinating words": "because although though while if unless when whenever where whereas since until that whether as than",
+    "subordinating words": (
+        "because although though while if unless when whenever where whereas since until that whether as than"
+    ),
     "question words": "who whom whose which what when where why how",
     "negations": "not no never none nothing nobody nor neither without cannot n't nowhere hardly",
-    "quantifiers": "all most some any many much few several both each every more less enough half half-a-dozen various numerous",
-    "comparatives": "more less most least better worse best worst larger smaller greater fewer higher lower than further",
-    "number words": "zero one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty "
-    "hundred thousand million billion trillion dozen",
+    "quantifiers": (
+        "all most some any many much few several both each every more less enough half half-a-dozen various numerous"
+    ),
+    "comparatives": (
+        "more less most least better worse best worst larger smaller greater fewer higher lower than further"
+    ),
+    "number words": (
+        "zero one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty "
+        "hundred thousand million billion trillion dozen"
+    ),
     "ordinals": "first second third fourth fifth sixth seventh eighth ninth tenth last next",
-    "months": "january february march april may june july august september october november december jan feb mar apr jun jul "
-    "aug sep sept oct nov dec",
+    "months": (
+        "january february march april may june july august september october november december jan feb mar "
+        "apr jun jul aug sep sept oct nov dec"
+    ),
     "days of the week": "monday tuesday wednesday thursday friday saturday sunday",
-    "time words": "year years month months week weeks day days hour hours minute minutes second seconds century centuries "
-    "decade decades today yesterday tomorrow now then ago later earlier recently soon already",
-    "units of measure": "km m cm mm sq kg kw kwh mi miles meters metres percent % per cent tons barrels cu ft nm mw gw hectares "
-    "acres feet bytes bits",
+    "time words": (
+        "year years month months week weeks day days hour hours minute minutes second seconds century "
+        "centuries decade decades today yesterday tomorrow now then ago later earlier recently soon already"
+    ),
+    "units of measure": (
+        "km m cm mm sq kg kw kwh mi miles meters metres percent % per cent tons barrels cu ft nm mw gw "
+        "hectares acres feet bytes bits"
+    ),
     "money": "$ dollar dollars euro euros cents pounds budget tax taxes debt revenue revenues currency gdp",
     "colours": "red green blue white black yellow orange purple brown gray grey pink gold silver",
-    "compass points": "north south east west northern southern eastern western northeast northwest southeast southwest central",
+    "compass points": (
+        "north south east west northern southern eastern western northeast northwest southeast southwest central"
+    ),
     "adverbs of degree": "very too so quite rather almost nearly just only even still also well much more most",
-    "family words": "mother father sister brother son daughter wife husband parent parents child children family uncle aunt "
-    "cousin grandmother grandfather",
-    "government words": "government congress president state states law laws minister ministers senate house court courts "
-    "constitution election elections party parties union federal legislature republic",
+    "family words": (
+        "mother father sister brother son daughter wife husband parent parents child children family uncle "
+        "aunt cousin grandmother grandfather"
+    ),
+    "government words": (
+        "government congress president state states law laws minister ministers senate house court courts "
+        "constitution election elections party parties union federal legislature republic"
+    ),
     "war words": "war army navy military forces force weapons soldiers troops peace defense security attack enemy",
-    "programming keywords": "def class return if elif else for while import from try except finally with as pass raise lambda "
-    "yield assert del global nonlocal not and or in is none true false self print async await",
+    "programming keywords": (
+        "def class return if elif else for while import from try except finally with as pass raise lambda "
+        "yield assert del global nonlocal not and or in is none true false self print async await"
+    ),
     "code literals": "none true false null",
     "greetings and courtesy": "hello hi please thanks thank welcome sorry fellow gentlemen",
-    "country words": "america american united states china chinese russia russian france french german germany british britain "
-    "mexico spain spanish european europe africa african asia indian india japan japanese",
+    "country words": (
+        "america american united states china chinese russia russian france french german germany british "
+        "britain mexico spain spanish european europe africa african asia indian india japan japanese"
+    ),
     "speech verbs": "say says said tell told ask asked speak spoke state stated report reported declare declared",
     "contractions": "'s 't 're 've 'll 'd 'm n't s t re ve ll",
-}  # fmt: skip
+}
 
 #: word -> the closed classes it belongs to, in a fixed order
 _MEMBERS: dict[str, tuple[str, ...]] = {}
@@ -64,13 +92,34 @@ CLOSED_CLASSES: dict[str, tuple[str, ...]] = {n: tuple(dict.fromkeys(w.split()))
 
 #: endings that mark a kind of word, with what a person calls it
 SUFFIX_CLASSES: dict[str, str] = {
-    "ing": "words ending in -ing", "ed": "words ending in -ed", "ly": "words ending in -ly", "tion": "words ending in -tion",
-    "ment": "words ending in -ment", "ness": "words ending in -ness", "ity": "words ending in -ity", "est": "words ending in -est",
-    "able": "words ending in -able", "ous": "words ending in -ous", "ive": "words ending in -ive", "al": "words ending in -al",
-    "er": "words ending in -er", "ize": "words ending in -ize", "ism": "words ending in -ism", "ist": "words ending in -ist",
-    "ful": "words ending in -ful", "less": "words ending in -less", "ent": "words ending in -ent", "ance": "words ending in -ance",
-    "ence": "words ending in -ence", "s": "words ending in -s",
-}  # fmt: skip
+    end: f"words ending in -{end}"
+    for end in (
+        [
+            "ing",
+            "ed",
+            "ly",
+            "tion",
+            "ment",
+            "ness",
+            "ity",
+            "est",
+            "able",
+            "ous",
+            "ive",
+            "al",
+            "er",
+            "ize",
+            "ism",
+            "ist",
+            "ful",
+            "less",
+            "ent",
+            "ance",
+            "ence",
+            "s",
+        ]
+    )
+}
 
 _QUOTES = "\"'`‘’“”«»"
 _OPEN, _CLOSE = "([{<", ")]}>"
@@ -80,7 +129,7 @@ _MARKS = {".": "full stops", ",": "commas", ":": "colons", ";": "semicolons", "-
 
 @lru_cache(maxsize=65536)
 def spelling_classes(piece: str) -> tuple[str, ...]:
-    """What a token looks like: ``numbers``, ``capitalised words``, ``opening brackets`` ... (``piece`` without outer spaces)."""
+    """What a token without outer spaces looks like: ``numbers``, ``capitalised``, ``opening brackets`` ..."""
     if not piece:
         return ("white space",)
     if piece.isspace():

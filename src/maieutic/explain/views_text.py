@@ -38,7 +38,7 @@ class TextView:
         text: the text.
         tokens: one per position.
         lexnames: word -> topic classes of a lexicon (``noun.food``); optional.
-        text_level: the subject has one value for the whole text; predicates about tokens are then read through ``Anywhere``.
+        text_level: the subject has one value for the whole text; predicates are then read through ``Anywhere``.
     """
 
     modality = "text"
@@ -140,7 +140,11 @@ def _structure(view: TextView) -> list[tuple[str, ...]]:
         at = token.start + lead
         line = text[text.rfind("\n", 0, at) + 1 : at]
         names += _line_names(line, bool(body.strip()), text[:at], at)
-        names += [n for c, n in (("(", "inside parentheses"), ("[", "inside square brackets"), ("{", "inside braces")) if depth[c] > 0]
+        names += [
+            n
+            for c, n in (("(", "inside parentheses"), ("[", "inside square brackets"), ("{", "inside braces"))
+            if depth[c] > 0
+        ]
         if quote:
             names.append("inside quotation marks")
         if ":" in line:
@@ -156,7 +160,7 @@ def _structure(view: TextView) -> list[tuple[str, ...]]:
                 depth[c] += 1
             elif c in pairs:
                 depth[pairs[c]] = max(0, depth[pairs[c]] - 1)
-            elif c in "\"“”":
+            elif c in '"“”':
                 quote = "" if quote else c
             elif c == "\n" and quote == '"':
                 quote = ""
@@ -205,7 +209,12 @@ class TextViewer:
     modality = "text"
 
     def __init__(
-        self, subject: Subject, *, lexnames: Lexnames | None = default_lexicon, text_level: bool | None = None, keep: int = 4096
+        self,
+        subject: Subject,
+        *,
+        lexnames: Lexnames | None = default_lexicon,
+        text_level: bool | None = None,
+        keep: int = 4096,
     ) -> None:
         self.subject, self.lexnames, self._keep = subject, lexnames, keep
         self.text_level = all(s.positions == "none" for s in subject.sites()) if text_level is None else text_level

@@ -1,7 +1,7 @@
 """Predicates about tokens and their context: the words in which hypotheses about language units are written.
 
 Each condition evaluates to 0 or 1 per position of a ``TextView`` (``explain/views_text.py``); strengths come from
-``Scaled``, ``Strengths`` and ``RuleSet`` (``predicates/text_rules.py``). All of them read the text up to the position only.
+``Scaled``, ``Phrases`` and ``RuleSet`` (``predicates/text_rules.py``). All read the text up to the position only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from maieutic.explain.predicates.base import Prediction, Predicate
+from maieutic.explain.predicates.base import Predicate, Prediction
 from maieutic.explain.views_text import TextView
 
 
@@ -45,7 +45,7 @@ def visible(word: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenIn(Predicate):
-    """The token, without outer spaces, is one of ``words`` (lower case unless ``exact``, which compares the raw token)."""
+    """The token, without outer spaces and in lower case, is one of ``words`` (``exact``: the raw token is)."""
 
     op: ClassVar[str] = "token_in"
     words: tuple[str, ...]
@@ -89,22 +89,52 @@ class TokenClass(Predicate):
 
 
 _LEXNAMES = {
-    "noun.act": "nouns for acts", "noun.animal": "names of animals", "noun.artifact": "names of made things",
-    "noun.attribute": "nouns for qualities", "noun.body": "parts of the body", "noun.cognition": "nouns for ideas and knowledge",
-    "noun.communication": "nouns for things said or written", "noun.event": "nouns for events", "noun.feeling": "nouns for feelings",
-    "noun.food": "names of food and drink", "noun.group": "nouns for groups of people", "noun.location": "names of places",
-    "noun.motive": "nouns for motives", "noun.object": "names of natural things", "noun.person": "nouns for people",
-    "noun.phenomenon": "nouns for natural events", "noun.plant": "names of plants", "noun.possession": "nouns for money and property",
-    "noun.process": "nouns for processes", "noun.quantity": "nouns for amounts", "noun.relation": "nouns for relations",
-    "noun.shape": "names of shapes", "noun.state": "nouns for states", "noun.substance": "names of substances",
-    "noun.time": "nouns for times", "noun.Tops": "very general nouns", "adj.all": "adjectives", "adj.pert": "adjectives of belonging",
-    "adj.ppl": "participle adjectives", "adv.all": "adverbs", "verb.body": "verbs of bodily care", "verb.change": "verbs of change",
-    "verb.cognition": "verbs of thinking", "verb.communication": "verbs of speaking and writing",
-    "verb.competition": "verbs of contest", "verb.consumption": "verbs of eating and using", "verb.contact": "verbs of touching",
-    "verb.creation": "verbs of making", "verb.emotion": "verbs of feeling", "verb.motion": "verbs of motion",
-    "verb.perception": "verbs of perceiving", "verb.possession": "verbs of having and giving", "verb.social": "verbs of social action",
-    "verb.stative": "verbs of being", "verb.weather": "verbs of weather",
-}  # fmt: skip
+    "noun.act": "nouns for acts",
+    "noun.animal": "names of animals",
+    "noun.artifact": "names of made things",
+    "noun.attribute": "nouns for qualities",
+    "noun.body": "parts of the body",
+    "noun.cognition": "nouns for ideas and knowledge",
+    "noun.communication": "nouns for things said or written",
+    "noun.event": "nouns for events",
+    "noun.feeling": "nouns for feelings",
+    "noun.food": "names of food and drink",
+    "noun.group": "nouns for groups of people",
+    "noun.location": "names of places",
+    "noun.motive": "nouns for motives",
+    "noun.object": "names of natural things",
+    "noun.person": "nouns for people",
+    "noun.phenomenon": "nouns for natural events",
+    "noun.plant": "names of plants",
+    "noun.possession": "nouns for money and property",
+    "noun.process": "nouns for processes",
+    "noun.quantity": "nouns for amounts",
+    "noun.relation": "nouns for relations",
+    "noun.shape": "names of shapes",
+    "noun.state": "nouns for states",
+    "noun.substance": "names of substances",
+    "noun.time": "nouns for times",
+    "noun.Tops": "very general nouns",
+    "adj.all": "adjectives",
+    "adj.pert": "adjectives of belonging",
+    "adj.ppl": "participle adjectives",
+    "adv.all": "adverbs",
+    "verb.body": "verbs of bodily care",
+    "verb.change": "verbs of change",
+    "verb.cognition": "verbs of thinking",
+    "verb.communication": "verbs of speaking and writing",
+    "verb.competition": "verbs of contest",
+    "verb.consumption": "verbs of eating and using",
+    "verb.contact": "verbs of touching",
+    "verb.creation": "verbs of making",
+    "verb.emotion": "verbs of feeling",
+    "verb.motion": "verbs of motion",
+    "verb.perception": "verbs of perceiving",
+    "verb.possession": "verbs of having and giving",
+    "verb.social": "verbs of social action",
+    "verb.stative": "verbs of being",
+    "verb.weather": "verbs of weather",
+}
 
 
 def class_words(name: str) -> str:
@@ -123,12 +153,17 @@ class HasAffix(Predicate):
     def evaluate(self, view: TextView) -> Prediction:
         need = len(self.prefix) + len(self.suffix)
         return _flags(
-            (len(w) > need and w.isalpha() and w.startswith(self.prefix) and w.endswith(self.suffix) for w in view.word),
+            (
+                len(w) > need and w.isalpha() and w.startswith(self.prefix) and w.endswith(self.suffix)
+                for w in view.word
+            ),
             len(view.tokens),
         )
 
     def describe(self) -> str:
-        parts = [f"beginning with {self.prefix}-"] * bool(self.prefix) + [f"ending in -{self.suffix}"] * bool(self.suffix)
+        parts = [f"beginning with {self.prefix}-"] * bool(self.prefix) + [f"ending in -{self.suffix}"] * bool(
+            self.suffix
+        )
         return "words " + " and ".join(parts)
 
 
@@ -179,7 +214,11 @@ class Position(Predicate):
     def describe(self) -> str:
         if self.last < 0:
             return f"after the first {self.first} tokens of the text"
-        return f"among the first {self.last + 1} tokens of the text" if not self.first else f"at tokens {self.first}-{self.last}"
+        return (
+            f"among the first {self.last + 1} tokens of the text"
+            if not self.first
+            else f"at tokens {self.first}-{self.last}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +265,7 @@ class WithinLast(Predicate):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicWords(Predicate):
-    """At least ``at_least`` of the ``n`` tokens up to this one are among ``words`` (without outer spaces, lower case)."""
+    """At least ``at_least`` of the ``n`` tokens up to this one (stripped, lower case) are among ``words``."""
 
     op: ClassVar[str] = "topic_words"
     words: tuple[str, ...]

@@ -1,7 +1,7 @@
 """Graded predicates about tokens: tables of strengths, and scored sums of clauses.
 
-A ``RuleSet`` adds its clauses, because units respond in degrees: a word may be strong after one context and weak elsewhere.
-The sum is clipped to [0, 1].
+A ``RuleSet`` adds its clauses, because units respond in degrees: a word may be strong after one context and weak
+elsewhere. The sum is clipped to [0, 1].
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def _by_level(table: tuple[Row, ...]) -> dict[str, dict[Any, float]]:
 class Phrases(Predicate):
     """Graded strengths of words and short phrases, from general to specific; each row corrects the rows before it.
 
-    Only to be used inside a ``RuleSet``: the sum of the matching rows may be negative (a phrase in which a strong word is weak).
+    Only to be used inside a ``RuleSet``: the sum of the matching rows may be negative (a phrase in which a strong
+    word is weak).
 
     Attributes:
         table: rows ``(level, key..., strength)``; see ``phrase_keys``. Strongest total first.

@@ -11,6 +11,7 @@ It never reads the test split, and it cannot find what its conditions cannot say
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,13 +23,18 @@ from maieutic.explain.predicates.text_rules import RuleSet
 from maieutic.explain.search.text_choose import Candidate, Measured, above_chance, beats, choose, measured
 from maieutic.explain.search.text_experiments import Trials, try_rules
 from maieutic.explain.search.text_fit import Fitter, Rules
-from maieutic.explain.search.text_label import clause_label, lexical_label
+from maieutic.explain.search.text_label import clause_label
+from maieutic.explain.search.text_lead_trials import try_leads
+from maieutic.explain.search.text_leads import Lead, leads, lexical_label
 from maieutic.explain.search.text_setting import Setting, setting_of
 from maieutic.explain.search.text_tables import phrases
+from maieutic.explain.search.text_whole_trials import try_whole
 from maieutic.lab import Budget, Lab
 from maieutic.readings import Cost
 
 NAME = "search"
+#: words of a graded hypothesis that are tested
+_LEADS = 6
 
 
 def explain_text(lab: Lab, *, budget: Budget | None = None, experiments: bool = True) -> Explanation:
@@ -48,12 +54,21 @@ def explain_text(lab: Lab, *, budget: Budget | None = None, experiments: bool = 
     name = NAME if experiments else f"{NAME}-no-experiments"
     if constant(lab):
         return Explanation.unexplained(lab.unit.key, "the unit never changes on the discover split", explainer=name)
+    if not len(lab.select):
+        return Explanation.unexplained(lab.unit.key, "the select split is empty: add documents", explainer=name)
     setting = setting_of(lab)
     rules = Fitter(setting.data, setting.discover.target).rules()[-1]
-    trials = try_rules(setting, rules) if experiments else Trials.none(rules)
-    found = _chosen(setting, trials.rules)
-    spent = _spent(lab, start)
+    found, trials = _chosen(setting, rules), Trials.none(rules)
+    if experiments and not _graded(found):
+        trials = (try_whole if setting.text_level else try_rules)(setting, rules)
+        found = _chosen(setting, trials.rules)
     reason = _why_not(setting, found)
+    words: list[Lead] = []
+    if reason is None and _graded(found):
+        words = leads(setting)
+        if experiments:
+            trials, words = try_leads(setting, trials, words[:_LEADS], found.candidate.predicate)
+    spent = _spent(lab, start)
     if reason is not None:
         return Explanation.unexplained(
             lab.unit.key, reason, explainer=name, cost=spent, viewer=setting.viewer, considered=trials.considered
@@ -61,7 +76,7 @@ def explain_text(lab: Lab, *, budget: Budget | None = None, experiments: bool = 
     rival = _rival(setting)
     return Explanation(
         unit=lab.unit.key,
-        label=_label(setting, found, trials),
+        label=_label(setting, found, words),
         predicate=found.candidate.predicate,
         explainer=name,
         confidence=_confidence(found, rival, trials),
@@ -84,6 +99,10 @@ def _chosen(setting: Setting, rules: Rules) -> Measured:
     return choose([measured(c, setting.select) for c in ladder(setting, rules)])
 
 
+def _graded(found: Measured) -> bool:
+    return found.candidate.name.startswith("phrases")
+
+
 def ladder(setting: Setting, rules: Rules) -> list[Candidate]:
     """From one clause to all clauses with graded words and phrases; simplest first."""
     fitter = Fitter(setting.data, setting.discover.target)
@@ -94,13 +113,19 @@ def ladder(setting: Setting, rules: Rules) -> list[Candidate]:
         fitted = fitter.refit(list(rules.clauses[:m]))
         predicted = fitted.base + sum((w * c for w, c in zip(fitted.weights, columns[:m], strict=True)), np.zeros(n))
         if m:
-            out.append(Candidate(name=f"rules {m}", predicate=_as_predicate(fitted), predicted=np.clip(predicted, 0, 1), size=m))
+            out.append(
+                Candidate(
+                    name=f"rules {m}", predicate=_as_predicate(fitted), predicted=np.clip(predicted, 0, 1), size=m
+                )
+            )
         if m not in (0, len(rules.clauses)) or setting.text_level:
             continue
         table = phrases(setting.data, setting.discover.target - fitted.values(len(setting.discover.target)))
         if table is not None:
             graded = np.clip(predicted + setting.select.predicted(table), 0, 1)
-            out.append(Candidate(name=f"phrases {m}", predicate=_as_predicate(fitted, table), predicted=graded, size=20 + m))
+            out.append(
+                Candidate(name=f"phrases {m}", predicate=_as_predicate(fitted, table), predicted=graded, size=20 + m)
+            )
     return out or [Candidate(name="nothing", predicate=_as_predicate(rules), predicted=np.full(n, rules.base), size=0)]
 
 
@@ -129,25 +154,25 @@ def _rival(setting: Setting) -> Measured:
 
 
 def _confidence(found: Measured, rival: Measured, trials: Trials) -> float:
-    """Strength of the prediction on select, margin over the look-up, and the share of experiments that went as foretold."""
-    strength = 0.5 * np.clip(found.precision.value, 0, 1) + 0.5 * np.clip(np.nan_to_num(found.correlation.value), 0, 1)
+    """From the strength on select, the margin over the look-up, and the share of experiments that went as foretold."""
+    strength = 0.5 * np.clip(np.nan_to_num(found.precision.value), 0, 1) + 0.5 * np.clip(
+        np.nan_to_num(found.correlation.value), 0, 1
+    )
     margin = beats(found.score, rival.score)
     passed = trials.passed if trials.passed is not None else 0.5
     return round(float(np.clip(0.05 + 0.5 * strength + 0.2 * margin + 0.25 * passed, 0.01, 0.99)), 3)
 
 
 # --- words ---------------------------------------------------------------------------------------------------------
-def _label(setting: Setting, found: Measured, trials: Trials) -> str:
+def _label(setting: Setting, found: Measured, words: Sequence[Lead]) -> str:
     predicate = found.candidate.predicate
     if isinstance(predicate, Scaled):
         return clause_label(predicate.part)
     assert isinstance(predicate, RuleSet)
-    graded = found.candidate.name.startswith("phrases")
-    rows = list(zip(predicate.clauses, predicate.weights, strict=True))[: -1 if graded else None]
-    plus = [clause_label(c) for c, w in rows if w >= (0.15 if graded else 0.05)]
+    if _graded(found):
+        return lexical_label(setting, words)
+    rows = list(zip(predicate.clauses, predicate.weights, strict=True))
+    plus = [clause_label(c) for c, w in rows if w >= 0.05]
     minus = [clause_label(c) for c, w in rows if w < -0.1]
-    if graded:
-        label = lexical_label(setting)
-        return "; ".join([label, *(f"also {p}" for p in plus[:1])])
     label = "; or ".join(plus[:3]) or clause_label(rows[0][0])
     return label + (f"; less so {minus[0]}" if minus else "")

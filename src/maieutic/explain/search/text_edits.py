@@ -155,19 +155,25 @@ class Editor:
         return "and" if wordlike else ","
 
     # --- offering a token elsewhere ------------------------------------------------------------------------------
-    def elsewhere(self, token: str) -> str:
-        """The token after the context of a random discover position, with the spacing it came with."""
+    def elsewhere(self, phrase: str, token: str = "") -> str:
+        """The phrase, which ends with ``token`` (default: is it), after the context of a random discover position."""
+        token = token or phrase
         for _ in range(20):
             p = int(self.rng.integers(self._starts[-1]))
             view, i, _ = self.at(p)
             if i < 6:
                 continue
-            before = cut(view, i - 1, context=CONTEXT - 8)
-            glue = "" if token[:1].isspace() or not (token.strip()[:1].isalnum() and before[-1:].isalnum()) else " "
-            text = before.rstrip(" ") + (glue or (" " if not token[:1].isspace() and token[:1].isalnum() else "")) + token
+            before = cut(view, i - 1, context=CONTEXT - 8).rstrip(" ")
+            glue = " " if phrase[:1].isalnum() and before[-1:].isalnum() else ""
+            text = before + glue + phrase
             if self._sound(text, token):
                 return text
-        return token
+        return phrase
+
+    def ending(self, case: Case, n: int) -> str:
+        """The last ``n`` tokens of the case, as they stand in the text."""
+        tokens = self.setting.viewer(case.text).tokens
+        return case.text[tokens[max(0, len(tokens) - n)].start :]
 
     def with_token(self, case: Case, token: str) -> str | None:
         """The case with another last token, or ``None`` when the text would be split differently."""

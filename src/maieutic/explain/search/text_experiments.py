@@ -1,9 +1,10 @@
 """Experiments that tell hypotheses about a language unit apart, and what they change.
 
-For a clause, on exemplars cut short: each condition is taken away (is it needed?); conditions that always came along in the
-corpus are taken away too (was it really them?); the token is put into other contexts (is it enough?); a class is tried on
-members that the exemplars lack (is it that wide?). A condition counts as needed when taking it away costs more than
-``_NEEDED`` of the activation. The prediction of the current hypothesis is written down before each measurement.
+For a clause, on exemplars cut short: each condition is taken away (is it needed?); conditions that always came along
+in the corpus are taken away too (was it really them?); the token is put into other contexts (is it enough?); a class
+is tried on members that the exemplars lack (is it that wide?). A condition counts as needed when taking it away costs
+more than ``_NEEDED`` of the activation. The prediction of the current hypothesis is written down before each
+measurement.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from maieutic.explain.search.text_setting import Setting
 from maieutic.lab import Entry, Question
 from maieutic.stimuli.texts import text_stimulus
 
+#: (text, expectation, ledger id of the unedited text)
+Ask = tuple[str, float, str | None]
+
 #: share of the activation that a needed condition carries
 _NEEDED = 0.4
 #: exemplars a clause, edits an exemplar
 _CASES, _EDITS = 3, 2
 #: measurements a unit at most, and fewest for a clause
-_MOST, _FEWEST = 100, 12
+_MOST, _FEWEST = 48, 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +66,7 @@ class _Notes:
 
 def try_rules(setting: Setting, rules: Rules) -> Trials:
     """Test the leading clauses and revise them. Cost: at most ``_MOST`` short measurements."""
-    if setting.text_level or not rules.clauses:
+    if not rules.clauses:
         return Trials.none(rules)
     bench = _Bench(setting, rules)
     revised: list[Clause] = []
@@ -112,12 +116,16 @@ class _Bench:
             if share is None or share >= _NEEDED or part.negated:
                 needed.append(part)
             else:
-                self.notes.considered.append((label, f"{_named(part)} is not needed: without it {1 - share:.0%} remains"))
+                self.notes.considered.append(
+                    (label, f"{_named(part)} is not needed: without it {1 - share:.0%} remains")
+                )
         for rival in self._rivals(clause):
             share = self._needed(bases, rival, needed, f"{label}: or is it {_named(rival)}?", ids)
             if share is not None and share >= _NEEDED:
                 needed.append(rival)
-                self.notes.considered.append((label, f"it also takes {_named(rival)}: without it {1 - share:.0%} remains"))
+                self.notes.considered.append(
+                    (label, f"it also takes {_named(rival)}: without it {1 - share:.0%} remains")
+                )
         if not [p for p in needed if not p.negated]:
             return None
         kept = self._widths(conjunction(tuple(needed)), bases, ids)
@@ -131,12 +139,14 @@ class _Bench:
         entries = self._ask(
             [(c.text, c.target, None) for c in cases], f"{label}: does the shortened text keep the activation?", "look"
         )
-        return [(c, e) for c, e in zip(cases, entries, strict=True) if e.scaled >= 0.5 * c.target and e.scaled > 0.1][:_CASES]
+        return [(c, e) for c, e in zip(cases, entries, strict=True) if e.scaled >= 0.5 * c.target and e.scaled > 0.1][
+            :_CASES
+        ]
 
     def _needed(
         self, bases: Sequence[tuple[Case, Entry]], part: Part, others: Sequence[Part], hypothesis: str, ids: list[str]
     ) -> float | None:
-        """Mean share of the activation lost without the condition, lowered by its standard error; ``None`` if untestable."""
+        """Median share of the activation lost without the condition; ``None`` if it cannot be tested."""
         plan = [(c, e, edited) for c, e in bases for edited in self.editor.without(c, part, others, _EDITS)]
         plan = plan[: max(self.left, 0)]
         if len(plan) < 2:
@@ -156,14 +166,24 @@ class _Bench:
         size = np.diff(data.matrix.indptr)
         overlap = both / (size + n - both)
         features = [(float(overlap[j]), data.features[j]) for j in np.flatnonzero(overlap >= 0.7)]
-        features += [(s, f) for j in np.flatnonzero(overlap >= 0.7) for s in (float(overlap[j]),) for f in data.aliases.get(int(j), ())]
+        features += [
+            (s, f)
+            for j in np.flatnonzero(overlap >= 0.7)
+            for s in (float(overlap[j]),)
+            for f in data.aliases.get(int(j), ())
+        ]
         own = {repr(p.predicate) for p in clause.parts}
         tokens = [p for p in clause.parts if p.role == "token" and not p.negated]
         out: list[Part] = []
         for _, f in sorted(features, key=lambda r: (-r[0], _plainness(r[1]), repr(r[1]))):
             predicate = f.predicate()
             role = role_of(f)
-            if repr(predicate) in own or (role == "token" and tokens) or f.where in ("near", "topic") or f.part not in ("token", "word"):
+            if (
+                repr(predicate) in own
+                or (role == "token" and tokens)
+                or isinstance(f.where, str)
+                or f.part not in ("token", "word")
+            ):
                 continue
             if any(p.role == role and _place(p.predicate) == _place(predicate) for p in [*out, *clause.parts]):
                 continue
@@ -180,7 +200,11 @@ class _Bench:
             if part.negated or part.role != "token" or not isinstance(part.predicate, (TokenClass, HasAffix)):
                 continue
             members = self._members(part, clause)
-            texts = [(t, b) for (c, b), m in zip(list(bases) * 2, members, strict=False) if (t := self.editor.with_token(c, m))]
+            texts = [
+                (t, b)
+                for (c, b), m in zip(list(bases) * 2, members, strict=False)
+                if (t := self.editor.with_token(c, m))
+            ]
             texts = [(t, b) for t, b in texts if holds(self.setting, t, clause.predicate) > 0.5][: max(self.left, 0)]
             if len(texts) < 3:
                 continue
@@ -191,7 +215,9 @@ class _Bench:
             kept = float(np.median([e.scaled / b.scaled for e, (_, b) in zip(entries, texts, strict=True)]))
             narrow = self._narrow(part, clause) if kept < 0.25 else None
             if narrow is not None:
-                self.notes.considered.append((label, f"too wide: other {_named(part)} keep {kept:.0%} of the activation"))
+                self.notes.considered.append(
+                    (label, f"too wide: other {_named(part)} keep {kept:.0%} of the activation")
+                )
                 parts[k] = narrow
         return conjunction(tuple(parts))
 
@@ -199,7 +225,9 @@ class _Bench:
         """Raw tokens of the class seen in the corpus, those not among the clause's strong positions first."""
         ids, names = self.setting.data.levels["token"]
         strong = set(ids[(clause.values > 0.5) & self.setting.discover.active].tolist())
-        members = [int(i) for i in np.unique(ids[part.column > 0.5]) if int(i) not in strong and len(names[int(i)].strip()) > 1]
+        members = [
+            int(i) for i in np.unique(ids[part.column > 0.5]) if int(i) not in strong and len(names[int(i)].strip()) > 1
+        ]
         order = self.editor.rng.permutation(len(members))
         return [names[members[int(i)]] for i in order[:6]]
 
@@ -221,7 +249,11 @@ class _Bench:
         """A clause about the token alone is tried in contexts of other texts."""
         if any(p.role != "token" for p in clause.parts):
             return
-        rows = [(t, holds(self.setting, t, self.prediction), e.id) for c, e in bases for t in (self.editor.elsewhere(c.token),)]
+        rows = [
+            (t, holds(self.setting, t, self.prediction), e.id)
+            for c, e in bases
+            for t in (self.editor.elsewhere(c.token),)
+        ]
         rows = [r for r in rows if holds(self.setting, r[0], clause.predicate) > 0.5][: max(self.left, 0)]
         label = clause_label(clause.predicate)
         entries = self._ask(rows, f"{label}: is it enough in another context?", "paste")
@@ -230,23 +262,33 @@ class _Bench:
             self.notes.considered.append((label, "not enough by itself: in other contexts the unit rests"))
 
     # --- measuring -----------------------------------------------------------------------------------------------
-    def _ask(self, rows: Sequence[tuple[str, float, str | None]], hypothesis: str, kind: str) -> list[Entry]:
+    def _ask(self, rows: Sequence[Ask], hypothesis: str, kind: str) -> list[Entry]:
         """Measure ``(text, expectation, pair)`` at the last token of each text."""
-        rows = rows[: max(self.left, 0)]
-        questions = [
-            Question(
-                stimulus=text_stimulus(text),
-                hypothesis=hypothesis,
-                kind=kind,
-                expect=round(float(np.clip(expect, 0.0, 1.0)), 4),
-                position=len(self.setting.viewer(text).tokens) - 1,
-                pair=pair,
-            )
-            for text, expect, pair in rows
-        ]
-        entries = self.lab.measure(questions)
-        self.notes.outcomes += [abs(e.scaled - (e.expect or 0.0)) <= 0.35 for e in entries]
+        entries = ask(self.setting, rows[: max(self.left, 0)], hypothesis=hypothesis, kind=kind)
+        self.notes.outcomes += [foretold(e) for e in entries]
         return entries
+
+
+def ask(setting: Setting, rows: Sequence[Ask], *, hypothesis: str | Sequence[str], kind: str) -> list[Entry]:
+    """Measure the last token of each text, with its expectation written first. One hypothesis for all, or one a row."""
+    said = [hypothesis] * len(rows) if isinstance(hypothesis, str) else hypothesis
+    questions = [
+        Question(
+            stimulus=text_stimulus(text),
+            hypothesis=what,
+            kind=kind,
+            expect=round(float(np.clip(expect, 0.0, 1.0)), 4),
+            position=len(setting.viewer(text).tokens) - 1,
+            pair=pair,
+        )
+        for (text, expect, pair), what in zip(rows, said, strict=True)
+    ]
+    return setting.lab.measure(questions)
+
+
+def foretold(entry: Entry) -> bool:
+    """Whether the value came within 0.35 of its prediction, on the 0-1 scale."""
+    return abs(entry.scaled - (entry.expect or 0.0)) <= 0.35
 
 
 def _each(parts: Sequence[Part]) -> list[tuple[Part, list[Part]]]:

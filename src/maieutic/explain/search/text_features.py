@@ -1,7 +1,7 @@
 """The sparse matrix of conditions over discover positions that the text search looks through.
 
-A column is a condition that some predicate evaluates (``Feature.predicate``); a row is a position. The matrix depends on
-the corpus and the tokens only, so it is built once and shared by all units of a subject. It knows no activations.
+A column is a condition that some predicate evaluates (``Feature.predicate``); a row is a position. The matrix depends
+on the corpus and the tokens only, so it is built once and shared by all units of a subject. It knows no activations.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -33,16 +33,29 @@ from maieutic.explain.predicates.text_rules import LEVELS, Anywhere, phrase_keys
 from maieutic.explain.views_text import TextView
 
 Part = Literal["token", "word", "class", "affix", "structure", "number", "position"]
+Named = tuple[Part, str]
 
 #: number ranges that people name
-NUMBERS: tuple[tuple[float, float], ...] = ((0, 1), (0, 9), (1, 12), (10, 31), (10, 99), (100, 999), (1000, 9999), (1500, 2100), (10000, 1e15))
+NUMBERS: tuple[tuple[float, float], ...] = (
+    (0, 1),
+    (0, 9),
+    (1, 12),
+    (10, 31),
+    (10, 99),
+    (100, 999),
+    (1000, 9999),
+    (1500, 2100),
+    (10000, 1e15),
+)
 _EARLY = (0, 1, 2, 3, 7, 15)
-_TOPIC, _NEAR = 30, 8
+_TOPIC = 30
+#: reach of "within the last n tokens"; the search later settles n more finely
+_NEAR: Mapping[str, int] = {"near": 4, "further": 16}
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A condition: ``part`` with ``value``, held by the token itself (``where`` 0), ``where`` tokens back, or ``near``/``topic``."""
+    """A condition: ``part`` with ``value``, held by the token (``where`` 0), so many tokens back, or in a window."""
 
     part: Part
     value: str
@@ -57,7 +70,9 @@ class Feature:
         here = self._here()
         if self.where == 0:
             return here
-        return WithinLast(part=here, n=_NEAR) if self.where == "near" else PreviousIs(part=here, back=int(self.where))
+        if isinstance(self.where, str):
+            return WithinLast(part=here, n=_NEAR[self.where])
+        return PreviousIs(part=here, back=self.where)
 
     def _here(self) -> Predicate:
         builders: dict[str, Callable[[str], Predicate]] = {
@@ -117,21 +132,24 @@ class FeatureMatrix:
         return out
 
 
-def _here_features(view: TextView) -> list[list[tuple[Part, str]]]:
-    rows: list[list[tuple[Part, str]]] = []
+def _here_features(view: TextView) -> list[list[Named]]:
+    rows: list[list[Named]] = []
     for i in range(len(view.tokens)):
         key, word = view.key[i], view.word[i]
-        row: list[tuple[Part, str]] = [("token", key)]
-        if word != key:
-            row.append(("word", word))
-        row += [("class", c) for c in dict.fromkeys(view.classes[i])]
-        row += [("structure", s) for s in dict.fromkeys(view.structure[i])]
+        row: list[Named] = [("token", key)]
+
+        def add(part: Part, values: Iterable[str], row: list[Named] = row) -> None:
+            row.extend((part, v) for v in dict.fromkeys(values))
+
+        add("word", [word] if word != key else [])
+        add("class", view.classes[i])
+        add("structure", view.structure[i])
         if word.isalpha():
-            row += [("affix", f"-{word[-k:]}") for k in (2, 3, 4) if len(word) > k]
-            row += [("affix", f"{word[:k]}-") for k in (2, 3, 4) if len(word) > k]
+            add("affix", [f"-{word[-k:]}" for k in (2, 3, 4) if len(word) > k])
+            add("affix", [f"{word[:k]}-" for k in (2, 3, 4) if len(word) > k])
         if not np.isnan(view.number[i]):
-            row += [("number", f"{lo:g}..{hi:g}") for lo, hi in NUMBERS if lo <= view.number[i] <= hi]
-        row += [("position", str(e)) for e in _EARLY if i <= e]
+            add("number", [f"{lo:g}..{hi:g}" for lo, hi in NUMBERS if lo <= view.number[i] <= hi])
+        add("position", [str(e) for e in _EARLY if i <= e])
         rows.append(row)
     return rows
 
@@ -180,7 +198,9 @@ def build(
 
 def _per_text(matrix: Any, lengths: Sequence[int]) -> Any:
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    gather = sp.csr_matrix((np.ones(len(owner), np.float32), (owner, np.arange(len(owner)))), shape=(len(lengths), len(owner)))
+    gather = sp.csr_matrix(
+        (np.ones(len(owner), np.float32), (owner, np.arange(len(owner)))), shape=(len(lengths), len(owner))
+    )
     out = (gather @ matrix).tocsc()
     out.data[:] = 1.0
     return out
@@ -191,7 +211,9 @@ def _balanced_folds(group: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
     return order[group] % folds
 
 
-def _blocks(here: Any, names: list[tuple[Part, str]], start: NDArray[np.int64], *, support: int) -> tuple[list[Any], list[Feature]]:
+def _blocks(
+    here: Any, names: list[tuple[Part, str]], start: NDArray[np.int64], *, support: int
+) -> tuple[list[Any], list[Feature]]:
     count = np.asarray(here.sum(axis=0)).ravel()
     kind = np.array([n[0] for n in names])
     content = np.array([n[0] == "token" and len(n[1]) > 2 and n[1].isalpha() for n in names])
@@ -201,7 +223,8 @@ def _blocks(here: Any, names: list[tuple[Part, str]], start: NDArray[np.int64], 
         (1, enough & np.isin(kind, ["token", "word", "class", "affix", "number"])),
         (2, enough & np.isin(kind, ["token", "class"])),
         (3, enough & (kind == "token")),
-        ("near", enough & np.isin(kind, ["token"])),
+        ("near", enough & (kind == "token")),
+        ("further", enough & (kind == "token")),
         ("topic", enough & content & (count >= 2 * support)),
     ]
     blocks: list[Any] = []
@@ -212,7 +235,7 @@ def _blocks(here: Any, names: list[tuple[Part, str]], start: NDArray[np.int64], 
         if isinstance(where, int):
             block = _back(block, start, where)
         else:
-            reach = range(1, _NEAR + 1) if where == "near" else range(_TOPIC)
+            reach = range(_TOPIC) if where == "topic" else range(1, _NEAR[where] + 1)
             block = _any(block, start, reach)
         blocks.append(block)
         features += [Feature(names[j][0], names[j][1], where) for j in columns]
@@ -239,8 +262,10 @@ def _any(block: Any, start: NDArray[np.int64], reach: range) -> Any:
     return out
 
 
-def _supported(matrix: Any, features: list[Feature], group: NDArray[np.int64], support: int) -> tuple[Any, list[Feature], dict[int, tuple[Feature, ...]]]:
-    """Drop conditions that are rare, nearly always true, in too few documents, or the same set of positions as an earlier one."""
+def _supported(
+    matrix: Any, features: list[Feature], group: NDArray[np.int64], support: int
+) -> tuple[Any, list[Feature], dict[int, tuple[Feature, ...]]]:
+    """Drop conditions that are rare, nearly always true, in too few documents, or alike in all positions to another."""
     n = matrix.shape[0]
     by_group = sp.csr_matrix((np.ones(n, np.float32), (group, np.arange(n))), shape=(int(group.max()) + 1, n)) @ matrix
     documents = np.diff(by_group.tocsc().indptr)
@@ -283,4 +308,4 @@ def shared(key: tuple[str, str, bool], make: Callable[[], FeatureMatrix]) -> Fea
         _CACHE[key] = make()
         while len(_CACHE) > 2:
             _CACHE.popitem(last=False)
-    return cast(FeatureMatrix, _CACHE[key])
+    return _CACHE[key]

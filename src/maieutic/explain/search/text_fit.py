@@ -1,8 +1,8 @@
 """Greedy search for clauses: conjunctions of up to three conditions whose weighted sum predicts the activation.
 
-Each candidate is judged by its *cross-validated* gain in squared error: its weight is fitted on all folds but one and the
-gain is counted on the one left out, summed over folds. Folds are whole documents, so a condition that only names a few
-positions of one document gains nothing. Formula, for candidate column x, residual r, fold f:
+Each candidate is judged by its *cross-validated* gain in squared error: its weight is fitted on all folds but one and
+the gain is counted on the one left out, summed over folds. Folds are whole documents, so a condition that only names
+a few positions of one document gains nothing. Formula, for candidate column x, residual r, fold f:
 ``a_f = sum r x``, ``b_f = sum x``, ``w_f = (A - a_f) / (B - b_f + ridge)``, ``gain = sum_f 2 w_f a_f - w_f^2 b_f``.
 
 It reads discover positions only and runs no experiment.
@@ -10,20 +10,24 @@ It reads discover positions only and runs no experiment.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import And, Not, Predicate
-from maieutic.explain.predicates.text import PreviousIs, TokenIn
+from maieutic.explain.predicates.text import PreviousIs, TokenIn, WithinLast
 from maieutic.explain.search.text_features import Feature, FeatureMatrix
 
 Array = NDArray[np.float64]
 
 #: a longer conjunction must gain this much more than the shorter one
-_LONGER = 1.15
+_LONGER = 1.06
 _BEAM = 5
+#: how far back a window may look, in tokens
+_REACHES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
+#: most words in a list
+_LIST = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,11 @@ class Fitter:
         while len(clauses) < most and spread > 0:
             residual = self.target - found[-1].values(len(self.target))
             best = self._best_clause(residual, first=not clauses)
-            if best is None or best.gain < 0.003 * spread:
+            if (
+                best is None
+                or best.gain < 0.003 * spread
+                or any(np.array_equal(best.values, c.values) for c in clauses)
+            ):
                 break
             clauses = [*clauses, best]
             found.append(self.refit(clauses))
@@ -121,7 +129,36 @@ class Fitter:
             if not longer or longer[0].gain < _LONGER * best.gain:
                 break
             best, beam = longer[0], longer[:2]
-        return best
+        return self._settled(best, residual)
+
+    def _settled(self, clause: Clause, residual: Array) -> Clause:
+        """The clause with the reach of its windows set to what gains most; the given reach wins ties."""
+        for k, part in enumerate(clause.parts):
+            window = part.predicate
+            if not isinstance(window, WithinLast) or self.data.text_level:
+                continue
+            ids, names = self.data.words
+            known = {name: i for i, name in enumerate(names)}
+            inner = np.isin(ids, [known[w] for w in getattr(window.part, "words", ()) if w in known])
+            for n in _REACHES:
+                reach = replace(part, predicate=WithinLast(part=window.part, n=n), column=self._reached(inner, n))
+                other = conjunction((*clause.parts[:k], reach, *clause.parts[k + 1 :]))
+                gain = self._gain(other.values, residual)
+                if gain > 1.01 * self._gain(clause.values, residual):
+                    clause = replace(other, gain=gain)
+        return clause
+
+    def _gain(self, values: Array, residual: Array) -> float:
+        a = np.bincount(self.data.fold, values * residual, minlength=self.data.folds).astype(np.float64)
+        b = np.bincount(self.data.fold, values**2, minlength=self.data.folds).astype(np.float64)
+        return float(gains(a[None], b[None], self.ridge)[0])
+
+    def _reached(self, inner: NDArray[np.bool_], n: int) -> Array:
+        """Where ``inner`` holds at any of the ``n`` earlier positions of the same text."""
+        total = np.concatenate([[0], np.cumsum(inner)])
+        at = np.arange(len(inner))
+        start = np.repeat(np.concatenate([[0], np.cumsum(self.data.lengths)[:-1]]), self.data.lengths)
+        return (total[at] - total[np.maximum(at - n, start)] > 0).astype(np.float64)
 
     def _singles(self, residual: Array, *, first: bool) -> list[Clause]:
         a = np.asarray(self._t @ (self._onehot * residual[:, None].astype(np.float32)), dtype=np.float64)
@@ -146,7 +183,9 @@ class Fitter:
         rows = np.flatnonzero(gate)
         if len(rows) < 12:
             return []
-        stacked = np.concatenate([self._onehot[rows] * (residual[rows] * gate[rows])[:, None], self._onehot[rows]], axis=1)
+        stacked = np.concatenate(
+            [self._onehot[rows] * (residual[rows] * gate[rows])[:, None], self._onehot[rows]], axis=1
+        )
         picked = self.data.rows[rows]
         both = np.asarray(picked.T @ stacked.astype(np.float32), dtype=np.float64)
         k = self.data.folds
@@ -168,7 +207,7 @@ class Fitter:
 
     # --- word lists found for this unit --------------------------------------------------------------------------
     def _lists(self, residual: Array) -> list[Clause]:
-        """Lists of words (current or previous token) that are high on average in the other folds, by several cut-offs."""
+        """Lists of words (this or the previous token) that are high in the other folds too, by several cut-offs."""
         out: list[Clause] = []
         for back in () if self.data.text_level else (0, 1):
             ids, names = self.data.words if back == 0 else self.data.previous_words
@@ -178,19 +217,25 @@ class Fitter:
             np.add.at(b, (ids, self.data.fold), 1.0)
             rest_a, rest_b = a.sum(axis=1, keepdims=True) - a, b.sum(axis=1, keepdims=True) - b
             held_out = rest_a / (rest_b + 2.0)
-            full = a.sum(axis=1) / (b.sum(axis=1) + 2.0)
-            top = float(np.sort(full)[-1]) if len(full) else 0.0
+            sound = (gains(a, b, self.ridge) > 0) & (b.sum(axis=1) >= 4)
+            full = np.where(sound, a.sum(axis=1) / (b.sum(axis=1) + 2.0), 0.0)
+            top = float(full.max()) if len(full) else 0.0
             for cut in (0.7, 0.45, 0.25):
                 chosen = np.flatnonzero((full >= cut * top) & (full > 0.02))
-                if not 2 <= len(chosen) <= 60:
+                chosen = chosen[np.argsort(-full[chosen], kind="stable")][:_LIST]
+                if len(chosen) < 2:
                     continue
-                inside = held_out >= cut * top
+                inside = (held_out >= cut * top) & np.isin(np.arange(len(names)), chosen)[:, None]
                 fold_a, fold_b = (a * inside).sum(axis=0, keepdims=True), (b * inside).sum(axis=0, keepdims=True)
                 gain = float(gains(fold_a, fold_b, self.ridge)[0]) * 0.9
-                order = chosen[np.argsort(-full[chosen], kind="stable")]
-                words = TokenIn(words=tuple(names[i] for i in order))
+                words = TokenIn(words=tuple(names[i] for i in chosen))
                 column = np.isin(ids, chosen).astype(np.float64)
-                part = Part(words if back == 0 else PreviousIs(part=words, back=1), column, False, "token" if back == 0 else "context")
+                part = Part(
+                    words if back == 0 else PreviousIs(part=words, back=1),
+                    column,
+                    False,
+                    "token" if back == 0 else "context",
+                )
                 out.append(Clause((part,), column, gain))
         return out
 
@@ -201,7 +246,7 @@ class Fitter:
         x = np.stack([np.ones(n), *(c.values for c in clauses)], axis=1)
         gram = x.T @ x + np.diag([1e-9, *([self.ridge] * len(clauses))])
         solution = np.linalg.solve(gram, x.T @ self.target)
-        return Rules(tuple(clauses), solution[1:], float(solution[0]))
+        return Rules(tuple(clauses), solution[1:].astype(np.float64), float(solution[0]))
 
 
 def gains(a: Array, b: Array, ridge: float) -> Array:
@@ -212,8 +257,10 @@ def gains(a: Array, b: Array, ridge: float) -> Array:
 
 def _ease(feature: Feature) -> float:
     """How readily a person would say the condition; multiplies its gain."""
-    ease = {"token": 1.0, "word": 1.0, "class": 1.05, "structure": 1.0, "number": 1.0, "position": 0.95, "affix": 0.85}[feature.part]
-    far = {0: 1.0, 1: 1.0, 2: 0.95, 3: 0.9, "near": 0.95, "topic": 0.9}[feature.where]
+    ease = {"token": 1.0, "word": 1.0, "class": 1.05, "structure": 1.0, "number": 1.0, "position": 0.95, "affix": 0.85}[
+        feature.part
+    ]
+    far = {0: 1.0, 1: 1.0, 2: 0.95, 3: 0.9, "near": 0.95, "further": 0.95, "topic": 0.9}[feature.where]
     return ease * far
 
 

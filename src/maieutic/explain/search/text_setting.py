@@ -61,7 +61,7 @@ class Setting:
 
 
 def active_above(values: Array, *, quantile: float = 0.99) -> Cut:
-    """Which values count as active: above the quantile of discover positions, or at it when ties leave too few above."""
+    """Which values are active: above the quantile of discover positions, or at it when ties leave too few above."""
     q = float(np.quantile(values, quantile, method="higher")) if len(values) else 0.0
     inclusive = len(values) > 0 and float((values > q).mean()) < (1 - quantile) / 2 and q > values.min()
     return lambda v: (v >= q) if inclusive else (v > q)

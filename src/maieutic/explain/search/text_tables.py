@@ -1,7 +1,8 @@
 """Graded strengths of words and phrases: shrunken means, from general to specific (empirical Bayes back-off).
 
-Each level explains what is left over by the levels before it; a key seen n times gets ``sum of residuals / (n + pseudo)``,
-so that rare phrases fall back on their word, and unseen words on the rules. Nothing here sees the select or test split.
+Each level explains what is left over by the levels before it; a key seen n times gets
+``sum of residuals / (n + pseudo)``, so that rare phrases fall back on their word, and unseen words on the rules.
+Nothing here sees the select or test split.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ PSEUDO: dict[str, float] = {"word": 4.0, "token": 4.0, "word pair": 2.0, "pair":
 
 
 def phrases(data: FeatureMatrix, residual: Array, *, most: int = 3000, smallest: float = 0.02) -> Phrases | None:
-    """The table that explains a residual, with at most ``most`` rows of at least ``smallest``; ``None`` when there are none.
+    """The table that explains a residual; ``None`` when no row is large enough.
 
     Args:
         data: keys of the discover positions.
@@ -57,4 +58,6 @@ def lookup(data: FeatureMatrix, target: Array, *, pseudo: float = 1.0) -> TokenS
     """Token -> its mean activation: what the unit responds to if context does not matter."""
     from maieutic.explain.predicates.base import Constant
 
-    return TokenStrengths(table=token_means(data, target, pseudo=pseudo), otherwise=Constant(value=round(float(target.mean()), 4)))
+    return TokenStrengths(
+        table=token_means(data, target, pseudo=pseudo), otherwise=Constant(value=round(float(target.mean()), 4))
+    )
