@@ -14,8 +14,9 @@ from typing import Protocol, cast
 
 from maieutic.errors import UsageError, did_you_mean
 from maieutic.explain.explanation import Explanation
-from maieutic.explain.registry import viewer_of
-from maieutic.harvest.atlas import Atlas
+from maieutic.explain.registry import explain, viewer_of
+from maieutic.harvest import Atlas, harvest
+from maieutic.lab import Lab
 from maieutic.readings import Reading
 from maieutic.score.controls import Controls
 from maieutic.score.evidence import Predictions
@@ -92,8 +93,9 @@ def score(
         unit: which of its units.
         corpus: its test split is scored.
         scorers: names; see ``scorer_names``.
-        atlas: a harvest of the corpus; without one the corpus is measured now.
-        controls: what a run provides (``maieutic.score.controls``); what is not given is ``unmeasured``.
+        atlas: a harvest of the corpus; without one the corpus is harvested now (one forward pass).
+        controls: what a run provides (``maieutic.score.controls``); what it lacks is ``unmeasured``. Without any, the
+            constant and the one-shot label (made here from the discover split) stand beside the score.
         seed: of resampling and subsampling.
         predictions: a cache to share between the units of a run.
 
@@ -106,8 +108,11 @@ def score(
     """
     chosen = [load_scorer(name) for name in scorers]  # all names are checked before anything is measured
     viewer = found.viewer or viewer_of(subject, corpus)
+    if controls is None:
+        atlas = atlas or harvest(subject, corpus, [unit.site], keep=[unit])
+        controls = Controls(one_shot=explain(Lab(subject, unit, atlas), "lookup"))
     request = Request(
         found=found.bound(viewer), subject=subject, unit=unit, corpus=corpus, atlas=atlas,
-        controls=(controls or Controls()).bound(viewer), seed=seed, predictions=predictions,
+        controls=controls.bound(viewer), seed=seed, predictions=predictions,
     )  # fmt: skip
     return {name: reading for scorer in chosen for name, reading in scorer(request).items()}
