@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score
 from maieutic.explain.lookup_image import lookup_image
 from maieutic.explain.predicates.image import Shows
 from maieutic.explain.search.image import explain_image
-from maieutic.explain.search.image_fit import average_precision, correlation, search_rules, solve, target_of
+from maieutic.explain.search.image_fit import average_precision, correlation, levels_of, search_rules, solve, target_of
 from maieutic.explain.search.image_table import SUPPORT, build_table, folds_of
 from maieutic.explain.search.image_words import concepts_in
 from maieutic.explain.views_image import ImageViewer
@@ -125,6 +125,13 @@ def test_average_precision_equals_scikit_learn_also_with_ties() -> None:
     assert average_precision(np.ones(4), np.zeros(4, dtype=bool)) == 0.0
 
 
+def test_high_images_of_graded_and_of_on_off_units() -> None:
+    graded = np.arange(100.0)
+    assert levels_of(graded, graded).sum(axis=1).tolist() == [20, 10, 5]
+    on_off = np.repeat([0.0, 1.0], [85, 15])  # on in 15 %: the 90th and 95th percentiles are the maximum itself
+    assert levels_of(on_off, on_off).sum(axis=1).tolist() == [15, 15, 15]
+
+
 def test_solve_recovers_strengths() -> None:
     x = (np.random.default_rng(0).random((400, 2)) < 0.4).astype(float)
     y = 0.1 + 0.7 * x[:, 0] - 0.2 * x[:, 1]
@@ -172,6 +179,14 @@ def test_a_kind_is_found_named_and_confirmed_by_experiments(corpus: Corpus) -> N
     test = corpus.split("test")
     measured = lab.subject.measure(test, lab.unit)
     assert correlation(np.asarray(found.predict(test)), measured.astype(float)) > 0.9
+
+
+def test_an_on_off_unit_without_noise_is_found(corpus: Corpus) -> None:
+    found = explain_image(lab_of(corpus, Fires(("bird",)), noise=0.0), experiments=False)
+    assert found.label.startswith("birds")
+    test = corpus.split("test")
+    truth = np.array([float("bird" in s.things[0].concepts) for s in test])
+    assert average_precision(np.asarray(found.predict(test)), truth > 0) == 1.0
 
 
 def test_either_of_two_kinds_is_found(corpus: Corpus) -> None:

@@ -44,7 +44,9 @@ def test_things_settings_sights_and_denials() -> None:
 
 def test_a_kind_inside_another_is_not_named_twice() -> None:
     nested = rule((OWL, 0.5, [1, 1, 0, 0, 0, 0]), (BIRD, 0.3, [1, 1, 1, 0, 0, 0]))
-    assert label_of(nested, HIGH) == "birds, above all owls"
+    assert label_of(nested, HIGH, within=lambda a, b: (a, b) == ("owl", "bird")) == "owls, less so other birds"
+    wide = rule((OWL, 0.3, [1, 1, 0, 0, 0, 0]), (BIRD, 0.5, [1, 1, 1, 0, 0, 0]))
+    assert label_of(wide, HIGH, within=lambda a, b: (a, b) == ("owl", "bird")) == "birds, above all owls"
 
 
 def test_narrowed_clauses() -> None:

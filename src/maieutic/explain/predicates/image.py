@@ -28,10 +28,10 @@ _ENDS: dict[str, tuple[str, str]] = {
     "fine": ("fine detail", "little fine detail"),
     "coarse": ("coarse blobs", "even surfaces"),
     "contrast": ("strong contrast", "weak contrast"),
-    "size": ("large objects", "small objects"),
-    "tall": ("tall objects", "objects that are not tall"),
-    "wide": ("wide objects", "objects that are not wide"),
-    "round": ("compact, round outlines", "ragged outlines"),
+    "size": ("a large size", "a small size"),
+    "tall": ("a tall shape", "a shape that is not tall"),
+    "wide": ("a wide shape", "a shape that is not wide"),
+    "round": ("a compact, round outline", "a ragged outline"),
     "regular": ("a repeating pattern", "no repeating pattern"),
 }
 _WHERE: dict[str, str] = {

@@ -25,6 +25,7 @@ from maieutic.explain.search.image_fit import (
     Target,
     average_precision,
     fitted,
+    levels_of,
     quality,
     search_rules,
     target_of,
@@ -90,7 +91,7 @@ def explain_image(lab: Lab, *, budget: Budget | None = None, experiments: bool =
         reason = "no concept or visual feature goes with this unit on the discover images"
         return Explanation.unexplained(lab.unit.key, reason, explainer=NAME, cost=_cost(lab, start)).bound(viewer)
     chosen = _choose(lab, rules, target, viewer, raw)
-    return _concluded(lab, chosen, rules, findings, target, _cost(lab, start)).bound(viewer)
+    return _concluded(lab, chosen, rules, findings, table, target, _cost(lab, start)).bound(viewer)
 
 
 def _widened(rules: list[Rule], findings: list[Finding], table: ImageTable, target: Target) -> list[Rule]:
@@ -132,7 +133,7 @@ def _choose(lab: Lab, rules: list[Rule], target: Target, viewer: ImageViewer, ra
     views = [viewer(o.stimulus) for o in observed]
     values = np.array([float(o.values[0]) for o in observed])
     y = np.asarray(lab.scaled(values), dtype=np.float64)
-    levels = np.stack([values > np.quantile(raw, q) for q in (0.80, 0.90, 0.95)])
+    levels = levels_of(values, raw)
     groups = np.array([o.stimulus.group or o.stimulus.id for o in observed])
     n_discover, n_select = len(target.y), len(y)
     tried: list[tuple[float, Rule, Floats]] = []
@@ -173,7 +174,7 @@ def _beats_chance(predicted: Floats, high: NDArray[np.bool_], groups: NDArray[np
 
 
 def _concluded(
-    lab: Lab, chosen: Chosen, rules: list[Rule], findings: list[Finding], target: Target, cost: Cost
+    lab: Lab, chosen: Chosen, rules: list[Rule], findings: list[Finding], table: ImageTable, target: Target, cost: Cost
 ) -> Explanation:
     """The explanation, or an abstention when the rule does not hold on the select images."""
     considered = [
@@ -196,7 +197,7 @@ def _concluded(
     suffixes = [f.words for f in findings if f.words]
     return Explanation(
         unit=lab.unit.key,
-        label=label_of(chosen.rule, target.levels, suffixes=suffixes),
+        label=label_of(chosen.rule, target.levels, suffixes=suffixes, within=table.within),
         predicate=chosen.rule.predicate,
         explainer=NAME,
         confidence=_confidence(chosen, findings),

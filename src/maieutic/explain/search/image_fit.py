@@ -69,8 +69,17 @@ def target_of(table: ImageTable, scaled: Floats, raw: Floats, *, seed: int = 0) 
     folds = np.stack([folds_of(g, _FOLDS, seed=seed) for g in (table.groups, table.grounds)])
     if np.array_equal(table.groups, table.grounds):
         folds = folds[:1]
-    levels = np.stack([raw > np.quantile(raw, q) for q in _LEVELS])
-    return Target(y=scaled, levels=levels, folds=folds, weight=1.0 + 3.0 * scaled)
+    return Target(y=scaled, levels=levels_of(raw, raw), folds=folds, weight=1.0 + 3.0 * scaled)
+
+
+def levels_of(values: Floats, discover: Floats) -> NDArray[np.bool_]:
+    """Which images lie above the 80th, 90th and 95th percentile of the discover values, ``[level, image]``.
+
+    A unit that is at its maximum on more images than that (on or off, saturated) counts as high exactly there.
+    """
+    bars = [float(np.quantile(discover, q)) for q in _LEVELS]
+    top = float(discover.max())
+    return np.stack([values > bar if bar < top else values >= top for bar in bars])
 
 
 def average_precision(scores: Floats, high: NDArray[np.bool_]) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,15 @@ class ImageTable:
     clauses: tuple[Clause, ...]
     matrix: NDArray[np.float32]
     named: int
+
+    @cached_property
+    def _shown(self) -> dict[str, frozenset[int]]:
+        clauses = [(c.predicate, c.column) for c in self.clauses[: self.named]]
+        return {p.concept: frozenset(np.flatnonzero(x).tolist()) for p, x in clauses if isinstance(p, Shows)}
+
+    def within(self, narrow: str, wide: str) -> bool:
+        """Whether every image that shows the one shows the other, and not the other way round."""
+        return self._shown.get(narrow, frozenset()) < self._shown.get(wide, frozenset())
 
 
 def build_table(stimuli: Sequence[Stimulus], viewer: ImageViewer) -> ImageTable:

@@ -6,7 +6,7 @@ findings. It measures nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ from maieutic.explain.search.image_fit import Rule
 from maieutic.explain.search.image_table import Clause
 from maieutic.explain.views_image import KINDS
 
+Within = Callable[[str, str], bool]
 #: share of the rule's lift on high images below which a clause is not worth a word
 _WORTH = 0.12
 #: how a picture was made, as circumstances
@@ -30,16 +31,23 @@ _SETTINGS = {
 _MOST = 3
 
 
-def label_of(rule: Rule, levels: NDArray[np.bool_], *, suffixes: Sequence[str] = ()) -> str:
+def label_of(
+    rule: Rule,
+    levels: NDArray[np.bool_],
+    *,
+    suffixes: Sequence[str] = (),
+    within: Within = lambda narrow, wide: False,
+) -> str:
     """The label of a rule.
 
     Args:
         rule: clauses with strengths.
         levels: the images above each threshold, ``[level, image]``; a clause's worth is its lift there.
         suffixes: what experiments add ("about half carried by their outline"), most important first.
+        within: whether one concept is a kind of another, ``within("owl", "bird")``.
     """
     said = _Said()
-    for j in _order(rule, levels):
+    for j in _order(rule, levels, within):
         clause = rule.clauses[j]
         if rule.strengths[j] < 0:
             said.takes.append(_phrase(clause.predicate))
@@ -47,8 +55,10 @@ def label_of(rule: Rule, levels: NDArray[np.bool_], *, suffixes: Sequence[str] =
             said.sights.append(_phrase(clause.predicate))
         elif set(concepts_in(clause.predicate)) <= KINDS:
             said.kinds.append(_setting(clause.predicate))
-        elif any(_inside(clause, rule.clauses[k]) for k in said.named):
+        elif any(_inside(clause, rule.clauses[k], within) for k in said.named):
             said.inner.append(_phrase(clause.predicate))
+        elif any(_inside(rule.clauses[k], clause, within) for k in said.named):
+            said.outer.append(_phrase(clause.predicate))
         else:
             said.add_thing(clause.predicate)
             said.named.append(j)
@@ -62,6 +72,7 @@ class _Said:
     named: list[int] = field(default_factory=list[int])
     things: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     inner: list[str] = field(default_factory=list[str])
+    outer: list[str] = field(default_factory=list[str])
     kinds: list[str] = field(default_factory=list[str])
     sights: list[str] = field(default_factory=list[str])
     takes: list[str] = field(default_factory=list[str])
@@ -79,6 +90,8 @@ class _Said:
         text = _listed(things, "or")
         if self.inner:
             text = f"{text}, above all {_listed(self.inner[:2], 'and')}"
+        if self.outer:
+            text = f"{text}, less so other {self.outer[0]}"
         sights, kinds = self.sights[:2], self.kinds[:1]
         if not text:
             text, sights = _listed(sights, "with"), []
@@ -88,22 +101,25 @@ class _Said:
         return f"{text or 'anything'}, less with {self.takes[0]}" if self.takes else text
 
 
-def _order(rule: Rule, levels: NDArray[np.bool_]) -> list[int]:
-    """Clauses worth a word, the weightiest first, a wider kind before the narrower ones inside it."""
+def _order(rule: Rule, levels: NDArray[np.bool_], within: Within) -> list[int]:
+    """Clauses worth a word, the weightiest first; a wider kind before narrower ones inside it, if it is as strong."""
     worth = np.abs(clause_worth(rule, levels))
     most = max(map(abs, rule.strengths))
     # a rare clause may be worth little in sum and yet as strong as any where it holds
     bars = [_WORTH / 3 if abs(s) > 0.6 * most else _WORTH for s in rule.strengths]
     order = [j for j in np.argsort(-worth, kind="stable").tolist() if worth[j] >= bars[j]] or [int(np.argmax(worth))]
-    return sorted(order, key=lambda j: any(_inside(rule.clauses[j], rule.clauses[k]) for k in order))
+
+    def after(j: int) -> bool:
+        held = [k for k in order if _inside(rule.clauses[j], rule.clauses[k], within)]
+        return any(rule.strengths[k] >= rule.strengths[j] for k in held)
+
+    return sorted(order, key=after)
 
 
-def _inside(clause: Clause, other: Clause) -> bool:
-    """Whether a clause names a kind of what the other names: its images are a proper part of the other's."""
-    if not isinstance(clause.predicate, Shows) or not isinstance(other.predicate, Shows):
-        return False
-    mine, theirs = clause.column > 0, other.column > 0
-    return bool((~mine | theirs).all() and mine.sum() < theirs.sum())
+def _inside(clause: Clause, other: Clause, within: Within) -> bool:
+    """Whether a clause names a kind of what the other names."""
+    mine, theirs = concepts_in(clause.predicate), concepts_in(other.predicate)
+    return bool(mine and theirs) and mine[0] != theirs[0] and within(mine[0], theirs[0])
 
 
 def clause_worth(rule: Rule, levels: NDArray[np.bool_]) -> NDArray[np.float64]:
