@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 SIDE = 64
 COLOURS = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
-TEXTURES = ("brightness", "saturation", "edges", "horizontal", "vertical", "diagonal", "fine", "coarse", "contrast")
+#: ``reddish`` to ``yellowish``: one channel (for yellow, two) leads the others, whatever the colour is called
+TONES = ("reddish", "greenish", "bluish", "yellowish")
+TEXTURES = (
+    "brightness", "saturation", "edges", "horizontal", "vertical", "diagonal", "fine", "coarse", *TONES, "contrast",
+)  # fmt: skip
 REGIONS = ("whole", "things", "ground", "top", "bottom", "left", "right", "centre")
 #: layout features: area of the things, taller than wide, wider than tall, compact outline, repeating pattern
 SHAPES = ("size", "tall", "wide", "round", "regular")
@@ -116,8 +120,25 @@ def _texture_maps(rgb: Floats, light: Floats) -> Floats:
             np.clip(4.0 * size * np.abs(np.sin(double)), 0, 1),
             np.clip(8.0 * np.abs(light - tight), 0, 1),
             np.clip(4.0 * np.abs(tight - wide), 0, 1),
+            *_tone_maps(rgb),
         ]
     ).astype(np.float32)
+
+
+def _tone_maps(rgb: Floats) -> list[Floats]:
+    """How clearly a channel leads: 0 at 10 % above the next, 1 at 40 %; dark pixels have no tone."""
+    r, g, b = rgb
+
+    def leads(one: Floats, others: Floats) -> Floats:
+        lead = np.clip((one / np.maximum(others, 0.02) - 1.1) / 0.3, 0.0, 1.0)
+        return np.where(one > 0.22, lead, 0.0).astype(np.float32)
+
+    return [
+        leads(r, np.maximum(g, b)),
+        leads(g, np.maximum(r, b)),
+        leads(b, np.maximum(r, g)),
+        leads(np.minimum(r, g), b),
+    ]
 
 
 def _blurred(light: Floats, radius: int) -> Floats:

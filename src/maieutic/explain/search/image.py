@@ -161,16 +161,20 @@ def _shortlist(rules: list[Rule]) -> list[Rule]:
 
 
 def _beats_chance(predicted: Floats, high: NDArray[np.bool_], groups: NDArray[np.str_], *, seed: int) -> float:
-    """Share of resamples of whole groups in which the average precision exceeds 1.3 x the share of positives."""
+    """Share of resamples of whole groups in which the average precision exceeds 1.3 x the share of positives.
+
+    Resamples without any positive say nothing and are left out.
+    """
     rng = np.random.default_rng(seed)
     names, index = np.unique(groups, return_inverse=True)
     members = [np.flatnonzero(index == g) for g in range(len(names))]
-    wins = 0
+    wins, counted = 0, 0
     for _ in range(_RESAMPLES):
         rows = np.concatenate([members[g] for g in rng.integers(len(names), size=len(names))])
         share = float(high[rows].mean())
+        counted += share > 0
         wins += share > 0 and average_precision(predicted[rows], high[rows]) > 1.3 * share
-    return wins / _RESAMPLES
+    return wins / max(counted, 1)
 
 
 def _concluded(
