@@ -198,7 +198,9 @@ def _concluded(
         return Explanation.unexplained(
             lab.unit.key, reason, explainer=NAME, cost=cost, considered=tuple(considered), evidence=evidence
         )
-    suffixes = [f.words for f in findings if f.words]
+    named = {c for clause in chosen.rule.clauses for c in concepts_in(clause.predicate)}
+    tested = [f for f in findings if not f.concepts or f.kind == "part" or named & set(f.concepts)]
+    suffixes = [f.words for f in tested if f.words]  # not what was found about a concept that was given up since
     return Explanation(
         unit=lab.unit.key,
         label=label_of(chosen.rule, target.levels, suffixes=suffixes, within=table.within),
