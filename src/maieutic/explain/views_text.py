@@ -48,6 +48,8 @@ class TextView:
     ) -> None:
         self.text, self.tokens, self.text_level = text, tokens, text_level
         self._lexnames = lexnames
+        #: what predicates have worked out about this text and may use again, by their own names
+        self.kept: dict[str, Any] = {}
 
     def __len__(self) -> int:
         return 1 if self.text_level else len(self.tokens)

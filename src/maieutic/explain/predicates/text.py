@@ -29,11 +29,16 @@ def _flags(values: Iterable[bool], n: int) -> Prediction:
 
 def quoted(words: tuple[str, ...], most: int = 6) -> str:
     """``"the", "of" or "in"``, and how many more."""
-    shown = [f'"{visible(w)}"' for w in words[:most]]
+    shown = [in_quotes(visible(w)) for w in words[:most]]
     more = len(words) - len(shown)
     if more > 0:
         return ", ".join(shown) + f" and {more} more"
     return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " or " + shown[-1]
+
+
+def in_quotes(text: str) -> str:
+    """The text in quotation marks that it does not hold itself."""
+    return f"'{text}'" if '"' in text else f'"{text}"'
 
 
 def visible(word: str) -> str:

@@ -59,6 +59,13 @@ def phrase_keys(view: TextView, level: str) -> list[Any]:
     ``word``: the word so far; ``token``: the raw token; ``word pair``: the word so far at the previous token, and here;
     ``pair`` and ``triple``: the last two or three tokens without outer spaces, lower case.
     """
+    kept: dict[str, list[Any]] = view.kept
+    if level not in kept:
+        kept[level] = _phrase_keys(view, level)
+    return kept[level]
+
+
+def _phrase_keys(view: TextView, level: str) -> list[Any]:
     if level == "word":
         return view.word
     if level == "token":

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from maieutic.explain.predicates.text import PreviousIs, TokenIn, visible
+from maieutic.explain.predicates.text import PreviousIs, TokenIn, in_quotes, visible
 from maieutic.explain.search.text_fit import Part, gains, role_of
 from maieutic.explain.search.text_label import place
 from maieutic.explain.search.text_setting import Setting
@@ -22,7 +22,7 @@ from maieutic.explain.search.text_setting import Setting
 _DULL = frozenset(
     ["letters", "lower case", "short words", "middling words", "long words", "content words", "beginnings of words",
      "punctuation", "several marks together", "words ending in -s", "words ending in -al", "words ending in -er",
-     "words ending in -ent", "noun.Tops"]
+     "words ending in -ent", "noun.Tops", "later parts of words"]
 )  # fmt: skip
 #: a shared class must hold at this share of the activation, and be this many times rarer elsewhere
 _SHARE, _LIFT = 0.4, 2.5
@@ -52,26 +52,31 @@ class Lead:
 
     def text(self) -> str:
         """``"of" in "number of"``, ``"mother"``, or ``"pow-"`` for the beginning of a longer word."""
-        word = visible(self.word) + ("-" if self.unfinished else "")
-        if self.phrase:
-            words = self.phrase.split()
-            whole = " ".join(words[1:] if len(words) > 2 and not self.phrase[:1].isspace() else words)
-            whole += "-" if self.unfinished else ""
-            return f'"{word}" in "{whole}"' if whole.lower() != word else f'"{word}" after a line break'
-        if self.context is None:
-            return f'"{word}"'
+        word = visible(self.word)
+        shown = in_quotes(word + ("-" if self.unfinished else ""))
+        words = self.phrase.split()
+        if len(words) > 2 and not self.phrase[:1].isspace():
+            words = words[1:]  # it may be the end of a word
+        if len(words) > 1 or (words and len(words[0]) > len(word)):
+            return f"{shown} in {in_quotes(' '.join(words) + ('-' if self.unfinished else ''))}"
+        if "\n" in self.phrase:
+            return f"{shown} after a line break"
+        if self.phrase or self.context is None:
+            return shown
         condition = self.context.predicate
         if isinstance(condition, PreviousIs) and isinstance(condition.part, TokenIn) and condition.back == 1:
             before = condition.part.words[0]
             if not before.isspace():
-                return f'"{word}" in "{before}{" " if before[-1:].isalpha() and self.word[:1].isalpha() else ""}{word}"'
-        return f'"{word}" {place(condition)}'
+                glue = " " if before[-1:].isalpha() and self.word[:1].isalpha() else ""
+                return f"{shown} in {in_quotes(before + glue + word)}"
+        return f"{shown} {place(condition)}"
 
 
 def leads(setting: Setting, most: int = 8) -> list[Lead]:
     """The words that carry most of the activation at active discover positions, in two documents at least."""
     side = setting.discover
-    words = [w for v in side.views for w in v.word]
+    ids, names = setting.data.levels["word"]
+    words = [names[i] for i in ids]
     goes_on = [g for v in side.views for g in _goes_on(v.text, [t.end for t in v.tokens])]
     count, hits = Counter(words), Counter[str]()
     mass: dict[str, float] = {}
