@@ -165,13 +165,9 @@ class _Bench:
         both = np.asarray(data.columns @ clause.values).ravel()
         size = np.diff(data.matrix.indptr)
         overlap = both / (size + n - both)
-        features = [(float(overlap[j]), data.features[j]) for j in np.flatnonzero(overlap >= 0.7)]
-        features += [
-            (s, f)
-            for j in np.flatnonzero(overlap >= 0.7)
-            for s in (float(overlap[j]),)
-            for f in data.aliases.get(int(j), ())
-        ]
+        along = np.flatnonzero((overlap >= 0.7) | (both >= 0.95 * n))
+        features = [(float(overlap[j]), data.features[j]) for j in along]
+        features += [(float(overlap[j]), f) for j in along for f in data.aliases.get(int(j), ())]
         own = {repr(p.predicate) for p in clause.parts}
         tokens = [p for p in clause.parts if p.role == "token" and not p.negated]
         out: list[Part] = []

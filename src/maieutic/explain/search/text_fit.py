@@ -227,7 +227,7 @@ class Fitter:
                     continue
                 inside = (held_out >= cut * top) & np.isin(np.arange(len(names)), chosen)[:, None]
                 fold_a, fold_b = (a * inside).sum(axis=0, keepdims=True), (b * inside).sum(axis=0, keepdims=True)
-                gain = float(gains(fold_a, fold_b, self.ridge)[0]) * 0.9
+                gain = float(gains(fold_a, fold_b, self.ridge)[0]) * 0.97
                 words = TokenIn(words=tuple(names[i] for i in chosen))
                 column = np.isin(ids, chosen).astype(np.float64)
                 part = Part(
