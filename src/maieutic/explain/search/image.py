@@ -32,7 +32,7 @@ from maieutic.explain.search.image_fit import (
 )
 from maieutic.explain.search.image_table import ImageTable, shared_table
 from maieutic.explain.search.image_trials import Finding, run_trials
-from maieutic.explain.search.image_words import concepts_in, label_of
+from maieutic.explain.search.image_words import Remark, concepts_in, label_of, remark_of, surroundings_only
 from maieutic.explain.views_image import ImageViewer, shared_viewer
 from maieutic.lab.lab import Budget, Lab
 from maieutic.readings import Cost
@@ -198,12 +198,9 @@ def _concluded(
         return Explanation.unexplained(
             lab.unit.key, reason, explainer=NAME, cost=cost, considered=tuple(considered), evidence=evidence
         )
-    named = {c for clause in chosen.rule.clauses for c in concepts_in(clause.predicate)}
-    tested = [f for f in findings if not f.concepts or f.kind == "part" or named & set(f.concepts)]
-    suffixes = [f.words for f in tested if f.words]  # not what was found about a concept that was given up since
     return Explanation(
         unit=lab.unit.key,
-        label=label_of(chosen.rule, target.levels, suffixes=suffixes, within=table.within),
+        label=label_of(chosen.rule, target.levels, remarks=_remarks(lab, findings), within=table.within),
         predicate=chosen.rule.predicate,
         explainer=NAME,
         confidence=_confidence(chosen, findings),
@@ -211,6 +208,21 @@ def _concluded(
         considered=tuple(considered),
         cost=cost,
     )
+
+
+def _remarks(lab: Lab, findings: list[Finding]) -> list[Remark]:
+    """What the findings may add to the label; those too uncertain (interval over 0.6 wide) add nothing."""
+    out: list[Remark | None] = []
+    for f in findings:
+        concept = next(iter(f.concepts), "")
+        if f.kind == "paste":  # its first ``n`` entries are the concept itself, the others near misses
+            alone = float(np.mean([lab.ledger[i].scaled for i in f.evidence[: f.n]]))
+            out.append(remark_of(f.kind, concept, f.effect, pasted=alone))
+        elif f.kind == "part" and f.words:  # a part of the first concept questioned
+            out.append(Remark(concept=next(iter(findings[0].concepts), ""), words=f.words, rank=7))
+        elif f.high - f.low <= 0.6:
+            out.append(remark_of(f.kind, concept, f.effect))
+    return surroundings_only([r for r in out if r])
 
 
 def _confidence(chosen: Chosen, findings: list[Finding]) -> float:
