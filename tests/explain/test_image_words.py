@@ -65,6 +65,8 @@ def test_narrowed_clauses() -> None:
     assert label_of(rule((green, 0.6, [1, 1, 0, 0, 0, 0])), HIGH) == "birds on green grounds"
     apart = And(parts=(BIRD, Not(part=Shows(concept="background:photo"))))
     assert label_of(rule((apart, 0.6, [1, 1, 0, 0, 0, 0])), HIGH) == "birds but not on blurred photo backgrounds"
+    large = And(parts=(BIRD, Texture(feature="size", low=0.2, high=0.5)))
+    assert label_of(rule((large, 0.6, [1, 1, 0, 0, 0, 0])), HIGH) == "birds when large"
     placed = rule((Placed(concept="bird", where="left"), 0.6, [1, 1, 0, 0, 0, 0]))
     assert label_of(placed, HIGH) == "birds on the left"
     assert concepts_in(apart) == ("bird",)
@@ -106,6 +108,8 @@ def test_a_finding_stands_with_what_it_is_about() -> None:
     kind = {"within": lambda a, b: (a, b) == ("owl", "bird")}
     assert label_of(nested, HIGH, remarks=[owls], **kind) == "birds, above all owls (weak when pasted alone)"
     assert label_of(nested, HIGH, remarks=[weak], **kind) == "birds, above all owls, weak when pasted alone"
+    inner = rule((OWL, 0.5, on), (BIRD, 0.3, [1, 1, 1, 0, 0, 0]))
+    assert label_of(inner, HIGH, remarks=[weak], **kind) == "owls, less so other birds"  # birds, not other birds
     scene = [Remark(concept="", words="whatever stands there", rank=2)]
     assert label_of(rule((GREEN, 0.5, on)), HIGH, remarks=scene) == "green in the background, whatever stands there"
     assert label_of(one, HIGH, remarks=scene) == "birds, not the object but its surroundings"
@@ -144,7 +148,7 @@ def test_remarks_have_no_figures_and_speak_only_when_there_is_something_to_say()
     assert [said("background", e) for e in (-0.3, 0.4, 0.6)] == ["weak on plain ground", "weaker on plain ground", ""]
     assert [said("half", e) for e in (0.5, -0.5)] == ["mainly the upper half", "mainly the lower half"]
     assert [said("paste", 0.1, pasted=p) for p in (0.1, 0.2)] == ["weak when pasted alone", ""]
-    assert [said("remove", 0.9, c) for c in ("bird", "")] == ["strong even without them", "whatever stands there"]
+    assert [said("remove", 0.9, c) for c in ("bird", "")] == ["strong even when removed", "whatever stands there"]
     assert said("grey", 0.2) == "mainly in colour"
     assert said("silhouette", 0.5, "") == said("replace", 0.9) == ""
 
@@ -152,7 +156,7 @@ def test_remarks_have_no_figures_and_speak_only_when_there_is_something_to_say()
 def test_kept_without_the_thing_and_lost_elsewhere_is_the_surroundings() -> None:
     made = [remark_of("remove", "bird", 0.9), remark_of("background", "bird", 0.1), remark_of("remove", "car", 0.9)]
     words = {r.concept: r.words for r in surroundings_only([r for r in made if r])}
-    assert words == {"bird": "not the object but its surroundings", "car": "strong even without them"}
+    assert words == {"bird": "not the object but its surroundings", "car": "strong even when removed"}
 
 
 def test_edits_speak_only_when_they_have_something_to_say() -> None:

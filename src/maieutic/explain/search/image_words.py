@@ -33,6 +33,10 @@ _SETTINGS = {
     "background:texture": "on textured backgrounds", "background:photo": "on blurred photo backgrounds",
     "background:plain": "on plain backgrounds",
 }  # fmt: skip
+#: shapes of a thing, high and low, as adjectives
+_SHAPED = {
+    "size": ("large", "small"), "tall": ("tall", "not tall"), "wide": ("wide", "not wide"), "round": ("round", "ragged"),
+}  # fmt: skip
 #: regular plurals of the annotators' words that nobody says
 _SPOKEN = {
     "machineries": "machines", "weaponries": "weapons", "crockeries": "crockery", "cutleries": "cutlery",
@@ -69,7 +73,7 @@ def remark_of(kind: str, concept: str, effect: float, *, pasted: float | None = 
         return None
     words: dict[str, tuple[bool, str, int]] = {
         "paste": (pasted is not None and pasted < 0.15, "weak when pasted alone", 0),
-        "remove": (effect >= 0.7, "strong even without them" if concept else "whatever stands there", 2),
+        "remove": (effect >= 0.7, "strong even when removed" if concept else "whatever stands there", 2),
         "background": (effect < 0.5, "weak on plain ground" if effect < 0.25 else "weaker on plain ground", 3),
         "grey": (effect < 0.5, "mainly in colour", 4),
         "half": (True, f"mainly the {'upper' if effect > 0 else 'lower'} half", 5),
@@ -84,7 +88,7 @@ def remark_of(kind: str, concept: str, effect: float, *, pasted: float | None = 
 
 
 def surroundings_only(remarks: Sequence[Remark]) -> list[Remark]:
-    """Remarks with "strong without them" and "weak elsewhere" of one concept joined: it is its surroundings."""
+    """Remarks with "strong when removed" and "weak elsewhere" of one concept joined: it is its surroundings."""
     by = {(r.concept, r.rank): r for r in remarks}
     joined = [r.concept for r in remarks if r.rank == 2 and (r.concept, 3) in by]
     kept = [r for r in remarks if not (r.concept in joined and r.rank in (2, 3))]
@@ -165,8 +169,8 @@ def _gathered(rule: Rule, levels: NDArray[np.bool_], within: Within) -> _Said:
         elif wide := next((h.concept for h in said.heads if within(part.concept, h.concept)), ""):
             said.extras.append(_Extra(words=f"above all {part.head}", worth=part.each, concept=part.concept, of=wide))
         elif narrow := next((h.concept for h in said.heads if within(h.concept, part.concept)), ""):
-            words = f"less so other {part.head}"
-            said.extras.append(_Extra(words=words, worth=part.each, concept=part.concept, of=narrow))
+            # without its concept: what was found about all animals is not about "other animals"
+            said.extras.append(_Extra(words=f"less so other {part.head}", worth=part.each, of=narrow))
         else:
             said.heads.append(part)
     if not said.heads and sights:
@@ -298,11 +302,13 @@ def _sight(part: Predicate) -> str:
         return f"on {part.name} grounds"
     if isinstance(part, Texture) and part.where == "ground" and part.feature == "brightness":
         return f"on {'bright' if part.high > part.low else 'dark'} grounds"
+    if isinstance(part, Texture) and part.feature in _SHAPED:
+        return f"when {_SHAPED[part.feature][int(part.low > part.high)]}"
     return part.describe()
 
 
 def _with(words: str) -> str:
-    return words if words.startswith(("on ", "in ", "among ", "with ")) else f"with {words}"
+    return words if words.startswith(("on ", "in ", "among ", "with ", "when ")) else f"with {words}"
 
 
 def _denied(part: Predicate) -> str:
