@@ -1,19 +1,21 @@
 """Many units: harvest into a run folder, explain and score its units, resumably."""
 
 from maieutic.campaign.explaining import Failure, explain_units, stored_explanation
-from maieutic.campaign.run import Run, RunPlan, create_run, open_run
-from maieutic.campaign.scoring import ONE_SHOT, score_units, stored_readings
+from maieutic.campaign.run import Role, Run, RunPlan, create_run, open_run
+from maieutic.campaign.scoring import ONE_SHOT, null_results, score_units, stored_readings
 from maieutic.progress import Report, Step, silent
 
 __all__ = [
     "ONE_SHOT",
     "Failure",
     "Report",
+    "Role",
     "Run",
     "RunPlan",
     "Step",
     "create_run",
     "explain_units",
+    "null_results",
     "open_run",
     "score_units",
     "silent",

@@ -21,7 +21,7 @@ import numpy as np
 
 from maieutic.campaign.nulls import Nulls, null_directions, read_directions, write_directions
 from maieutic.errors import StoreError, UsageError
-from maieutic.harvest import Atlas, fingerprint, harvest, load_atlas, slug
+from maieutic.harvest import Atlas, column, fingerprint, harvest, load_atlas, slug
 from maieutic.progress import Report, silent
 from maieutic.stimuli import Corpus, load_corpus
 from maieutic.store import Store, harvests, now
@@ -258,8 +258,11 @@ def _nulls(
         return Nulls(reason=reason)
     untrained = subject.untrained(plan.seed)
     drawn = _chosen(untrained, RunPlan(subject="", corpus="", site=plan.site, sample=plan.nulls, seed=plan.seed))
+    # the studied units are kept too: their labels are scored on the same units of the untrained copy
+    kept = {column(u): u for u in (*_chosen(subject, plan), *drawn)}
+    keep = _kept(untrained, plan.site, tuple(kept.values()))
     with report("harvest", untrained.name) as step:
-        atlas = harvest(untrained, corpus, [plan.site], run=folder, keep=drawn, progress=step)
+        atlas = harvest(untrained, corpus, [plan.site], run=folder, keep=keep, progress=step)
     units = tuple(_oriented(atlas, u, subject.modality) for u in drawn)
     return Nulls(subject=untrained, atlas=atlas, untrained=units, directions=directions)
 

@@ -16,6 +16,7 @@ from maieutic.readings import Reading
 from maieutic.score import score
 from maieutic.score.controls import Controls, NullUnit, null_unit, shuffled
 from maieutic.score.evidence import Predictions, trial
+from maieutic.score.predictive import scored
 from maieutic.store import jobs, now
 from maieutic.store import scores as scores_table
 from maieutic.subjects import Subject, Unit
@@ -61,11 +62,17 @@ def score_units(
     with report("score", run.subject.name) as step:
         for done, unit in enumerate(targets, start=1):
             controls = replace(base, shuffled=lent.get(unit.key, ()), one_shot=one_shot.get(unit.key))
+            if run.nulls.atlas is not None:
+                untrained = _untrained(run, unit, found[unit.key], cache)
+                if isinstance(untrained, str):
+                    controls = replace(controls, missing={**controls.missing, "untrained": untrained})
+                else:
+                    controls = replace(controls, untrained=untrained)
             readings[unit.key] = score(
                 found[unit.key], run.subject, unit, run.corpus, scorers,
                 atlas=run.atlas, controls=controls, seed=run.seed, predictions=cache,
             )  # fmt: skip
-            _write(run, unit, explainer, readings[unit.key])
+            _write(run, "main", unit, explainer, readings[unit.key])
             step(done, len(targets))
     return readings
 
@@ -78,40 +85,51 @@ def _explained(
 
 
 def _null_controls(run: Run, explainer: str, viewer: Viewer, cache: Predictions) -> Controls:
-    nulls = run.nulls
-    if nulls.subject is None or nulls.atlas is None:
-        why = nulls.reason or "the run has no null units"
+    """The explained random directions; ``_untrained`` adds the untrained copy unit by unit."""
+    if run.nulls.subject is None:
+        why = run.nulls.reason or "the run has no null units"
         return Controls(missing={"untrained": why, "random_direction": why})
-    untrained_viewer = viewer_of(nulls.subject, run.corpus)
-    untrained = _null_units(
-        run, "untrained", nulls.untrained, nulls.subject, nulls.atlas, explainer, untrained_viewer, cache
-    )
-    directions = _null_units(run, "direction", nulls.directions, run.subject, run.atlas, explainer, viewer, cache)
-    return Controls(untrained=untrained, random_direction=directions)
+    _null_units(run, "untrained", explainer, viewer_of(run.nulls.subject, run.corpus), cache)
+    directions = _null_units(run, "direction", explainer, viewer, cache)
+    missing = {} if directions else {"random_direction": "no random direction of this run is explained and measurable"}
+    return Controls(random_direction=directions, missing=missing)
 
 
-def _null_units(
-    run: Run,
-    role: Role,
-    units: Sequence[Unit],
-    subject: Subject,
-    atlas: Atlas,
-    explainer: str,
-    viewer: Viewer,
-    cache: Predictions,
-) -> tuple[NullUnit, ...]:
-    """The run's null units with their explanations; one that cannot be scored (it never changes) is left out."""
+def _null_units(run: Run, role: Role, explainer: str, viewer: Viewer, cache: Predictions) -> tuple[NullUnit, ...]:
+    """The run's null units with their explanations, scored in their own right: what explaining nothing gets.
+
+    One that cannot be scored (it never changes) is left out.
+    """
+    units, subject, atlas = null_side(run, role)
     found = _explained(run, role, units, explainer, viewer)
     out: list[NullUnit] = []
     for unit in units:
         on = trial(lambda split, u=unit: atlas.observed(u, split), modality=subject.modality, seed=run.seed)
         if unit.key in found and not isinstance(on, str):
+            _write(run, role, unit, explainer, scored(found[unit.key], on, seed=run.seed, cache=cache))
             out.append(null_unit(found[unit.key], on, cache=cache))
     return tuple(out)
 
 
-def _write(run: Run, unit: Unit, explainer: str, readings: Mapping[str, Reading]) -> None:
-    unit_id = run.unit_id("main", unit)
+def null_side(run: Run, role: Role) -> tuple[tuple[Unit, ...], Subject, Atlas]:
+    """The null units of a role, with the subject and the atlas they are read from."""
+    if role == "direction":
+        return run.nulls.directions, run.subject, run.atlas
+    assert run.nulls.subject is not None
+    assert run.nulls.atlas is not None
+    return run.nulls.untrained, run.nulls.subject, run.nulls.atlas
+
+
+def _untrained(run: Run, unit: Unit, found: Explanation, cache: Predictions) -> tuple[NullUnit, ...] | str:
+    """The label on the same unit of the untrained copy, or why that cannot be scored."""
+    atlas = run.nulls.atlas
+    assert atlas is not None
+    on = trial(lambda split: atlas.observed(unit, split), modality=run.subject.modality, seed=run.seed)
+    return f"untrained copy: {on}" if isinstance(on, str) else (null_unit(found, on, cache=cache),)
+
+
+def _write(run: Run, role: Role, unit: Unit, explainer: str, readings: Mapping[str, Reading]) -> None:
+    unit_id = run.unit_id(role, unit)
     rows: list[dict[str, Any]] = [
         {
             "unit": unit_id,
@@ -140,11 +158,11 @@ def _write(run: Run, unit: Unit, explainer: str, readings: Mapping[str, Reading]
         run.store.put(jobs, [job], connection=connection)
 
 
-def stored_readings(run: Run, unit: Unit, *, explainer: str) -> dict[str, Reading]:
+def stored_readings(run: Run, unit: Unit, *, explainer: str, role: Role = "main") -> dict[str, Reading]:
     """The readings of a unit as the store has them, empty when it is not scored."""
-    if ("main", unit.key) not in run.ids:
+    if (role, unit.key) not in run.ids:
         return {}
-    rows = run.store.rows(scores_table, unit=run.ids["main", unit.key], explainer=explainer)
+    rows = run.store.rows(scores_table, unit=run.ids[role, unit.key], explainer=explainer)
     return {
         r["name"]: Reading(
             name=r["name"],
@@ -157,3 +175,20 @@ def stored_readings(run: Run, unit: Unit, *, explainer: str) -> dict[str, Readin
         )
         for r in rows
     }
+
+
+def null_results(run: Run, explainer: str) -> list[str]:
+    """Per kind of null unit: how many got a label, and the mean AP of those."""
+    roles: tuple[tuple[Role, str], ...] = (("untrained", "untrained copy"), ("direction", "random directions"))
+    lines: list[str] = []
+    for role, name in roles:
+        if run.nulls.subject is None:
+            continue
+        units = run.nulls.untrained if role == "untrained" else run.nulls.directions
+        found = [stored_explanation(run, role, u, explainer=explainer) for u in units]
+        readings = [stored_readings(run, u, explainer=explainer, role=role) for u in units]
+        labelled = [r for f, r in zip(found, readings, strict=True) if f is not None and not f.abstained and r]
+        values = [v for r in labelled if (v := r["predictive"].value) is not None]
+        mean = f"mean AP {sum(values) / len(values):.2f}" if values else "AP unmeasured"
+        lines.append(f"{name}: {len(labelled)} of {len(units)} got a label, {mean}")
+    return lines

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from maieutic.campaign import Run, stored_explanation, stored_readings
+from maieutic.campaign import Run, null_results, stored_explanation, stored_readings
 from maieutic.readings import Reading
 from maieutic.score.controls import CONTROLS, verdict
 
@@ -33,12 +33,13 @@ class Summary:
 
     Attributes:
         units: all units of the run. beating: those whose AP beats every control. abstained: those left unexplained.
-        beaten: per control, how many labels beat it. unmeasured: per control, in how many units it could not be had.
+        nulls: what the pipeline got out of units that mean nothing, in words.
     """
 
     subject: str
     site: str
     rows: tuple[Row, ...]
+    nulls: tuple[str, ...] = ()
 
     @property
     def beating(self) -> int:
@@ -63,6 +64,7 @@ class Summary:
             "units": len(self.rows),
             "beat_every_control": self.beating,
             "abstained": self.abstained,
+            "nulls": list(self.nulls),
             "lost_to": {c: self.lost_to(c) for c in CONTROLS},
             "rows": [
                 {
@@ -101,29 +103,28 @@ def summarise(run: Run, explainer: str = "search") -> Summary:
                 lost=stands.lost,
             )
         )
-    return Summary(subject=run.subject.name, site=run.site, rows=tuple(rows))
+    return Summary(subject=run.subject.name, site=run.site, rows=tuple(rows), nulls=tuple(null_results(run, explainer)))
 
 
 def print_summary(summaries: Sequence[Summary]) -> None:
-    """Per model how many labels beat every control, and the best five."""
-    console = Console()
-    head = Table(box=None, header_style="bold", title_justify="left")
+    """Per model how many labels beat every control, what the nulls got, and the best five."""
+    console = Console(highlight=False)
+    head = Table(box=None, header_style="bold")
     for name in ("model", "site", "units", "beat every control", "abstained"):
-        head.add_column(name, justify="right" if name in ("units", "beat every control", "abstained") else "left")
+        head.add_column(name, justify="left" if name in ("model", "site") else "right")
     for s in summaries:
         head.add_row(s.subject, s.site, str(len(s.rows)), str(s.beating), str(s.abstained))
     console.print(head)
     for s in summaries:
-        best = Table(box=None, header_style="bold", title=f"\nbest of {s.subject} (test split)", title_justify="left")
-        best.add_column("unit", no_wrap=True)
-        best.add_column("label", overflow="fold")
-        best.add_column("AP [95 %]", justify="right", no_wrap=True)
-        best.add_column("chance", justify="right")
-        best.add_column("r", justify="right")
-        best.add_column("beats all", justify="right")
+        console.print(f"\n{s.subject}", style="bold")
+        lost = ", ".join(f"{c.replace('_', ' ')} {s.lost_to(c)}" for c in CONTROLS)
+        console.print(f"labels that do not beat a control: {lost}", markup=False)
+        for null in s.nulls:
+            console.print(f"explained afresh, {null}", markup=False)
         for r in s.best():
-            ap = f"{r.ap.value:.2f} [{r.ap.low:.2f}, {r.ap.high:.2f}]"
-            chance = f"{r.ap.details.get('base_rate', float('nan')):.3f}"
-            correlation = "unmeasured" if r.pearson.value is None else f"{r.pearson.value:.2f}"
-            best.add_row(r.unit, r.label, ap, chance, correlation, "yes" if r.beats else "no: " + ", ".join(r.lost))
-        console.print(best, markup=False)
+            ap = f"AP {r.ap.value:.2f} [{r.ap.low:.2f}, {r.ap.high:.2f}]"
+            chance = f"chance {r.ap.details.get('base_rate', float('nan')):.3f}"
+            correlation = "r unmeasured" if r.pearson.value is None else f"r {r.pearson.value:.2f}"
+            stands = "beats every control" if r.beats else "loses to " + ", ".join(c.replace("_", " ") for c in r.lost)
+            console.print(f"  {r.unit}: {r.label}", markup=False, style="bold", soft_wrap=True)
+            console.print(f"      {ap}, {chance}, {correlation}; {stands}", markup=False, soft_wrap=True)

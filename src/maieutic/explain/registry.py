@@ -53,9 +53,18 @@ def _lookup(lab: Lab) -> Explanation:
     return lookup_image(lab)
 
 
+def _token_table(lab: Lab) -> Explanation:
+    if lab.subject.modality != "text":
+        raise UsageError("token-table explains text units: choose another explainer for images")
+    from maieutic.explain.lookup_text import lookup_text
+
+    return lookup_text(lab, most=0, name="token-table")
+
+
 _BUILT_IN: Mapping[str, tuple[Callable[[Lab], Explanation], str]] = {
     "search": (_search, "hypotheses from exemplars over the whole range, tested by experiments; no LLM"),
     "search-no-experiments": (_search_without_experiments, "the same search with the experiments switched off"),
+    "token-table": (_token_table, "every token with its mean activation: no label, a bound for token identity"),
     "lookup": (_lookup, "one shot: what the top exemplars share (the baseline and control)"),
 }
 

@@ -1,7 +1,7 @@
 """One pass of a corpus through a subject, and what it leaves: the Atlas."""
 
 from maieutic.harvest.atlas import Atlas, Exemplar, Moments, Observed
-from maieutic.harvest.readouts import Readouts
+from maieutic.harvest.readouts import Readouts, column
 from maieutic.harvest.run import Progress, fingerprint, harvest, load_atlas, slug
 from maieutic.harvest.summary import SiteSummary
 
@@ -13,6 +13,7 @@ __all__ = [
     "Progress",
     "Readouts",
     "SiteSummary",
+    "column",
     "fingerprint",
     "harvest",
     "load_atlas",

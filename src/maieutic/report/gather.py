@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maieutic.campaign import Run, open_run, stored_explanation, stored_readings
+from maieutic.campaign import Run, null_results, open_run, stored_explanation, stored_readings
 from maieutic.explain import Explanation
 from maieutic.harvest import Exemplar
 from maieutic.progress import Report, silent
@@ -111,7 +111,11 @@ def _section(run: Run, explainer: str, progress: Report) -> ReportSection:
             ("model fingerprint", row["subject_fingerprint"][:16]),
             ("corpus fingerprint", row["corpus_fingerprint"][:16]),
         ),
-        notes=(*run.corpus.notes, *([run.nulls.reason] if run.nulls.reason else [])),
+        notes=(
+            *run.corpus.notes,
+            *([run.nulls.reason] if run.nulls.reason else []),
+            *(f"Explained afresh, {line}." for line in null_results(run, explainer)),
+        ),
         attribution=run.corpus.attribution,
     )
 

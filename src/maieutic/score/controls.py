@@ -3,11 +3,13 @@
 ``constant``: the same prediction everywhere; its AP is the base rate.
 ``shuffled``: the labels of other units of the same site; what a label gets for being about the corpus at all.
 ``one_shot``: a label from exemplars, without experiments.
-``untrained``: the same explainer on units of the same network with random weights.
+``untrained``: the same label on the same unit of an untrained copy: what it gets without anything learned.
 ``random_direction``: the same explainer on random directions in z-scored activation space of the trained network.
 
-The last two ask what the whole pipeline gets out of units that mean nothing, so their labels are scored on their own
-units, over the same documents, and the mean over null units is compared. Every difference is paired: the same
+The last asks what the whole pipeline gets out of units that mean nothing, so those labels are scored on their own
+units, over the same documents, and the mean over null units is compared. (The pipeline is run on units of the untrained
+copy as well; that is reported beside, not as a control: an untrained convolution does answer to brightness, and
+"white" is then a true label.) Every difference is paired: the same
 resampled documents on both sides. A control that cannot be had is unmeasured with its reason, never dropped.
 
 What beating them does not show: that the label is the best one, or causal.
@@ -32,7 +34,7 @@ CONTROLS = ("constant", "shuffled", "one_shot", "untrained", "random_direction")
 _HOW = {
     "shuffled": "no other explained unit of this site was given: score it in a run of several units",
     "one_shot": "no one-shot label was given: run  maieutic.explain(lab, explainer='lookup')",
-    "untrained": "no explained units of an untrained copy were given: score it in a run",
+    "untrained": "no untrained copy was given: score it in a run",
     "random_direction": "no explained random directions were given: score it in a run",
 }
 
@@ -61,7 +63,7 @@ class Controls:
     Attributes:
         shuffled: explanations of other units (``shuffled``).
         one_shot: the look-up label of the same unit.
-        untrained, random_direction: explained null units (``null_unit``).
+        untrained: the label on the same unit of the untrained copy. random_direction: explained random directions.
         missing: per control, why it cannot be had.
     """
 

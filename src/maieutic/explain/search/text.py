@@ -58,10 +58,14 @@ def explain_text(lab: Lab, *, budget: Budget | None = None, experiments: bool = 
         return Explanation.unexplained(lab.unit.key, "the select split is empty: add documents", explainer=name)
     setting = setting_of(lab)
     rules = Fitter(setting.data, setting.discover.target).rules()[-1]
-    found, trials = _chosen(setting, rules), Trials.none(rules)
-    if experiments and not _graded(found):
+    trials = Trials.none(rules)
+    if experiments:
         trials = (try_whole if setting.text_level else try_rules)(setting, rules)
-        found = _chosen(setting, trials.rules)
+    found = _chosen(setting, trials.rules)
+    if trials.rules is not rules:
+        # experiments decide between hypotheses that the corpus cannot tell apart, not against what it clearly shows
+        unrevised = _chosen(setting, rules)
+        found = unrevised if beats(unrevised.score, found.score) > 0.975 else found
     reason = _why_not(setting, found)
     words: list[Lead] = []
     if reason is None and _graded(found):
@@ -172,7 +176,8 @@ def _label(setting: Setting, found: Measured, words: Sequence[Lead]) -> str:
     if _graded(found):
         return lexical_label(setting, words)
     rows = list(zip(predicate.clauses, predicate.weights, strict=True))
-    plus = [clause_label(c) for c, w in rows if w >= 0.05]
+    named = sorted(rows, key=lambda row: -row[1])
+    plus = [clause_label(c) for c, w in named if w >= 0.05]
     minus = [clause_label(c) for c, w in rows if w < -0.1]
-    label = "; or ".join(plus[:3]) or clause_label(rows[0][0])
+    label = "; or ".join(plus[:2]) or clause_label(rows[0][0])
     return label + (f"; less so {minus[0]}" if minus else "")

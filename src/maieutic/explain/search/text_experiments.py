@@ -32,7 +32,7 @@ _NEEDED = 0.4
 #: exemplars a clause, edits an exemplar
 _CASES, _EDITS = 3, 2
 #: measurements a unit at most, and fewest for a clause
-_MOST, _FEWEST = 48, 12
+_MOST, _FEWEST = 36, 12
 
 
 @dataclass(frozen=True, kw_only=True)

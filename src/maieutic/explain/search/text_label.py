@@ -50,7 +50,7 @@ def _head(part: Predicate) -> str:
     if isinstance(part, TokenIn):
         noun = "the word" if len(part.words) == 1 and part.words[0].isalpha() else ""
         noun = noun or ("the words" if all(w.isalpha() for w in part.words) else "the token")
-        return f"{noun} {quoted(part.words)}"
+        return f"{noun} {quoted(part.words, 4)}"
     return part.describe()
 
 

@@ -148,10 +148,12 @@ def shared_classes(setting: Setting) -> tuple[list[str], list[str]]:
 def lexical_label(setting: Setting, found: Sequence[Lead]) -> str:
     """What graded words and phrases come to: what they share, then the strongest of them."""
     kinds, places = shared_classes(setting)
-    examples = ", ".join(lead.text() for lead in found[:5])
+    whole = [lead for lead in found if lead.word.isalpha() and len(lead.word) > 2 and not lead.unfinished]
+    shown = sorted(found, key=lambda lead: lead not in whole)[: 3 if kinds else 4]  # whole words say most to a person
+    examples = ", ".join(lead.text() for lead in sorted(shown, key=found.index))
     where = f" {places[0]}" if places else ""
     if not examples:
         return f"{kinds[0] if kinds else 'scattered words'}{where}"
     if kinds:
-        return f"{kinds[0]}{where}, above all {examples}"
+        return f"{kinds[0]}{where}, such as {examples}"
     return f"{'words' if len(found) > 1 else 'the word'} such as {examples}{where}"

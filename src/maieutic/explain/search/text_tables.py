@@ -15,11 +15,13 @@ from maieutic.explain.search.text_features import FeatureMatrix
 
 Array = NDArray[np.float64]
 
+#: a label with more rows is a list to look things up in, not an explanation; the one-shot control has as many
+ROWS = 24
 #: pseudo-counts of each level: how many positions it takes to believe half of what a key shows
 PSEUDO: dict[str, float] = {"word": 4.0, "token": 4.0, "word pair": 2.0, "pair": 2.0, "triple": 2.0}
 
 
-def phrases(data: FeatureMatrix, residual: Array, *, most: int = 3000, smallest: float = 0.02) -> Phrases | None:
+def phrases(data: FeatureMatrix, residual: Array, *, most: int = ROWS, smallest: float = 0.02) -> Phrases | None:
     """The table that explains a residual; ``None`` when no row is large enough.
 
     Args:
@@ -45,19 +47,25 @@ def phrases(data: FeatureMatrix, residual: Array, *, most: int = 3000, smallest:
     return Phrases(table=tuple(r for _, r in sorted(rows[:most], key=lambda r: (-r[1][-1], r[1][:-1]))))
 
 
-def token_means(data: FeatureMatrix, target: Array, *, pseudo: float = 1.0, most: int = 0) -> tuple[Row, ...]:
-    """``(raw token, shrunken mean)`` rows, strongest first: the look-up table. ``most`` 0 keeps all."""
+def token_means(data: FeatureMatrix, target: Array, *, pseudo: float = 1.0, most: int = ROWS) -> tuple[Row, ...]:
+    """``(raw token, shrunken mean)``: the ``most`` tokens above the mean that account for most of the activation.
+
+    Kept by ``n * (mean - overall mean)^2``, told strongest first. ``most`` 0 keeps every token.
+    """
     ids, names = data.levels["token"]
     n = np.bincount(ids, minlength=len(names)).astype(np.float64)
-    mean = target.mean() + np.bincount(ids, target - target.mean(), minlength=len(names)) / (n + pseudo)
-    order = np.lexsort((np.array(names, dtype=object).astype(str), -mean))
-    return tuple((names[i], round(float(mean[i]), 4)) for i in order[: most or None])
+    gain = np.bincount(ids, target - target.mean(), minlength=len(names)) / (n + pseudo)
+    names_ = np.array(names, dtype=object).astype(str)
+    kept = np.lexsort((names_, -n * np.maximum(gain, 0.0) ** 2))[: most or None]
+    order = sorted(kept.tolist(), key=lambda i: (-gain[i], names_[i]))
+    return tuple((names[i], round(float(target.mean() + gain[i]), 4)) for i in order)
 
 
-def lookup(data: FeatureMatrix, target: Array, *, pseudo: float = 1.0) -> TokenStrengths:
+def lookup(data: FeatureMatrix, target: Array, *, pseudo: float = 1.0, most: int = ROWS) -> TokenStrengths:
     """Token -> its mean activation: what the unit responds to if context does not matter."""
     from maieutic.explain.predicates.base import Constant
 
     return TokenStrengths(
-        table=token_means(data, target, pseudo=pseudo), otherwise=Constant(value=round(float(target.mean()), 4))
+        table=token_means(data, target, pseudo=pseudo, most=most),
+        otherwise=Constant(value=round(float(target.mean()), 4)),
     )
