@@ -167,14 +167,18 @@ def test_unknown_options_are_usage_errors() -> None:
     assert cli(["no-such-verb"]) == 2
 
 
-def as_user(program: str, *, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command line as the unprivileged user 65534, since root writes anywhere."""
-    demote = (lambda: (os.setgid(65534), os.setuid(65534))) if os.getuid() == 0 else None
-    environment = {**os.environ, "HOME": str(folder), "MAIEUTIC_CACHE": str(folder / "cache")}
-    return subprocess.run(
-        [sys.executable, "-m", "maieutic", *program.split()],
-        capture_output=True, text=True, env=environment, preexec_fn=demote, check=False, cwd=folder,
-    )  # fmt: skip
+@pytest.mark.skipif(not os.path.isdir("/sys"), reason="needs a folder where nobody may write")
+def test_a_folder_that_cannot_be_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, corpus: str, model_folder: Path
+) -> None:
+    # root writes into read-only folders; into sysfs nobody does
+    code, line = failed(capsys, *harvest(corpus, Path("/sys/maieutic-run"), model=f"hf:{model_folder}"))
+    assert code == 1
+    assert "cannot write" in line
+    assert "--run" in line
+    (tmp_path / "file").write_text("x")
+    code, line = failed(capsys, *harvest(corpus, tmp_path / "file" / "run", model=f"hf:{model_folder}"))
+    assert code == 1
 
 
 @pytest.mark.slow

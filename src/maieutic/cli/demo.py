@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,16 +66,16 @@ def demo(
     seconds = _both(run, sample=sample, seed=seed)
     from maieutic.campaign import open_run
     from maieutic.cli.tables import print_summary, summarise
-    from maieutic.report.gather import report_runs
+    from maieutic.report import write_report
+    from maieutic.report.gather import gather
 
-    folders = [run / p.subject for p in PARTS]
-    index = report_runs(folders, run / "report", title="maieutic demo", progress=reporter())
-    summaries = []
-    for folder in folders:
-        with open_run(folder) as opened:
-            summaries.append(summarise(opened))
-            for note in opened.corpus.notes:
-                say(f"note: {note}")
+    with ExitStack() as stack:
+        runs = [stack.enter_context(open_run(run / p.subject)) for p in PARTS]
+        index = write_report(gather(runs, title="maieutic demo", progress=reporter()), run / "report")
+        summaries = [summarise(opened) for opened in runs]
+        notes = [note for opened in runs for note in opened.corpus.notes]
+    for note in notes:
+        say(f"note: {note}")
     total = time.monotonic() - started
     if as_json:
         print(

@@ -19,7 +19,7 @@ from maieutic.harvest.atlas import Atlas, Exemplar, Observed
 from maieutic.lab.ledger import Entry, Ledger
 from maieutic.readings import Cost
 from maieutic.stimuli.base import Corpus, Stimulus
-from maieutic.subjects.base import Intervention, Subject, Unit, Values
+from maieutic.subjects.base import Intervention, Modality, Subject, Unit, Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,22 @@ class Question:
     position: int = -1
     pair: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+def activation_scale(discover: Sequence[Values], *, modality: Modality) -> tuple[float, float]:
+    """Raw values that count as 0 and as 1: the median and the 99.9th percentile of discover positions (images: 99th).
+
+    Where those two are equal, a unit that rests nearly always has its largest value as 1, and one that fires nearly
+    always its smallest as 0. Activations beyond are clipped to 0-1.
+    """
+    values = np.concatenate(discover)
+    zero = float(np.median(values))
+    one = float(np.quantile(values, 0.999 if modality == "text" else 0.99))
+    if one <= zero:
+        one = float(values.max())
+    if one <= zero:
+        zero = float(values.min())
+    return zero, one
 
 
 class Lab:
@@ -96,19 +112,8 @@ class Lab:
 
     @cached_property
     def scale(self) -> tuple[float, float]:
-        """Raw values that count as 0 and as 1: the median and the 99.9th percentile of discover positions (images: 99th).
-
-        Where those two are equal, a unit that rests nearly always has its largest value as 1, and one that fires nearly
-        always its smallest as 0. Activations beyond are clipped to 0-1.
-        """
-        values = np.concatenate([o.values for o in self.discover])
-        zero = float(np.median(values))
-        one = float(np.quantile(values, 0.999 if self.subject.modality == "text" else 0.99))
-        if one <= zero:
-            one = float(values.max())
-        if one <= zero:
-            zero = float(values.min())
-        return zero, one
+        """Raw values that count as 0 and as 1 (see ``activation_scale``)."""
+        return activation_scale([o.values for o in self.discover], modality=self.subject.modality)
 
     def scaled(self, value: Any) -> Any:
         """Raw activation on the 0-1 scale (a constant unit: 0)."""

@@ -13,6 +13,7 @@ import numpy as np
 from maieutic.campaign import Run, null_results, open_run, stored_explanation, stored_readings
 from maieutic.explain import Explanation
 from maieutic.harvest import Exemplar
+from maieutic.lab import activation_scale
 from maieutic.progress import Report, silent
 from maieutic.readings import Cost, Reading
 from maieutic.report.model import (
@@ -124,7 +125,8 @@ def _unit(run: Run, unit: Unit, explainer: str, exemplars: Sequence[Exemplar], h
     found = stored_explanation(run, "main", unit, explainer=explainer)
     if found is None:
         found = Explanation.unexplained(unit.key, "not explained yet", explainer=explainer)
-    values = np.concatenate([o.values for o in run.atlas.observed(unit, "discover")])
+    discover = [o.values for o in run.atlas.observed(unit, "discover")]
+    values = np.concatenate(discover)
     counts, edges = np.histogram(values, bins=40)
     return ReportUnit(
         key=unit.key,
@@ -135,7 +137,7 @@ def _unit(run: Run, unit: Unit, explainer: str, exemplars: Sequence[Exemplar], h
         predicate_json=found.predicate.to_json(),
         confidence=found.confidence,
         explainer=explainer,
-        scale=(float(np.median(values)), float(np.quantile(values, 0.999))),
+        scale=activation_scale(discover, modality=run.subject.modality),
         scores=_scores(stored_readings(run, unit, explainer=explainer)),
         exemplars=tuple(_exemplars(run, unit, exemplars, heat)),
         histogram=(tuple(edges.tolist()), tuple(counts.tolist())),
