@@ -47,7 +47,7 @@ def prepared(subject: Any, contents: list[Any]) -> Any:
 def bare(subject: Any, batches: list[Any], last: str) -> float:
     """Seconds of the network alone up to the last site."""
     site = subject.site(last)
-    network = subject.model if subject.modality == "text" else subject.module
+    network = subject.model if subject.modality == "text" else subject._running  # BatchNorm folded, as harvested
     tap = Tap(site=last, module=submodule(network, site.module, last), io=site.io)
     start = time.perf_counter()
     for inputs in batches:
