@@ -89,9 +89,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stimuli", type=int, default=192)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--subject", help="only this model")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    rows = [measure(*case, stimuli=args.stimuli, rounds=args.rounds) for case in CASES]
+    chosen = [c for c in CASES if args.subject in (None, c[0])]
+    rows = [measure(*case, stimuli=args.stimuli, rounds=args.rounds) for case in chosen]
     machine = (
         f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {torch.get_num_threads()} threads"
     )
