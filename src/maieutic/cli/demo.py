@@ -36,8 +36,7 @@ PARTS = (
     Part(subject="efficientnet-lite0", corpus="photos", size=None, site="blocks.14.expand"),
     Part(subject="smollm2-135m", corpus="text", size=600, site="layers.3.mlp"),
 )
-#: glibc gives large blocks back to the system and faults them in again with every layer; kept, images pass half as fast
-#: again (18.9 to 28.1 a second on one core)
+#: glibc gives large blocks back to the system and faults them in again with every layer; kept, images pass faster
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 #: measurements per unit
 BUDGET = 120
