@@ -20,8 +20,7 @@ from maieutic.lab import Lab
 from maieutic.readings import Reading
 from maieutic.stimuli.base import Corpus
 from maieutic.subjects.base import Subject
-from maieutic.subjects.planted import Follows, PlantedSubject, Rule, Words
-from maieutic.subjects.planting import plant
+from maieutic.subjects.planted import Follows, PlantedSubject, Rule, Words, plant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

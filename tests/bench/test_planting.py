@@ -11,7 +11,9 @@ from PIL import Image
 from maieutic.errors import UserError
 from maieutic.stimuli.base import Corpus, Stimulus, Thing
 from maieutic.subjects.planted import (
+    LEAST,
     SITE,
+    SNR,
     Colour,
     First,
     Follows,
@@ -24,10 +26,10 @@ from maieutic.subjects.planted import (
     WordNear,
     Words,
     annotated,
+    plant,
     seen,
     words_of,
 )
-from maieutic.subjects.planting import LEAST, SNR, plant
 
 TEXT = "The old mill stood. A new mill, by the old bridge!"
 # words: the old mill stood . a new mill , by the old bridge !

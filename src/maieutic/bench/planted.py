@@ -1,6 +1,6 @@
 """Bench ``planted``: can the explainer find a truth that is known exactly?
 
-Fifteen planted units a modality (``maieutic.subjects.planting``) over a real corpus. An explanation *recovers* its unit
+Fifteen planted units a modality (``maieutic.subjects.planted``) over a real corpus. An explanation *recovers* its unit
 when its agreement is at least 0.95: the step-wise average precision of its predictions against the truth (active: true
 activation of at least half), on held-out stimuli *and* on edits of them, whichever is lower. AP, since it falls both
 when a label misses and when it claims too much; edits, since on natural stimuli the constant companion of a cause
@@ -33,8 +33,7 @@ from maieutic.progress import Report, silent
 from maieutic.readings import Reading, mean_reading, ranking, share_reading
 from maieutic.stimuli.base import Corpus
 from maieutic.subjects.base import Modality
-from maieutic.subjects.planted import SITE, PlantedUnit, annotated
-from maieutic.subjects.planting import plant
+from maieutic.subjects.planted import SITE, PlantedUnit, annotated, plant
 
 #: the one that is measured, then what it is measured against
 CONSTANT = "constant"

@@ -1,0 +1,166 @@
+"""The planted subject: reads like any network (one site, one unit per rule) and gives each unit's exact truth."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from maieutic.errors import UserError
+from maieutic.subjects.base import Batch, Intervention, Modality, Site, Subject, TokenSpan, Unit, Values, raw
+from maieutic.subjects.planted.image_rules import seen
+from maieutic.subjects.planted.rule import Rule, Truth
+from maieutic.subjects.planted.text_rules import tokens_of, words_of
+
+if TYPE_CHECKING:
+    from maieutic.subjects.base import Raw
+
+SITE = "planted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planted:
+    """A rule with its name, its class, the noise of its measurements, and what it is about in words.
+
+    Attributes:
+        kind: class (``single``, ``or``, ``and``, ``and_not``, ``context``, ``positional``, ``graded``, ``noisy``,
+            ``spurious``, ``dead``, ``noise``).
+        noise: standard deviation of what is added to the truth of every measurement, in units of a full activation.
+        involved: words or concepts that an edit should touch to test the rule.
+        family: what sort of thing the rule is about (``word``, ``word class``, ``topic``, ``number``, ``punctuation``,
+            ``code``, ``place``; ``object``, ``colour``, ``texture``, ``shape``, ``place``, ``conjunction``).
+    """
+
+    name: str
+    kind: str
+    rule: Rule
+    about: str
+    noise: float = 0.0
+    involved: tuple[str, ...] = ()
+    family: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedUnit:
+    """A unit of a planted subject and its exact truth.
+
+    Attributes:
+        explainable: false for dead and noise units: the only right answer is an abstention.
+        truth: stimuli -> true activation without noise, ``[position]`` each (images: one position).
+    """
+
+    name: str
+    kind: str
+    about: str
+    subject: Subject
+    unit: Unit
+    explainable: bool
+    involved: tuple[str, ...]
+    family: str
+    truth: Callable[[Sequence[Any]], list[Truth]] = field(repr=False)
+
+
+class PlantedSubject(Subject):
+    """A subject with one site and one unit per rule. Deterministic: noise depends on content, unit and seed only."""
+
+    def __init__(self, rules: Sequence[Planted], *, modality: Modality, seed: int = 0) -> None:
+        self.name, self.modality, self.seed = f"planted-{modality}", modality, seed
+        self.batch_size = 64
+        self.rules = tuple(rules)
+
+    def sites(self) -> tuple[Site, ...]:
+        positions = "token" if self.modality == "text" else "none"
+        return (Site(name=SITE, width=len(self.rules), positions=positions, what="units with known truth"),)
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(repr((self.modality, self.seed, self.rules)).encode()).hexdigest()[:16]
+
+    def units(self) -> tuple[PlantedUnit, ...]:
+        """Every unit with its truth, in order."""
+        return tuple(
+            PlantedUnit(
+                name=p.name, kind=p.kind, about=p.about, subject=self, unit=self.unit(SITE, i), involved=p.involved,
+                explainable=p.kind not in ("dead", "noise"), family=p.family,
+                truth=self._truth(p.rule),
+            )
+            for i, p in enumerate(self.rules)
+        )  # fmt: skip
+
+    def _truth(self, rule: Rule) -> Callable[[Sequence[Any]], list[Truth]]:
+        return lambda stimuli: [rule.truth(self._view(s)) for s in stimuli]
+
+    def _view(self, stimulus: Any) -> Any:
+        return words_of(str(raw(stimulus))) if self.modality == "text" else seen(stimulus)
+
+    def tokens(self, text: str) -> list[TokenSpan]:
+        return tokens_of(text)
+
+    def _values(self, stimulus: Any) -> Values:
+        """Measured activations ``[position, unit]``: truth plus noise."""
+        view = self._view(stimulus)
+        columns = [p.rule.truth(view) for p in self.rules]
+        noisy = [i for i, p in enumerate(self.rules) if p.noise > 0]
+        if noisy:
+            content = raw(stimulus)
+            key = content.encode() if isinstance(content, str) else content.convert("RGB").tobytes()
+            digest = hashlib.sha256(str(self.seed).encode() + b":" + key).digest()
+            draws = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+            for i in noisy:
+                columns[i] = columns[i] + self.rules[i].noise * draws.standard_normal(len(columns[i]))
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def read(
+        self, stimuli: Sequence[Any], units: Sequence[Unit], *, interventions: Sequence[Intervention] = ()
+    ) -> list[Values]:
+        """As every subject; annotations of ``Stimulus`` objects are used."""
+        _no(interventions)
+        rows = [self._values(s) for s in stimuli]
+        return [np.stack([_column(v, u) for u in units], axis=1) for v in rows]
+
+    def forward(
+        self,
+        stimuli: Sequence[Raw],
+        sites: Sequence[str],
+        *,
+        interventions: Sequence[Intervention] = (),
+        maps: bool = False,
+    ) -> Batch:
+        import torch
+
+        _no(interventions)
+        for site in sites:
+            self.site(site)
+        if maps:
+            raise UserError(f"{self.name} has no maps: it gives one value an image")
+        rows = [self._values(s) for s in stimuli]
+        lengths = np.array([len(r) for r in rows], dtype=np.int64)
+        if self.modality == "image":
+            values = torch.from_numpy(np.concatenate(rows))
+        else:
+            padded = np.zeros((len(rows), max(int(lengths.max(initial=0)), 1), len(self.rules)), dtype=np.float32)
+            for i, r in enumerate(rows):
+                padded[i, : len(r)] = r
+            values = torch.from_numpy(padded)
+        return Batch(values=dict.fromkeys(sites, values), lengths=lengths)
+
+    def outputs(self, stimuli: Sequence[Raw], *, interventions: Sequence[Intervention] = ()) -> Values:
+        raise UserError(f"{self.name} has no outputs: it is units only")
+
+    def untrained(self, seed: int = 0) -> Subject:
+        raise UserError(f"{self.name} is not a network: there is no untrained copy of it")
+
+
+def _no(interventions: Sequence[Intervention]) -> None:
+    if interventions:
+        raise UserError("planted units cannot be intervened on: nothing stands behind them")
+
+
+def _column(values: Values, unit: Unit) -> Values:
+    if unit.index is not None:
+        return unit.sign * values[:, unit.index]
+    assert unit.vector is not None
+    return (unit.sign * (values @ unit.vector + unit.offset)).astype(np.float32)
