@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from maieutic.bench import BenchResult, Figure, benches, print_result, run_bench
-from maieutic.bench.fresh import fresh_images, fresh_texts
+from maieutic.bench.fresh_images import fresh_images
+from maieutic.bench.fresh_texts import fresh_texts
 from maieutic.bench.planted import agreement, run_planted
 from maieutic.errors import UsageError
 from maieutic.explain.explanation import Explanation

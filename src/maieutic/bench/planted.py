@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from maieutic.bench.fresh import fresh_images, fresh_texts
+from maieutic.bench.fresh_images import fresh_images
+from maieutic.bench.fresh_texts import fresh_texts
 from maieutic.bench.material import material
 from maieutic.bench.result import BenchResult, Figure
 from maieutic.errors import UsageError
