@@ -70,6 +70,12 @@ PACKAGES: Mapping[str, Package] = {
         },
         licence="Apache-2.0",
     ),
+    # no model: labelled units for `maieutic bench puzzles`; its dependencies (numpy<2) are never installed
+    "automated-interpretability": Package(
+        version="0.0.24",
+        files={"puzzles.json": "4236e8a4207886b6053376a261ac909e7ccb8fa1d8aeaf699521c7f42253af07"},
+        licence="MIT",
+    ),
 }
 
 

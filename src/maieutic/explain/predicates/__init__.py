@@ -1,6 +1,6 @@
 """Executable labels. Importing this registers every built-in predicate, so that stored ones can be read back."""
 
-from maieutic.explain.predicates import image, image_pixels, text, text_rules
+from maieutic.explain.predicates import image, image_pixels, text, text_meaning, text_rules
 from maieutic.explain.predicates.base import And, Constant, Not, Or, Predicate, Scaled, from_json
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "image",
     "image_pixels",
     "text",
+    "text_meaning",
     "text_rules",
 ]

@@ -1,0 +1,235 @@
+"""Predicates about what a word means and what form it has, read from a lexicon (WordNet): ``Means("fruit")`` holds at "apple".
+
+Graded: 1 for the word itself and its inflections, less for synonyms and kinds of it, least for words whose definition
+mentions it. Without the lexicon only spelling is compared. What these do not do: choose a word's sense by its context
+(every common sense counts, rarer ones for less), or know names, events and slang that a dictionary lacks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from maieutic.explain.predicates.base import Predicate, Prediction
+from maieutic.explain.views_text import TextView
+
+if TYPE_CHECKING:
+    from maieutic.stimuli.wordnet import Synset, Wordnet
+
+#: strengths by relation; a word in a rarer sense gets ``_RARER`` times as much
+_SAME, _SYNONYM, _KIND, _DEFINED, _RARER = 1.0, 0.9, 0.9, 0.35, 0.6
+#: senses of a word that are looked at, the most frequent first
+_SENSES, _GOALS = 3, 6
+_PARTS = ("n", "v", "a", "r")
+#: words of definitions that say nothing
+_PLAIN_WORDS = (
+    "a an the of or and to in for with by that which from as is are be being used usually especially someone something one "
+    "any have having not on at it its person people make made give state act quality very more into who etc relating"
+)
+_PLAIN = frozenset(_PLAIN_WORDS.split())
+_ENDINGS = (
+    "ations",
+    "ation",
+    "ings",
+    "ing",
+    "edly",
+    "ed",
+    "ers",
+    "er",
+    "ies",
+    "ness",
+    "ment",
+    "ly",
+    "es",
+    "s",
+    "al",
+    "y",
+    "e",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means(Predicate):
+    """The word so far is ``word``, an inflection or synonym of it, a kind of it, or defined by it: 0 to 1.
+
+    Attributes:
+        word: a dictionary word or phrase, lower case.
+        loose: whether words count whose definition mentions it.
+    """
+
+    op: ClassVar[str] = "means"
+    word: str
+    loose: bool = True
+
+    def evaluate(self, view: TextView) -> Prediction:
+        strengths = (closeness(w, self.word, loose=self.loose) if w[:1].isalpha() else 0.0 for w in view.word)
+        return np.fromiter(strengths, dtype=np.float64, count=len(view.tokens))
+
+    def describe(self) -> str:
+        return f"words for {self.word}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordForm(Predicate):
+    """The word so far is of a part of speech or in a form: one of ``FORMS`` (``plural nouns``, ``past tense`` ...)."""
+
+    op: ClassVar[str] = "word_form"
+    name: str
+
+    def evaluate(self, view: TextView) -> Prediction:
+        test = FORMS[self.name]
+        return np.fromiter((w.isalpha() and test(w) for w in view.word), dtype=np.float64, count=len(view.tokens))
+
+    def describe(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndsPhrase(Predicate):
+    """The text up to the end of this token ends with the phrase (whole words, case ignored)."""
+
+    op: ClassVar[str] = "ends_phrase"
+    phrase: str
+
+    def evaluate(self, view: TextView) -> Prediction:
+        wanted = re.compile(rf"(?<!\w){re.escape(self.phrase)}\s*$", re.IGNORECASE)
+        span = len(self.phrase) + 4
+        return np.fromiter(
+            (bool(wanted.search(view.text[max(0, t.end - span) : t.end])) for t in view.tokens),
+            dtype=np.float64,
+            count=len(view.tokens),
+        )
+
+    def describe(self) -> str:
+        return f'"{self.phrase}"'
+
+
+# --- closeness of two words ----------------------------------------------------------------------------------------
+
+
+def stem(word: str) -> str:
+    """The word without its commonest endings; never shorter than three letters."""
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word
+
+
+@lru_cache(maxsize=200_000)
+def closeness(word: str, target: str, *, loose: bool = True) -> float:
+    """How near a word's meaning is to a target's, 0 to 1 (see the strengths above)."""
+    if word == target:
+        return _SAME
+    database = _lexicon()
+    if database is None:
+        return _SAME if stem(word) == stem(target) else 0.0
+    if _inflected(database, word, target):
+        return _SAME
+    best = max(_by_part(database, word, target, part) for part in ("n", "v", "a", "r"))
+    if loose and best < _DEFINED and _defined(database, word, target):
+        best = _DEFINED
+    return best
+
+
+def _inflected(database: Wordnet, word: str, target: str) -> bool:
+    bases = {database.base(word, part) for part in _PARTS} - {None}
+    return target in bases or bool(bases & ({database.base(target, part) for part in _PARTS} - {None}))
+
+
+def _by_part(database: Wordnet, word: str, target: str, part: str) -> float:
+    goals = [s.offset for s in database.senses(target, part)[:_GOALS]]
+    if not goals:
+        return 0.0
+    best = 0.0
+    for rank, sense in enumerate(database.senses(word, part)[:_SENSES]):
+        above = _above(database, sense, part)
+        for place, goal in enumerate(goals):
+            found = _SYNONYM if goal == sense.offset else _KIND if goal in above else 0.0
+            best = max(best, found * (_RARER if rank else 1.0) * (_RARER if place else 1.0))
+    return best
+
+
+def _above(database: Wordnet, sense: Synset, part: str) -> set[int]:
+    """Offsets of everything the sense is a kind of."""
+    seen, queue = set[int](), list(sense.hypernyms)
+    while queue:
+        offset = queue.pop()
+        if offset not in seen:
+            seen.add(offset)
+            queue.extend(database.synset(offset, part).hypernyms)
+    return seen
+
+
+def _defined(database: Wordnet, word: str, target: str) -> bool:
+    """Whether the first definition of the word mentions the target."""
+    wanted = {stem(t) for t in target.split()}
+    for part in _PARTS:
+        for sense in database.senses(word, part)[:1]:
+            definition = sense.gloss.partition('"')[0]
+            said = {stem(w) for w in re.findall(r"[a-z]+", definition.lower()) if w not in _PLAIN}
+            if wanted <= said:
+                return True
+    return False
+
+
+@lru_cache(maxsize=1)
+def _lexicon() -> Wordnet | None:
+    from maieutic.stimuli.wordnet import open_wordnet
+
+    return open_wordnet()
+
+
+def known(word: str) -> bool:
+    """Whether the lexicon has the word or phrase in any part of speech."""
+    database = _lexicon()
+    return database is not None and any(database.base(word, part) is not None for part in _PARTS)
+
+
+# --- forms ---------------------------------------------------------------------------------------------------------
+
+
+def _mostly(part: str) -> Callable[[str], bool]:
+    """Whether the most frequent use of a word is of this part of speech."""
+
+    def test(word: str) -> bool:
+        from maieutic.stimuli.wordnet import first_lexname
+
+        name = first_lexname(word)
+        return name is not None and name.startswith(part)
+
+    return test
+
+
+def _inflects(part: str, *, irregular: bool = True, endings: tuple[str, ...]) -> Callable[[str], bool]:
+    """Whether the word is an inflection, with one of these endings or irregular, of a word of that part of speech."""
+
+    def test(word: str) -> bool:
+        database = _lexicon()
+        if database is None:
+            return word.endswith(endings) and len(word) > 4
+        base = database.base(word, part)
+        if base is None:
+            return False
+        if irregular and word in database.irregular(part):
+            return not word.endswith("ing") or "ing" in endings
+        return base != word and word.endswith(endings)
+
+    return test
+
+
+FORMS: Mapping[str, Callable[[str], bool]] = {
+    "nouns": _mostly("noun"),
+    "verbs": _mostly("verb"),
+    "adjectives": _mostly("adj"),
+    "adverbs": _mostly("adv"),
+    "plural nouns": _inflects("n", endings=("s", "men")),
+    "past tense": _inflects("v", endings=("ed",)),
+    "present participles": _inflects("v", irregular=False, endings=("ing",)),
+    "comparative forms": _inflects("a", irregular=True, endings=("er",)),
+    "superlative forms": _inflects("a", irregular=True, endings=("est",)),
+}
