@@ -122,7 +122,7 @@ class TestPredictions:
 def _observe(world: Any, unit: Any, split: Any) -> list[Observed]:
     from maieutic.score.predictive import measured_now
 
-    return measured_now(world.subject, unit, world.corpus, split)
+    return measured_now(world.subject, unit, world.corpus.split(split))
 
 
 def _view(world: Any) -> Any:

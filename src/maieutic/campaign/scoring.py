@@ -17,12 +17,14 @@ from maieutic.score import score
 from maieutic.score.controls import Controls, NullUnit, null_unit, shuffled
 from maieutic.score.evidence import Predictions, trial
 from maieutic.score.predictive import scored
+from maieutic.score.shared import Shared
 from maieutic.store import jobs, now
 from maieutic.store import scores as scores_table
 from maieutic.subjects import Subject, Unit
 
 #: the explainer whose label is the one-shot control
 ONE_SHOT = "lookup"
+_ITSELF = "the label is the one-shot label itself"
 
 
 def score_units(
@@ -56,25 +58,36 @@ def score_units(
         )
     explain_units(run, targets, explainer=ONE_SHOT, nulls=False)
     one_shot = _explained(run, "main", targets, ONE_SHOT, viewer)
-    cache, lent = Predictions(), shuffled(list(found.values()), seed=run.seed)
-    base = _null_controls(run, explainer, viewer, cache)
+    lent, memory = shuffled(list(found.values()), seed=run.seed), _memory(run, targets)
+    base = _null_controls(run, explainer, viewer, memory.predictions)
     readings: dict[str, dict[str, Reading]] = {}
     with report("score", run.subject.name) as step:
         for done, unit in enumerate(targets, start=1):
             controls = replace(base, shuffled=lent.get(unit.key, ()), one_shot=one_shot.get(unit.key))
+            if explainer == ONE_SHOT:
+                controls = replace(controls, missing={**controls.missing, "one_shot": _ITSELF})
             if run.nulls.atlas is not None:
-                untrained = _untrained(run, unit, found[unit.key], cache)
+                untrained = _untrained(run, unit, found[unit.key], memory.predictions)
                 if isinstance(untrained, str):
                     controls = replace(controls, missing={**controls.missing, "untrained": untrained})
                 else:
                     controls = replace(controls, untrained=untrained)
             readings[unit.key] = score(
                 found[unit.key], run.subject, unit, run.corpus, scorers,
-                atlas=run.atlas, controls=controls, seed=run.seed, predictions=cache,
+                atlas=run.atlas, controls=controls, seed=run.seed, shared=memory,
             )  # fmt: skip
             _write(run, "main", unit, explainer, readings[unit.key])
             step(done, len(targets))
     return readings
+
+
+def _memory(run: Run, targets: Sequence[Unit]) -> Shared:
+    """A memory for this run: what is measured for one unit is measured for all of them in the same pass."""
+    memory = Shared()
+    memory.together(run.subject, [*targets, *run.nulls.directions])
+    if run.nulls.subject is not None:
+        memory.together(run.nulls.subject, targets)
+    return memory
 
 
 def _explained(
@@ -107,7 +120,7 @@ def _null_units(run: Run, role: Role, explainer: str, viewer: Viewer, cache: Pre
         on = trial(lambda split, u=unit: atlas.observed(u, split), modality=subject.modality, seed=run.seed)
         if unit.key in found and not isinstance(on, str):
             _write(run, role, unit, explainer, scored(found[unit.key], on, seed=run.seed, cache=cache))
-            out.append(null_unit(found[unit.key], on, cache=cache))
+            out.append(null_unit(found[unit.key], on, subject=subject, unit=unit, atlas=atlas, cache=cache))
     return tuple(out)
 
 
@@ -125,7 +138,9 @@ def _untrained(run: Run, unit: Unit, found: Explanation, cache: Predictions) -> 
     atlas = run.nulls.atlas
     assert atlas is not None
     on = trial(lambda split: atlas.observed(unit, split), modality=run.subject.modality, seed=run.seed)
-    return f"untrained copy: {on}" if isinstance(on, str) else (null_unit(found, on, cache=cache),)
+    if isinstance(on, str):
+        return f"untrained copy: {on}"
+    return (null_unit(found, on, subject=run.nulls.subject, unit=unit, atlas=atlas, cache=cache),)
 
 
 def _write(run: Run, role: Role, unit: Unit, explainer: str, readings: Mapping[str, Reading]) -> None:

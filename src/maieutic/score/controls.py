@@ -1,4 +1,6 @@
-"""Controls: what stands beside every score, made by the same function on the same test positions.
+"""Controls: what stands beside every score of every scorer, made by one function (``beside``), never by hand.
+
+A scorer gives its way to judge an explanation (``Judge``); each control is then an explanation in another's place:
 
 ``constant``: the same prediction everywhere; its AP is the base rate.
 ``shuffled``: the labels of other units of the same site; what a label gets for being about the corpus at all.
@@ -20,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,7 +30,7 @@ from maieutic.explain.explanation import Explanation, Viewer
 from maieutic.harvest.atlas import Atlas
 from maieutic.readings import Estimate, FloatArray, Reading, cluster_weights, mean_estimate, ranking
 from maieutic.score.evidence import Evidence, Predictions, Trial
-from maieutic.subjects.base import Unit
+from maieutic.subjects.base import Subject, Unit
 
 CONTROLS = ("constant", "shuffled", "one_shot", "untrained", "random_direction")
 _HOW = {
@@ -37,6 +39,8 @@ _HOW = {
     "untrained": "no untrained copy was given: score it in a run",
     "random_direction": "no explained random directions were given: score it in a run",
 }
+#: the weakest label: the same prediction everywhere
+CONSTANT = Explanation.unexplained("", "a constant", explainer="constant")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,12 +52,18 @@ class NullUnit:
         predictions: ``[position]``, or why there is none.
         label: for people.
         abstained: whether the explainer declined to label it.
+        found, subject, unit, atlas: the label and where it is read, for scorers that measure anew; a null unit without
+            them stands beside the predictive score only.
     """
 
     evidence: Evidence
     predictions: FloatArray | str
     label: str = ""
     abstained: bool = False
+    found: Explanation | None = None
+    subject: Subject | None = None
+    unit: Unit | None = None
+    atlas: Atlas | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,54 +151,80 @@ def random_directions(atlas: Atlas, site: str, n: int, *, seed: int = 0) -> list
     return units
 
 
-def null_unit(found: Explanation, on: Trial, *, cache: Predictions | None = None) -> NullUnit:
+def null_unit(
+    found: Explanation,
+    on: Trial,
+    *,
+    subject: Subject | None = None,
+    unit: Unit | None = None,
+    atlas: Atlas | None = None,
+    cache: Predictions | None = None,
+) -> NullUnit:
     """A null unit from its explanation and its evidence (``trial`` over the null subject's values)."""
-    predicted = _said(found, on, cache or Predictions())
-    return NullUnit(evidence=on.test, predictions=predicted, label=found.label, abstained=found.abstained)
+    return NullUnit(
+        evidence=on.test, predictions=_said(found, on, cache or Predictions()), label=found.label,
+        abstained=found.abstained, found=found, subject=subject, unit=unit, atlas=atlas,
+    )  # fmt: skip
 
 
 # --- comparing -----------------------------------------------------------------------------------------------------
 
 
-def compared(
-    on: Trial | str,
-    predicted: FloatArray | str | None,
+class Judge(Protocol):
+    """A scorer's headline for an explanation: on the unit being scored, or on a null unit in its own place.
+
+    An explanation that abstained is the constant that it predicts. Estimates of one judge share their resamples, so
+    that differences are paired. A string says why there is no estimate.
+    """
+
+    def __call__(self, found: Explanation, null: NullUnit | None = None, /) -> Estimate | str: ...
+
+
+def beside(
+    headline: str,
+    own: Estimate | str,
+    judge: Judge,
     controls: Controls,
     *,
-    seed: int = 0,
-    cache: Predictions | None = None,
+    n: int = 0,
+    details: Mapping[str, Any] | None = None,
+    senseless: Mapping[str, str] | None = None,
 ) -> dict[str, Reading]:
-    """``predictive.control.<name>`` (AP) and ``predictive.beats.<name>`` (paired difference of AP) for every control.
+    """``<headline>.control.<name>`` and ``<headline>.beats.<name>`` (paired difference) for every control.
 
     Args:
-        on: the unit's evidence, or why there is none.
-        predicted: what its label predicts at test positions, or why it predicts nothing (``None``: see ``on``).
+        headline: the scorer's headline reading.
+        own: the label's estimate, or why there is none.
+        judge: how the scorer judges any explanation.
         controls: what the run provides.
-        seed: of the resampled clusters; the same as the headline's, so that they are paired.
-        cache: predictions already made.
+        n: sample size written beside the readings.
+        details: written beside every reading.
+        senseless: controls that say nothing about this scorer, with why; they are unmeasured.
     """
-    reason = on if isinstance(on, str) else on.test.unusable()
-    if isinstance(on, str) or reason is not None:
-        return {n: Reading.unmeasured(n, reason or "") for c in CONTROLS for n in _names(c)}
-    cache = cache or Predictions()
-    own = _ap(on.test, predicted, seed) if predicted is not None else "no prediction"
     readings: dict[str, Reading] = {}
     for name in CONTROLS:
-        control, details = _control(name, on, controls, seed, cache)
-        details = {**on.test.details(), **details, "seed": seed}
-        readings |= _pair(name, own, control, n=len(on.test.measured), details=details)
+        if name in (senseless or {}):
+            control, more = (senseless or {})[name], {}
+        else:
+            control, more = _control(name, judge, controls)
+        readings |= _pair(headline, name, own, control, n=n, details={**(details or {}), **more})
     return readings
 
 
-def _names(control: str) -> tuple[str, str]:
-    return f"predictive.control.{control}", f"predictive.beats.{control}"
+def without_controls(headline: str, reason: str, *, n: int = 0) -> dict[str, Reading]:
+    """Every control and difference unmeasured for one reason: there is nothing to stand beside."""
+    return {name: Reading.unmeasured(name, reason, n=n) for c in CONTROLS for name in _names(headline, c)}
+
+
+def _names(headline: str, control: str) -> tuple[str, str]:
+    return f"{headline}.control.{control}", f"{headline}.beats.{control}"
 
 
 def _pair(
-    control: str, own: Estimate | str, other: Estimate | str, *, n: int, details: Mapping[str, Any]
+    headline: str, control: str, own: Estimate | str, other: Estimate | str, *, n: int, details: Mapping[str, Any]
 ) -> dict[str, Reading]:
-    """The control's AP, and the label's AP minus it."""
-    level, difference = _names(control)
+    """The control's score, and the label's score minus it."""
+    level, difference = _names(headline, control)
     if isinstance(other, str):
         return {name: Reading.unmeasured(name, other, n=n, details=details) for name in (level, difference)}
     if isinstance(own, str):
@@ -198,28 +234,24 @@ def _pair(
     return {level: other.reading(level, n=n, details=details), difference: beats}
 
 
-def _control(
-    name: str, on: Trial, controls: Controls, seed: int, cache: Predictions
-) -> tuple[Estimate | str, dict[str, Any]]:
-    """The AP of one control (or why it cannot be had), with what belongs in its details."""
+def _control(name: str, judge: Judge, controls: Controls) -> tuple[Estimate | str, dict[str, Any]]:
+    """The score of one control (or why it cannot be had), with what belongs in its details."""
     if name == "constant":
-        return _ap(on.test, np.zeros(len(on.test.measured)), seed), {}
+        return judge(CONSTANT), {}
     if name in controls.missing:
         return controls.missing[name], {}
     if name == "shuffled":
-        return _labels(controls.shuffled, on, seed, cache, name)
+        return _labels(controls.shuffled, judge, name)
     if name == "one_shot":
-        return _labels([controls.one_shot] if controls.one_shot is not None else [], on, seed, cache, name)
-    return _nulls(controls.untrained if name == "untrained" else controls.random_direction, on, seed, name)
+        return _labels([controls.one_shot] if controls.one_shot is not None else [], judge, name)
+    return _nulls(controls.untrained if name == "untrained" else controls.random_direction, judge, name)
 
 
-def _labels(
-    labels: Sequence[Explanation], on: Trial, seed: int, cache: Predictions, name: str
-) -> tuple[Estimate | str, dict[str, Any]]:
-    """Mean AP of other labels on this unit. One that abstained is scored as the constant it predicts."""
+def _labels(labels: Sequence[Explanation], judge: Judge, name: str) -> tuple[Estimate | str, dict[str, Any]]:
+    """Mean score of other labels on this unit."""
     if not labels:
         return _HOW[name], {}
-    estimates = [_ap(on.test, _said(label, on, cache), seed) for label in labels]
+    estimates = [judge(label) for label in labels]
     measured = [e for e in estimates if isinstance(e, Estimate)]
     details: dict[str, Any] = {
         "labels": [label.label for label in labels],
@@ -229,12 +261,8 @@ def _labels(
     return (mean_estimate(measured) if measured else str(estimates[0])), details
 
 
-def _said(label: Explanation, on: Trial, cache: Predictions) -> FloatArray | str:
-    return np.zeros(len(on.test.measured)) if label.abstained else cache.of(label, on.test_sample)
-
-
-def _nulls(nulls: Sequence[NullUnit], on: Trial, seed: int, name: str) -> tuple[Estimate | str, dict[str, Any]]:
-    """Mean AP of null units on their own evidence.
+def _nulls(nulls: Sequence[NullUnit], judge: Judge, name: str) -> tuple[Estimate | str, dict[str, Any]]:
+    """Mean score of null units in their own place.
 
     Abstentions are left out as long as some null unit got a label (the harder comparison); when the explainer
     declined them all, what it predicts is a constant, scored as such on this unit.
@@ -247,14 +275,54 @@ def _nulls(nulls: Sequence[NullUnit], on: Trial, seed: int, name: str) -> tuple[
         "abstained": len(nulls) - len(labelled),
         "labels": [u.label for u in labelled],
     }
-    if any(u.evidence.groups != on.test.groups for u in nulls):
-        return "the null units were measured on other documents: harvest them over the same corpus", details
     if not labelled:
-        return _ap(on.test, np.zeros(len(on.test.measured)), seed), details
-    estimates = [_null_ap(u, seed) for u in labelled]
+        return judge(CONSTANT), details
+    estimates = [judge(u.found or CONSTANT, u) for u in labelled]
     measured = [e for e in estimates if isinstance(e, Estimate)]
     details["failed"] = [e for e in estimates if isinstance(e, str)]
     return (mean_estimate(measured) if measured else str(estimates[0])), details
+
+
+# --- the predictive judge ------------------------------------------------------------------------------------------
+
+
+def compared(
+    on: Trial | str,
+    predicted: FloatArray | str | None,
+    controls: Controls,
+    *,
+    seed: int = 0,
+    cache: Predictions | None = None,
+) -> dict[str, Reading]:
+    """The controls of the predictive score: AP on the unit's evidence, null units on their own.
+
+    Args:
+        on: the unit's evidence, or why there is none.
+        predicted: what its label predicts at test positions, or why it predicts nothing (``None``: see ``on``).
+        controls: what the run provides.
+        seed: of the resampled clusters; the same as the headline's, so that they are paired.
+        cache: predictions already made.
+    """
+    reason = on if isinstance(on, str) else on.test.unusable()
+    if isinstance(on, str) or reason is not None:
+        return without_controls("predictive", reason or "")
+    kept, trial = cache or Predictions(), on
+
+    def judge(found: Explanation, null: NullUnit | None = None, /) -> Estimate | str:
+        if null is None:
+            return _ap(trial.test, _said(found, trial, kept), seed)
+        if null.evidence.groups != trial.test.groups:
+            return "the null units were measured on other documents: harvest them over the same corpus"
+        return _null_ap(null, seed)
+
+    own = _ap(on.test, predicted, seed) if predicted is not None else "no prediction"
+    details = {**on.test.details(), "seed": seed}
+    return beside("predictive", own, judge, controls, n=len(on.test.measured), details=details)
+
+
+def _said(label: Explanation, on: Trial, cache: Predictions) -> FloatArray | str:
+    """What a label predicts at test positions; one that abstained, the constant."""
+    return np.zeros(len(on.test.measured)) if label.abstained else cache.of(label, on.test_sample)
 
 
 @lru_cache(maxsize=256)
@@ -268,6 +336,9 @@ def _ap(evidence: Evidence, predicted: FloatArray | str, seed: int) -> Estimate 
         return predicted
     weights = cluster_weights(len(evidence.groups), seed=seed)
     return ranking(evidence.active, predicted, clusters=evidence.clusters, weights=weights).average_precision
+
+
+# --- verdicts ------------------------------------------------------------------------------------------------------
 
 
 def verdict(readings: Mapping[str, Reading], *, headline: str = "predictive") -> Verdict:

@@ -25,15 +25,18 @@ from numpy.typing import NDArray
 from maieutic.explain.explanation import Explanation
 from maieutic.harvest.atlas import Observed
 from maieutic.readings import Cost, Estimate, FloatArray, Reading, cluster_weights, from_sums, pearson, ranking
-from maieutic.score.controls import compared
+from maieutic.score.controls import compared, without_controls
 from maieutic.score.evidence import Evidence, Predictions, Trial, trial
+from maieutic.score.loading import loadable, one_line
 from maieutic.score.registry import Request
-from maieutic.stimuli.base import Corpus, Split
+from maieutic.stimuli.base import Split, Stimulus
 from maieutic.subjects.base import Subject, Unit
 
 HEADLINE = "predictive"
 #: readings beside the headline, in the order of tables
 BESIDE = ("pearson", "auroc", "f1", "balanced_accuracy", "mean_gap")
+#: the splits that a score is made of
+_READ: tuple[Split, ...] = ("select", "test")
 
 
 def predictive(
@@ -135,36 +138,70 @@ def scored(found: Explanation, on: Trial, *, seed: int = 0, cache: Predictions |
     return predictive(on.test, cache.of(found, on.test_sample), cut=cut, seed=seed)
 
 
-def trial_of(request: Request) -> Trial | str:
-    """The unit's evidence from the atlas, or by measuring the corpus now (one forward pass over it)."""
-    atlas, subject, unit = request.atlas, request.subject, request.unit
-    if atlas is not None:
-        return trial(lambda split: atlas.observed(unit, split), modality=subject.modality, seed=request.seed)
-    return trial(
-        lambda split: measured_now(subject, unit, request.corpus, split), modality=subject.modality, seed=request.seed
-    )
+def trial_of(request: Request, *, without: frozenset[str] = frozenset()) -> Trial | str:
+    """The unit's evidence from the atlas, or by measuring the corpus now (one forward pass over it).
+
+    Args:
+        request: what is scored.
+        without: ids of stimuli to leave out.
+    """
+
+    def observe(split: Split) -> list[Observed]:
+        found = request.atlas.observed(request.unit, split) if request.atlas is not None else _now(request, split)
+        return [o for o in found if o.stimulus.id not in without]
+
+    try:
+        return trial(observe, modality=request.subject.modality, seed=request.seed)
+    except Exception as error:  # subjects may be anyone's function: what one raises is the reason, not a crash
+        return f"the subject failed: {one_line(error)}"
 
 
-def measured_now(subject: Subject, unit: Unit, corpus: Corpus, split: Split) -> list[Observed]:
-    """The unit's values over a split, measured by a forward pass."""
-    stimuli = corpus.split(split)
+def _now(request: Request, split: Split) -> list[Observed]:
+    stimuli, _ = loadable(request.corpus.split(split))
+    return measured_now(request.subject, request.unit, stimuli)
+
+
+def measured_now(subject: Subject, unit: Unit, stimuli: Sequence[Stimulus]) -> list[Observed]:
+    """The unit's values over stimuli, measured by a forward pass."""
     rows = subject.read(stimuli, [unit]) if stimuli else []
     return [Observed(s, v[:, 0]) for s, v in zip(stimuli, rows, strict=True)]
 
 
 def predictive_scorer(request: Request) -> dict[str, Reading]:
-    """Headline, comparison columns, every control and every paired difference."""
-    on = trial_of(request)
+    """Headline, comparison columns, every control and every paired difference.
+
+    Stimuli that fail to load are left out of the test; ``details["failed_to_load"]`` says how many and why the first
+    did.
+    """
+    on, cache = trial_of(request), request.shared.predictions
+    lost = _lost(request, on, cache)
+    if lost and request.atlas is not None:
+        on = trial_of(request, without=frozenset(lost))
     if isinstance(on, str):
         names = [HEADLINE, *(f"{HEADLINE}.{m}" for m in BESIDE)]
         own = {name: Reading.unmeasured(name, on) for name in names}
-        return own | compared(on, None, request.controls, seed=request.seed)
-    cache = request.predictions or Predictions()
+        return own | without_controls(HEADLINE, on)
     own = scored(request.found, on, seed=request.seed, cache=cache)
     shown, text = len(on.test_sample.stimuli), request.subject.modality == "text"
     positions = sum(on.test_sample.lengths)
     cost = Cost(measurements=shown, tokens=positions if text else 0, images=0 if text else positions)
     own[HEADLINE] = replace(own[HEADLINE], cost=cost)
+    if lost:
+        told = {"failed_to_load": len(lost), "failed_first": next(iter(lost.values()))}
+        own = {name: replace(r, details={**r.details, **told}) for name, r in own.items()}
     reason = own[HEADLINE].reason
     predicted = reason if reason is not None else cache.of(request.found, on.test_sample)
     return own | compared(on, predicted, request.controls, seed=request.seed, cache=cache)
+
+
+def _lost(request: Request, on: Trial | str, cache: Predictions) -> dict[str, str]:
+    """Select and test stimuli that cannot be loaded, with why. Looked for only where something went wrong."""
+    if isinstance(on, str):
+        return {}
+    silent = request.found.abstained or not any(
+        isinstance(cache.of(request.found, s), str) for s in (on.test_sample, on.select_sample)
+    )
+    if request.atlas is not None and silent:
+        return {}
+    _, failed = loadable([s for split in _READ for s in request.corpus.split(split)])
+    return failed

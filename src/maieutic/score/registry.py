@@ -7,24 +7,30 @@ come from the entry-point group ``maieutic.scorers`` (``name = "package.module:c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Protocol, cast
 
-from maieutic.errors import UsageError, did_you_mean
+from maieutic.errors import StoreError, UsageError, did_you_mean
 from maieutic.explain.explanation import Explanation
 from maieutic.explain.registry import explain, viewer_of
 from maieutic.harvest import Atlas, harvest
 from maieutic.lab import Lab
 from maieutic.readings import Reading
-from maieutic.score.controls import Controls
-from maieutic.score.evidence import Predictions
+from maieutic.score.controls import Controls, without_controls
+from maieutic.score.loading import loadable, one_line
+from maieutic.score.shared import Shared
 from maieutic.stimuli.base import Corpus
 from maieutic.subjects.base import Subject, Unit
 
 GROUP = "maieutic.scorers"
-BUILT_IN: Mapping[str, str] = {"predictive": "maieutic.score.predictive:predictive_scorer"}
+BUILT_IN: Mapping[str, str] = {
+    "predictive": "maieutic.score.predictive:predictive_scorer",
+    "generative": "maieutic.score.generative:generative_scorer",
+    "discrimination": "maieutic.score.discrimination:discrimination_scorer",
+    "interventional": "maieutic.score.interventional:interventional_scorer",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +43,7 @@ class Request:
         atlas: a harvest of that corpus, when there is one; saves measuring it again.
         controls: what the run provides to stand beside the score.
         seed: of everything random.
-        predictions: shared cache of a run.
+        shared: what the units of a run have in common, worked out once.
     """
 
     found: Explanation
@@ -47,7 +53,7 @@ class Request:
     atlas: Atlas | None = None
     controls: Controls = field(default_factory=Controls)
     seed: int = 0
-    predictions: Predictions | None = None
+    shared: Shared = field(default_factory=Shared)
 
 
 class Scorer(Protocol):
@@ -83,7 +89,7 @@ def score(
     atlas: Atlas | None = None,
     controls: Controls | None = None,
     seed: int = 0,
-    predictions: Predictions | None = None,
+    shared: Shared | None = None,
 ) -> dict[str, Reading]:
     """Test an explanation on evidence that no explainer has seen.
 
@@ -97,22 +103,59 @@ def score(
         controls: what a run provides (``maieutic.score.controls``); what it lacks is ``unmeasured``. Without any, the
             constant and the one-shot label (made here from the discover split) stand beside the score.
         seed: of resampling and subsampling.
-        predictions: a cache to share between the units of a run.
+        shared: a memory to share between the units of a run.
 
     Returns:
         Readings by name: for ``predictive`` the headline, ``predictive.pearson`` and the other columns, and for each
-        control ``predictive.control.<name>`` and ``predictive.beats.<name>``.
+        control ``predictive.control.<name>`` and ``predictive.beats.<name>``; likewise for the other scorers. What
+        cannot be measured (the subject gives NaN, the label raises, a scorer of a plug-in fails) is unmeasured with its
+        reason; stimuli that fail to load are left out and counted.
 
     Raises:
-        UsageError: unknown scorer.
+        UsageError: unknown scorer, or a corpus of another modality than the subject.
     """
     chosen = [load_scorer(name) for name in scorers]  # all names are checked before anything is measured
+    if corpus.modality != subject.modality:
+        what = f"{subject.name} reads {subject.modality}, the corpus {corpus.name} is {corpus.modality}"
+        raise UsageError(f"{what}: give a corpus of the subject's modality")
     viewer = found.viewer or viewer_of(subject, corpus)
     if controls is None:
-        atlas = atlas or harvest(subject, corpus, [unit.site], keep=[unit])
-        controls = Controls(one_shot=explain(Lab(subject, unit, atlas), "lookup"))
+        atlas, controls = _own_controls(subject, unit, corpus, atlas)
     request = Request(
         found=found.bound(viewer), subject=subject, unit=unit, corpus=corpus, atlas=atlas,
-        controls=controls.bound(viewer), seed=seed, predictions=predictions,
+        controls=controls.bound(viewer), seed=seed, shared=shared or Shared(),
     )  # fmt: skip
-    return {name: reading for scorer in chosen for name, reading in scorer(request).items()}
+    readings: dict[str, Reading] = {}
+    for name, scorer in zip(scorers, chosen, strict=True):
+        readings |= _scored(name, scorer, request)
+    return readings
+
+
+def _scored(name: str, scorer: Scorer, request: Request) -> Mapping[str, Reading]:
+    """The scorer's readings; one that raises leaves its headline and controls unmeasured, and the run goes on."""
+    try:
+        return scorer(request)
+    except StoreError:
+        raise
+    except Exception as error:  # scorers and subjects may be anyone's: what they raise is the reason
+        why = f"the scorer failed: {one_line(error)}"
+        return {name: Reading.unmeasured(name, why)} | without_controls(name, why)
+
+
+def _own_controls(subject: Subject, unit: Unit, corpus: Corpus, atlas: Atlas | None) -> tuple[Atlas | None, Controls]:
+    """A harvest, and from it the one-shot label; without a harvest, why there is none."""
+    try:
+        atlas = atlas or _harvested(subject, unit, corpus)
+        return atlas, Controls(one_shot=explain(Lab(subject, unit, atlas), "lookup"))
+    except Exception as error:
+        return atlas, Controls(missing={"one_shot": f"the one-shot label could not be made: {one_line(error)}"})
+
+
+def _harvested(subject: Subject, unit: Unit, corpus: Corpus) -> Atlas:
+    try:
+        return harvest(subject, corpus, [unit.site], keep=[unit])
+    except Exception:
+        kept, failed = loadable(corpus.stimuli)
+        if not failed:
+            raise
+        return harvest(subject, replace(corpus, stimuli=kept), [unit.site], keep=[unit])

@@ -1,0 +1,61 @@
+"""Shared: what is worked out once while the units of a run are scored, and used for each of them.
+
+Predictions, generated stimuli and their measured values, sources of stimuli. It keeps everything it is given (objects
+in keys included, so that their ids stay their own): drop it when a run is scored. It decides nothing: with or without
+it, readings are the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar, cast
+
+from maieutic.explain.explanation import Explanation
+from maieutic.score.evidence import Predictions
+from maieutic.subjects.base import Subject, Unit, Values
+
+T = TypeVar("T")
+
+
+class Shared:
+    """A memory of one run.
+
+    Attributes:
+        predictions: predictions at scored positions.
+    """
+
+    def __init__(self) -> None:
+        self.predictions = Predictions()
+        self._kept: dict[Hashable, tuple[Any, Any]] = {}
+        self._company: dict[int, tuple[Subject, tuple[Unit, ...]]] = {}
+        self._values: dict[tuple[int, tuple[str, ...]], dict[str, list[Values]]] = {}
+
+    def once(self, key: Hashable, make: Callable[[], T], *, holding: Any = None) -> T:
+        """What ``make`` gives, made once for the key. ``holding``: objects whose ids are in the key."""
+        if key not in self._kept:
+            self._kept[key] = (make(), holding)
+        return cast(T, self._kept[key][0])
+
+    def together(self, subject: Subject, units: Sequence[Unit]) -> None:
+        """Units that will be scored: whatever is measured for one of them is measured for all in the same pass."""
+        self._company[id(subject)] = (subject, tuple(units))
+
+    def values(self, subject: Subject, unit: Unit, stimuli: Sequence[Any]) -> list[Values]:
+        """Measured values ``[position]`` of a unit on stimuli with content ids, one array each.
+
+        Cost: one forward pass over the stimuli the first time; nothing for the units measured together with it.
+        """
+        key = (id(subject), tuple(str(s.id) for s in stimuli))
+        kept = self._values.setdefault(key, {})
+        if unit.key not in kept:
+            holder, company = self._company.setdefault(id(subject), (subject, ()))
+            units = list({u.key: u for u in (unit, *(() if kept else company))}.values())
+            rows = holder.read(stimuli, units) if stimuli else []
+            kept.update({u.key: [row[:, i] for row in rows] for i, u in enumerate(units)})
+        return kept[unit.key]
+
+
+def label_key(found: Explanation) -> tuple[str, int]:
+    """What makes two explanations the same label for whoever reads them alike."""
+    return json.dumps(found.predicate.to_json(), sort_keys=True), id(found.viewer)
