@@ -143,7 +143,7 @@ def test_experiments_change_the_answer_when_the_corpus_misleads() -> None:
     found, guessed = explain_text(with_experiments), explain_text(without, experiments=False)
     assert '"ore"' in guessed.label and "zinc" not in guessed.label  # the plainest reading of the corpus
     assert 'right after "zinc"' in found.label and '"ore"' not in found.label
-    assert any("not needed" in why for _, why in found.considered)
+    assert any('"ore"' in label and "foretells" in why for label, why in found.considered)
     assert found.predict(["we saw zinc plates"])[0].argmax() == 3
     assert guessed.predict(["we saw zinc plates"])[0].max() < 0.5
 

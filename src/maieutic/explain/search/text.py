@@ -57,10 +57,11 @@ def explain_text(lab: Lab, *, budget: Budget | None = None, experiments: bool = 
     if not len(lab.select):
         return Explanation.unexplained(lab.unit.key, "the select split is empty: add documents", explainer=name)
     setting = setting_of(lab)
-    rules = Fitter(setting.data, setting.discover.target).rules()[-1]
+    fitter = Fitter(setting.data, setting.discover.target)
+    rules = fitter.rules()[-1]
     trials = Trials.none(rules)
     if experiments:
-        trials = (try_whole if setting.text_level else try_rules)(setting, rules)
+        trials = try_whole(setting, rules) if setting.text_level else try_rules(setting, fitter)
     found = _chosen(setting, trials.rules)
     if trials.rules is not rules:
         # experiments decide between hypotheses that the corpus cannot tell apart, not against what it clearly shows

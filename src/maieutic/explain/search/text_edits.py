@@ -6,7 +6,7 @@ Replacements come from the discover split. Nothing is measured here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,9 @@ from maieutic.explain.views_text import TextView
 
 #: tokens of context kept before the token in question
 CONTEXT = 28
+#: and when distances are tried
+_FAR = 44
+DISTANCES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 21, 24, 25, 28, 30, 32, 33, 36, 40)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,14 @@ class Case:
         token: raw text of the last token.
         target: scaled activation measured at that token in the corpus, 0 to 1 (edited texts: of the original).
         document: number of the document it is from.
+        at: flat discover position that it was cut at.
     """
 
     text: str
     token: str
     target: float
     document: int
+    at: int
 
 
 def holds(setting: Setting, text: str, predicate: Predicate) -> float:
@@ -87,7 +92,7 @@ class Editor:
             if document in seen or not self._sound(text, view.raw[i]):
                 continue
             seen.add(document)
-            out.append(Case(text, view.raw[i], float(side.target[p]), document))
+            out.append(Case(text, view.raw[i], float(side.target[p]), document, int(p)))
             if len(out) == most:
                 break
         return out
@@ -100,20 +105,57 @@ class Editor:
     def without(self, case: Case, part: Part, others: Sequence[Part], most: int) -> list[Case]:
         """Versions of the case in which ``part`` fails and ``others`` still hold."""
         out: list[Case] = []
-        for text in self._attempts(case, part.predicate):
-            if self._keeps(text, case, part, others):
-                out.append(Case(text, case.token, case.target, case.document))
+        for text in self.failing(case, part, 12):
+            if all((holds(self.setting, text, o.predicate) > 0.5) != o.negated for o in others):
+                out.append(Case(text, case.token, case.target, case.document, case.at))
                 if len(out) == most:
                     break
         return out
 
-    def _keeps(self, text: str, case: Case, part: Part, others: Sequence[Part]) -> bool:
-        if text == case.text or (part.role == "context" and not self._sound(text, case.token)):
-            return False
-        true = holds(self.setting, text, part.predicate) > 0.5
-        if true != part.negated:
-            return False
-        return all((holds(self.setting, text, o.predicate) > 0.5) != o.negated for o in others)
+    def failing(self, case: Case, part: Part, most: int) -> list[str]:
+        """Edited texts in which a condition that held no longer does (one that is an exception: now does)."""
+        out: list[str] = []
+        for text in self._attempts(case, part.predicate):
+            if text == case.text or (part.role == "context" and not self._sound(text, case.token)):
+                continue
+            if (holds(self.setting, text, part.predicate) > 0.5) == part.negated and text not in out:
+                out.append(text)
+                if len(out) == most:
+                    break
+        return out
+
+    def other_tokens(self, case: Case, most: int) -> list[str]:
+        """The case with its last token replaced by frequent ones that rest elsewhere."""
+        made = (self.with_token(case, self._stand_in(case.token)) for _ in range(most))
+        return [t for t in made if t and t != case.text]
+
+    def at_distances(self, case: Case, inner: Predicate, *, negated: bool = False) -> Iterator[str]:
+        """The case with what a window looks for taken out everywhere and put back at one distance, for many distances."""
+        view, i, _ = self.at(case.at)
+        text = cut(view, i, context=_FAR)
+        if not self._sound(text, case.token):
+            return
+        seen = self.setting.viewer(text).per_token
+        last = len(seen.tokens) - 1
+        hits = [j for j in np.flatnonzero(inner.evaluate(seen)[:last] > 0.5).tolist()]
+        member = self._member(seen, hits, inner)
+        for d in DISTANCES:
+            spot = last - d
+            if spot < 0 or not member:
+                continue
+            edited = self._replaced(seen, [j for j in hits if j != spot], fixed={spot: member})
+            if self._sound(edited, case.token):
+                yield edited
+
+    def _member(self, view: TextView, hits: Sequence[int], inner: Predicate) -> str:
+        """A raw token that meets the condition: one of the text, else one of the corpus."""
+        if hits:
+            return view.raw[hits[-1]].strip()
+        where = self.setting.data.where_now(inner)
+        if where is None or not where.any():
+            return ""
+        found, j, _ = self.at(int(np.flatnonzero(where)[0]))
+        return found.raw[j].strip()
 
     def _attempts(self, case: Case, predicate: Predicate) -> Iterator[str]:
         view = self.setting.viewer(case.text)
@@ -137,13 +179,14 @@ class Editor:
         kind = type(predicate).__name__
         return [] if kind in ("Structure", "Position") else [last]
 
-    def _replaced(self, view: TextView, spots: Sequence[int]) -> str:
-        text = view.text
-        for i in sorted(spots, reverse=True):
+    def _replaced(self, view: TextView, spots: Sequence[int], fixed: Mapping[int, str] | None = None) -> str:
+        """The text with other tokens at ``spots``, and with given ones at the keys of ``fixed``."""
+        text, given = view.text, fixed or {}
+        for i in sorted({*spots, *given}, reverse=True):
             token = view.tokens[i]
             old = text[token.start : token.end]
             lead = old[: len(old) - len(old.lstrip())]
-            text = text[: token.start] + lead + self._stand_in(old) + text[token.end :]
+            text = text[: token.start] + lead + (given.get(i) or self._stand_in(old)) + text[token.end :]
         return text
 
     def _stand_in(self, old: str) -> str:
@@ -183,3 +226,12 @@ class Editor:
         lead = old[: len(old) - len(old.lstrip())]
         text = case.text[: last.start] + lead + token.strip()
         return text if self._sound(text, token) else None
+
+    def with_earlier(self, case: Case, back: int, token: str) -> str | None:
+        """The case with another token ``back`` places before the last one, or ``None`` when that cannot be done."""
+        view = self.setting.viewer(case.text)
+        spot = len(view.tokens) - 1 - back
+        if spot < 0 or not token.strip():
+            return None
+        text = self._replaced(view, (), fixed={spot: token.strip()})
+        return text if text != case.text and self._sound(text, case.token) else None

@@ -1,38 +1,50 @@
-"""Experiments that tell hypotheses about a language unit apart, and what they change.
+"""Experiments on a clause about a language unit: what it needs, how far it reaches, how wide it is.
 
-For a clause, on exemplars cut short: each condition is taken away (is it needed?); conditions that always came along
-in the corpus are taken away too (was it really them?); the token is put into other contexts (is it enough?); a class
-is tried on members that the exemplars lack (is it that wide?). A condition counts as needed when taking it away costs
-more than ``_NEEDED`` of the activation. The prediction of the current hypothesis is written down before each
-measurement.
+Exemplars are cut short and looked at again; then three inquiries (``inquiry``) run over edits of them: conditions are
+taken away and offered alone, what a window looks for is put at exact distances, other words stand in for the token. Each
+is asked only when options disagree, most telling edit first, with the prediction written before the value. The clause
+that is believed most stands; without options that differ nothing is measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import Predicate
-from maieutic.explain.predicates.text import HasAffix, TokenClass, TokenIn
-from maieutic.explain.predicates.text_rules import RuleSet
-from maieutic.explain.search.text_edits import Case, Editor, holds
-from maieutic.explain.search.text_fit import Clause, Fitter, Part, Rules, conjunction, role_of
+from maieutic.explain.predicates.text import TokenIn
+from maieutic.explain.search.inquiry import Answer, Probe, inquire
+from maieutic.explain.search.text_edits import Case, Editor
+from maieutic.explain.search.text_fit import Clause, Fitter, Part, Rules
 from maieutic.explain.search.text_label import clause_label
+from maieutic.explain.search.text_options import (
+    LIST,
+    Option,
+    by_conditions,
+    by_context_width,
+    by_reach,
+    by_width,
+    inner_of,
+    windowed,
+    with_words,
+)
 from maieutic.explain.search.text_setting import Setting
 from maieutic.lab import Entry, Question
 from maieutic.stimuli.texts import text_stimulus
 
+Array = NDArray[np.float64]
 #: (text, expectation, ledger id of the unedited text)
 Ask = tuple[str, float, str | None]
 
-#: share of the activation that a needed condition carries
-_NEEDED = 0.4
-#: exemplars a clause, edits an exemplar
-_CASES, _EDITS = 3, 2
-#: measurements a unit at most, and fewest for a clause
-_MOST, _FEWEST = 36, 12
+#: exemplars a clause
+_CASES = 3
+#: measurements a unit at most, a question, and fewest that a clause is tested with
+_MOST, _EACH, _FEWEST = 90, 14, 8
+#: an option this little believed is told as refuted
+_REFUTED = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +55,15 @@ class Trials:
         rules: revised clauses with refitted weights.
         evidence: ledger ids behind the clauses that stand.
         considered: ``(label, why it was dropped or changed)``.
-        passed: share of measurements within 0.35 of their prediction; ``None`` without measurements.
+        passed: share of measurements that came as the standing hypotheses foretell; ``None`` without measurements.
+        belief: product over questions of the belief in what was chosen, 0 to 1; 1 without questions.
     """
 
     rules: Rules
     evidence: tuple[str, ...] = ()
     considered: tuple[tuple[str, str], ...] = ()
     passed: float | None = None
+    belief: float = 1.0
 
     @classmethod
     def none(cls, rules: Rules) -> Trials:
@@ -58,211 +72,252 @@ class Trials:
 
 
 @dataclass
-class _Notes:
+class Notes:
+    """What is remembered of a unit's experiments."""
+
     evidence: list[str] = field(default_factory=list)
     considered: list[tuple[str, str]] = field(default_factory=list)
     outcomes: list[bool] = field(default_factory=list)
+    belief: float = 1.0
 
 
-def try_rules(setting: Setting, rules: Rules) -> Trials:
-    """Test the leading clauses and revise them. Cost: at most ``_MOST`` short measurements."""
-    if not rules.clauses:
-        return Trials.none(rules)
-    bench = _Bench(setting, rules)
-    revised: list[Clause] = []
-    order = np.argsort([-w * c.values.sum() for c, w in zip(rules.clauses, rules.weights, strict=True)], kind="stable")
-    for k in order:
-        clause, weight = rules.clauses[k], float(rules.weights[k])
-        if weight < 0.1 or bench.left < _FEWEST:
-            revised.append(clause)
-            continue
-        kept = bench.tested(clause)
-        if kept is not None:
-            revised.append(kept)
-    unique = {repr(c.predicate): c for c in revised}
-    fitted = Fitter(setting.data, setting.discover.target).refit(list(unique.values()))
-    notes = bench.notes
+def try_rules(setting: Setting, fitter: Fitter) -> Trials:
+    """Find clauses one by one, each revised by experiments before the next is sought."""
+    tester = Tester(setting, fitter)
+    rules = fitter.rules(revise=tester.revised)[-1]
+    notes = tester.notes
     return Trials(
-        rules=fitted, evidence=tuple(notes.evidence), considered=tuple(notes.considered),
-        passed=float(np.mean(notes.outcomes)) if notes.outcomes else None,
+        rules=rules, evidence=tuple(dict.fromkeys(notes.evidence)), considered=tuple(dict.fromkeys(notes.considered)),
+        passed=float(np.mean(notes.outcomes)) if notes.outcomes else None, belief=notes.belief,
     )  # fmt: skip
 
 
-class _Bench:
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """An exemplar that keeps its activation when cut short."""
+
+    case: Case
+    entry: Entry
+
+
+class Tester:
     """Runs the experiments of one unit and keeps the notes."""
 
-    def __init__(self, setting: Setting, rules: Rules) -> None:
-        self.setting, self.lab, self.editor, self.notes = setting, setting.lab, Editor(setting), _Notes()
-        self.prediction: Predicate = RuleSet(
-            clauses=tuple(c.predicate for c in rules.clauses), weights=tuple(map(float, rules.weights)), base=rules.base
-        )
+    def __init__(self, setting: Setting, fitter: Fitter) -> None:
+        self.setting, self.lab, self.fitter = setting, setting.lab, fitter
+        self.editor, self.notes = Editor(setting), Notes()
         self.start = len(self.lab.ledger)
+        self.spread = max(0.2, 1.3 * setting.noise)
 
     @property
     def left(self) -> int:
         return min(_MOST - (len(self.lab.ledger) - self.start), self.lab.remaining)
 
-    # --- one clause ----------------------------------------------------------------------------------------------
-    def tested(self, clause: Clause) -> Clause | None:
-        """The clause as the experiments leave it; ``None`` when they refute it."""
+    def revised(self, clause: Clause, residual: Array) -> Clause | None:
+        """The clause as experiments leave it; ``None`` when none of its exemplars fires again."""
+        level = float(clause.values @ residual) / max(float(clause.values.sum()), 1.0)
+        if level <= 0.02 or self.left < _FEWEST:
+            return clause
         label = clause_label(clause.predicate)
         bases = self._bases(clause, label)
-        if len(bases) < 2:
+        if not bases:
             return clause
-        ids = [e.id for _, e in bases]
-        needed: list[Part] = []
-        for part, others in _each(clause.parts):
-            share = self._needed(bases, part, others, f"{label}: is {_named(part)} needed?", ids)
-            if share is None or share >= _NEEDED or part.negated:
-                needed.append(part)
-            else:
-                self.notes.considered.append(
-                    (label, f"{_named(part)} is not needed: without it {1 - share:.0%} remains")
-                )
-        for rival in self._rivals(clause):
-            share = self._needed(bases, rival, needed, f"{label}: or is it {_named(rival)}?", ids)
-            if share is not None and share >= _NEEDED:
-                needed.append(rival)
-                self.notes.considered.append(
-                    (label, f"it also takes {_named(rival)}: without it {1 - share:.0%} remains")
-                )
-        if not [p for p in needed if not p.negated]:
-            return None
-        kept = self._widths(conjunction(tuple(needed)), bases, ids)
-        self._enough(kept, bases, ids)
-        self.notes.evidence += ids
-        return kept
+        self.notes.evidence += [b.entry.id for b in bases]
+        clause = self._conditions(clause, residual, bases)
+        clause = self._reach(clause, residual, bases)
+        return self._width(clause, residual, bases)
 
-    def _bases(self, clause: Clause, label: str) -> list[tuple[Case, Entry]]:
+    def _bases(self, clause: Clause, label: str) -> list[_Base]:
         """Exemplars of the clause that keep at least half of their activation when cut short."""
-        cases = self.editor.cases(clause.values, _CASES + 1)
-        entries = self._ask(
-            [(c.text, c.target, None) for c in cases], f"{label}: does the shortened text keep the activation?", "look"
-        )
-        return [(c, e) for c, e in zip(cases, entries, strict=True) if e.scaled >= 0.5 * c.target and e.scaled > 0.1][
-            :_CASES
-        ]
-
-    def _needed(
-        self, bases: Sequence[tuple[Case, Entry]], part: Part, others: Sequence[Part], hypothesis: str, ids: list[str]
-    ) -> float | None:
-        """Median share of the activation lost without the condition; ``None`` if it cannot be tested."""
-        plan = [(c, e, edited) for c, e in bases for edited in self.editor.without(c, part, others, _EDITS)]
-        plan = plan[: max(self.left, 0)]
-        if len(plan) < 2:
-            return None
-        kind = "substitute" if part.role == "token" else "context"
-        rows = [(x.text, holds(self.setting, x.text, self.prediction), e.id) for _, e, x in plan]
-        entries = self._ask(rows, hypothesis, kind)
-        ids += [e.id for e in entries]
-        lost = np.array([(b.scaled - e.scaled) / b.scaled for (_, b, _), e in zip(plan, entries, strict=True)])
-        return float(np.clip(np.median(lost), 0.0, 1.0))
-
-    def _rivals(self, clause: Clause) -> list[Part]:
-        """Conditions that nearly always came along with the clause in the corpus and are not among its parts."""
-        data = self.setting.data
-        n = float(clause.values.sum())
-        both = np.asarray(data.columns @ clause.values).ravel()
-        size = np.diff(data.matrix.indptr)
-        overlap = both / (size + n - both)
-        along = np.flatnonzero((overlap >= 0.7) | (both >= 0.95 * n))
-        features = [(float(overlap[j]), data.features[j]) for j in along]
-        features += [(float(overlap[j]), f) for j in along for f in data.aliases.get(int(j), ())]
-        own = {repr(p.predicate) for p in clause.parts}
-        tokens = [p for p in clause.parts if p.role == "token" and not p.negated]
-        out: list[Part] = []
-        for _, f in sorted(features, key=lambda r: (-r[0], _plainness(r[1]), repr(r[1]))):
-            predicate = f.predicate()
-            role = role_of(f)
-            if (
-                repr(predicate) in own
-                or (role == "token" and tokens)
-                or isinstance(f.where, str)
-                or f.part not in ("token", "word")
-            ):
-                continue
-            if any(p.role == role and _place(p.predicate) == _place(predicate) for p in [*out, *clause.parts]):
-                continue
-            out.append(Part(predicate, self.setting.discover.predicted(predicate), False, role))
-            if len(out) == 2:
-                break
-        return out
-
-    # --- width and sufficiency -----------------------------------------------------------------------------------
-    def _widths(self, clause: Clause, bases: Sequence[tuple[Case, Entry]], ids: list[str]) -> Clause:
-        """A class that fails on members which the exemplars lack shrinks to the words that were seen to work."""
-        parts = list(clause.parts)
-        for k, part in enumerate(parts):
-            if part.negated or part.role != "token" or not isinstance(part.predicate, (TokenClass, HasAffix)):
-                continue
-            members = self._members(part, clause)
-            texts = [
-                (t, b)
-                for (c, b), m in zip(list(bases) * 2, members, strict=False)
-                if (t := self.editor.with_token(c, m))
-            ]
-            texts = [(t, b) for t, b in texts if holds(self.setting, t, clause.predicate) > 0.5][: max(self.left, 0)]
-            if len(texts) < 3:
-                continue
-            label = clause_label(clause.predicate)
-            rows = [(t, holds(self.setting, t, self.prediction), b.id) for t, b in texts]
-            entries = self._ask(rows, f"{label}: do other {_named(part)} do as well?", "substitute")
-            ids += [e.id for e in entries]
-            kept = float(np.median([e.scaled / b.scaled for e, (_, b) in zip(entries, texts, strict=True)]))
-            narrow = self._narrow(part, clause) if kept < 0.25 else None
-            if narrow is not None:
-                self.notes.considered.append(
-                    (label, f"too wide: other {_named(part)} keep {kept:.0%} of the activation")
-                )
-                parts[k] = narrow
-        return conjunction(tuple(parts))
-
-    def _members(self, part: Part, clause: Clause) -> list[str]:
-        """Raw tokens of the class seen in the corpus, those not among the clause's strong positions first."""
-        ids, names = self.setting.data.levels["token"]
-        strong = set(ids[(clause.values > 0.5) & self.setting.discover.active].tolist())
-        members = [
-            int(i) for i in np.unique(ids[part.column > 0.5]) if int(i) not in strong and len(names[int(i)].strip()) > 1
-        ]
-        order = self.editor.rng.permutation(len(members))
-        return [names[members[int(i)]] for i in order[:6]]
-
-    def _narrow(self, part: Part, clause: Clause) -> Part | None:
-        """The words of the class that are strong on average where the clause holds."""
-        ids, names = self.setting.data.words
-        target = self.setting.discover.target
-        inside = clause.values > 0.5
-        n = np.bincount(ids[inside], minlength=len(names))
-        mean = np.bincount(ids[inside], target[inside], minlength=len(names)) / (n + 1.0)
-        level = 0.5 * float(mean.max()) if len(mean) else 0.0
-        chosen = [int(i) for i in np.argsort(-mean, kind="stable")[:12] if mean[i] >= max(level, 0.1)]
-        if not chosen:
-            return None
-        words = TokenIn(words=tuple(names[i] for i in chosen))
-        return Part(words, np.isin(ids, chosen).astype(np.float64), False, "token")
-
-    def _enough(self, clause: Clause, bases: Sequence[tuple[Case, Entry]], ids: list[str]) -> None:
-        """A clause about the token alone is tried in contexts of other texts."""
-        if any(p.role != "token" for p in clause.parts):
-            return
-        rows = [
-            (t, holds(self.setting, t, self.prediction), e.id)
-            for c, e in bases
-            for t in (self.editor.elsewhere(c.token),)
-        ]
-        rows = [r for r in rows if holds(self.setting, r[0], clause.predicate) > 0.5][: max(self.left, 0)]
-        label = clause_label(clause.predicate)
-        entries = self._ask(rows, f"{label}: is it enough in another context?", "paste")
-        ids += [e.id for e in entries]
-        if len(entries) >= 2 and np.median([e.scaled for e in entries]) < 0.2 * np.median([e.scaled for _, e in bases]):
-            self.notes.considered.append((label, "not enough by itself: in other contexts the unit rests"))
-
-    # --- measuring -----------------------------------------------------------------------------------------------
-    def _ask(self, rows: Sequence[Ask], hypothesis: str, kind: str) -> list[Entry]:
-        """Measure ``(text, expectation, pair)`` at the last token of each text."""
-        entries = ask(self.setting, rows[: max(self.left, 0)], hypothesis=hypothesis, kind=kind)
+        cases = self.editor.cases(clause.values, _CASES)
+        entries = ask(
+            self.setting, [(c.text, c.target, None) for c in cases][: max(self.left, 0)],
+            hypothesis=f"{label}: does the shortened text keep the activation?", kind="look",
+        )  # fmt: skip
         self.notes.outcomes += [foretold(e) for e in entries]
-        return entries
+        pairs = zip(cases, entries, strict=False)
+        return [_Base(c, e) for c, e in pairs if e.scaled >= 0.5 * c.target and e.scaled > 0.1]
+
+    # --- which conditions ----------------------------------------------------------------------------------------
+    def _conditions(self, clause: Clause, residual: Array, bases: Sequence[_Base]) -> Clause:
+        options = by_conditions(self.setting, self.fitter, clause, residual)
+        parts = list({repr(p.predicate): p for o in options for p in o.clause.parts}.values())
+        edits = [(b, t, k) for b in bases for t, k in self._condition_edits(b.case, parts)]
+        return self._asked(clause, options, edits, f"{clause_label(clause.predicate)}: which conditions does it take?")
+
+    def _condition_edits(self, case: Case, parts: Sequence[Part]) -> Iterator[tuple[str, str]]:
+        for part in parts:
+            kind = "substitute" if part.role == "token" else "context"
+            for text in self.editor.failing(case, part, 2):
+                yield text, kind
+        for n in (1, 2, 3, 5):
+            yield self.editor.elsewhere(self.editor.ending(case, n), case.token), "paste"
+        for text in self.editor.other_tokens(case, 2):
+            yield text, "substitute"
+
+    # --- how far back --------------------------------------------------------------------------------------------
+    def _reach(self, clause: Clause, residual: Array, bases: Sequence[_Base]) -> Clause:
+        for k, part in enumerate(clause.parts):
+            if not windowed(part) or self.left < 2:
+                continue
+            options = by_reach(self.setting, self.fitter, clause, k, residual)
+            inner = inner_of(part)
+            edits = [
+                (b, text, "move")
+                for b in bases
+                for text in self.editor.at_distances(b.case, inner, negated=part.negated)
+            ]
+            clause = self._asked(
+                clause, options, edits, f"{clause_label(clause.predicate)}: how far back does it look?"
+            )
+        return clause
+
+    # --- how wide ------------------------------------------------------------------------------------------------
+    def _width(self, clause: Clause, residual: Array, bases: Sequence[_Base]) -> Clause:
+        for k, part in enumerate(clause.parts):
+            if self.left < 2:
+                break
+            clause = self._context_width(clause, k, residual, bases)
+            if part.role != "token" or part.negated:
+                continue
+            options = by_width(self.setting, self.fitter, clause, k, residual)
+            words = self._members(options)
+            edits = [
+                (bases[i % len(bases)], text, "substitute")
+                for i, word in enumerate(words)
+                if (text := self.editor.with_token(bases[i % len(bases)].case, word))
+            ]
+            clause = self._asked(clause, options, edits, f"{clause_label(clause.predicate)}: which tokens will do?")
+            clause = self._listed(clause, k, residual, bases)
+        return clause
+
+    def _context_width(self, clause: Clause, k: int, residual: Array, bases: Sequence[_Base]) -> Clause:
+        options, back = by_context_width(self.setting, self.fitter, clause, k, residual)
+        inner = [_inner_values(self.setting, o.clause.parts[k]) for o in options[:8]]
+        words = self._split_by([v for v in inner if v is not None]) if len(options) > 1 else []
+        edits = [
+            (base, text, "substitute")
+            for i, word in enumerate(words)
+            if (base := bases[i % len(bases)]) and (text := self.editor.with_earlier(base.case, back, word))
+        ]
+        return self._asked(clause, options, edits, f"{clause_label(clause.predicate)}: after which tokens?")
+
+    def _members(self, options: Sequence[Option]) -> list[str]:
+        """Raw tokens about which the options disagree."""
+        return [] if len(options) < 2 else self._split_by([_token_column(o) for o in options[:8]])
+
+    def _split_by(self, columns: Sequence[Array], most: int = 24) -> list[str]:
+        """Raw tokens at which some of the columns hold and others do not, in a random order."""
+        if len(columns) < 2:
+            return []
+        ids, names = self.setting.data.levels["token"]
+        inside = np.stack([np.bincount(ids, c, minlength=len(names)) > 0 for c in columns])
+        split = np.flatnonzero(inside.any(axis=0) & ~inside.all(axis=0))
+        order = self.editor.rng.permutation(len(split))
+        return [names[int(split[int(i)])] for i in order if names[int(split[int(i)])].strip()][:most]
+
+    def _listed(self, clause: Clause, k: int, residual: Array, bases: Sequence[_Base]) -> Clause:
+        """A list of words with its doubtful members tried one by one."""
+        part = clause.parts[k].predicate
+        if not isinstance(part, TokenIn):
+            return clause
+        doubtful = self._doubtful(clause, k, residual)[: max(min(self.left, _EACH), 0)]
+        rows: list[tuple[str, _Base, str]] = []
+        for i, word in enumerate(doubtful):
+            base = bases[i % len(bases)]
+            text = self.editor.with_token(base.case, word)
+            if text:
+                rows.append((word, base, text))
+        if not rows:
+            return clause
+        what = f"{clause_label(clause.predicate)}: is this one of the words?"
+        asks: list[Ask] = [(t, b.entry.scaled * (w in part.words), b.entry.id) for w, b, t in rows]
+        entries = ask(self.setting, asks, hypothesis=what, kind="substitute")
+        self.notes.evidence += [e.id for e in entries]
+        fires = {w: e.scaled >= 0.5 * b.entry.scaled for (w, b, _), e in zip(rows, entries, strict=True)}
+        words = [w for w in part.words if fires.get(w, True)] + [w for w in fires if fires[w] and w not in part.words]
+        return with_words(self.setting, clause, k, words[:LIST]) if words and tuple(words) != part.words else clause
+
+    def _doubtful(self, clause: Clause, k: int, residual: Array) -> list[str]:
+        """Words of the list seen seldom, and words outside it that were once strong: most active first."""
+        ids, names = self.setting.data.words
+        rest = [p for i, p in enumerate(clause.parts) if i != k]
+        gate = np.ones(len(residual))
+        for p in rest:
+            gate = gate * ((1.0 - p.column) if p.negated else p.column)
+        n = np.bincount(ids, gate, minlength=len(names))
+        total = np.bincount(ids, gate * residual, minlength=len(names))
+        level = float(clause.values @ residual) / max(float(clause.values.sum()), 1.0)
+        part = clause.parts[k].predicate
+        assert isinstance(part, TokenIn)
+        inside = np.isin(np.arange(len(names)), [i for i, name in enumerate(names) if name in part.words])
+        mean = total / np.maximum(n, 1)
+        doubt = (inside & ((n < 4) | (mean < 0.6 * level))) | (
+            ~inside & (total >= 0.4 * level) & (mean >= 0.15 * level)
+        )
+        return [names[int(i)] for i in np.argsort(-total, kind="stable") if doubt[i] and names[int(i)].strip()]
+
+    # --- asking --------------------------------------------------------------------------------------------------
+    def _asked(
+        self, clause: Clause, options: Sequence[Option], edits: Iterable[tuple[_Base, str, str]], question: str
+    ) -> Clause:
+        """The option that the edits leave most believed; the clause itself when there is nothing to ask."""
+        if len(options) < 2 or self.left < 1:
+            return options[0].clause if options else clause
+        hypotheses = [o.hypothesis for o in options]
+        probes = [
+            probe
+            for base, text, kind in {t: (b, t, k) for b, t, k in edits}.values()
+            if (probe := self._probe(base, text, kind, [h.predicate for h in hypotheses])) is not None
+        ]
+        answer = inquire(
+            self.lab, hypotheses, probes, question=question, most=min(_EACH, self.left), spread=self.spread
+        )
+        self._noted(answer, clause)
+        return options[answer.best].clause
+
+    def _probe(self, base: _Base, text: str, kind: str, predicates: Sequence[Predicate]) -> Probe | None:
+        view = self.setting.viewer(text).per_token
+        if not len(view.tokens):
+            return None
+        foretold = np.array([float(p.evaluate(view)[-1]) for p in predicates])
+        if float(np.ptp(foretold)) < 0.2:
+            return None
+        return Probe(
+            stimulus=text_stimulus(text), kind=kind, foretold=foretold, full=base.entry.scaled,
+            position=len(view.tokens) - 1, pair=base.entry.id,
+        )  # fmt: skip
+
+    def _noted(self, answer: Answer, clause: Clause) -> None:
+        notes, best = self.notes, answer.best
+        notes.evidence += [e.id for e in answer.entries]
+        notes.belief *= float(answer.belief[best])
+        notes.outcomes += [
+            abs(float(p.foretold[best]) - p.outcome(e.scaled)) <= 0.35
+            for p, e in zip(answer.probes, answer.entries, strict=True)
+        ]
+        prior = np.array([h.weight for h in answer.hypotheses])
+        own = repr(clause.predicate)
+        for h in np.argsort(-prior, kind="stable")[:6]:
+            hypothesis = answer.hypotheses[int(h)]
+            near = prior[h] >= prior.max() - 4 or repr(hypothesis.predicate) == own
+            if h != best and near and answer.belief[h] < _REFUTED and answer.entries:
+                notes.considered.append((hypothesis.words, answer.why_not(int(h))))
+
+
+def _inner_values(setting: Setting, part: Part) -> Array | None:
+    """Positions whose own token meets what a condition on an earlier token asks."""
+    where = setting.data.where_now(inner_of(part))
+    return None if where is None else where.astype(np.float64)
+
+
+def _token_column(option: Option) -> Array:
+    """Positions at which an option's conditions on the token hold."""
+    values = np.ones_like(option.clause.values)
+    for p in option.clause.parts:
+        if p.role == "token" and not p.negated:
+            values = values * p.column
+    return values
 
 
 def ask(setting: Setting, rows: Sequence[Ask], *, hypothesis: str | Sequence[str], kind: str) -> list[Entry]:
@@ -285,19 +340,3 @@ def ask(setting: Setting, rows: Sequence[Ask], *, hypothesis: str | Sequence[str
 def foretold(entry: Entry) -> bool:
     """Whether the value came within 0.35 of its prediction, on the 0-1 scale."""
     return abs(entry.scaled - (entry.expect or 0.0)) <= 0.35
-
-
-def _each(parts: Sequence[Part]) -> list[tuple[Part, list[Part]]]:
-    return [(p, [o for o in parts if o is not p]) for p in parts]
-
-
-def _named(part: Part) -> str:
-    return clause_label(part.predicate).removeprefix("any token ")
-
-
-def _place(predicate: Predicate) -> str:
-    return f"{type(predicate).__name__}{getattr(predicate, 'back', '')}"
-
-
-def _plainness(feature: object) -> int:
-    return {"token": 0, "word": 1}.get(getattr(feature, "part", ""), 2)

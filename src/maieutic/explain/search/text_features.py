@@ -124,12 +124,67 @@ class FeatureMatrix:
         """The transposed matrix as CSR, ``[feature, position]``."""
         return self.matrix.T.tocsr()
 
+    @cached_property
+    def onehot(self) -> NDArray[np.float32]:
+        """``[position, fold]``."""
+        out = np.zeros((self.matrix.shape[0], self.folds), dtype=np.float32)
+        out[np.arange(len(out)), self.fold] = 1.0
+        return out
+
+    @cached_property
+    def counts(self) -> NDArray[np.float64]:
+        """Positions of each condition in each fold, ``[feature, fold]``."""
+        return np.asarray(self.columns @ self.onehot, dtype=np.float64)
+
+    @cached_property
+    def ease(self) -> NDArray[np.float64]:
+        """How readily a person would say each condition; multiplies its gain."""
+        return np.array([_ease(f) for f in self.features])
+
+    @cached_property
+    def _here(self) -> dict[str, int]:
+        """Conditions on the token itself, by their predicates."""
+        return {repr(f.predicate()): j for j, f in enumerate(self.features) if f.where == 0}
+
+    def where_now(self, predicate: Predicate) -> NDArray[np.bool_] | None:
+        """Positions whose own token meets a condition; ``None`` when the matrix does not know it."""
+        if isinstance(predicate, TokenIn) and not predicate.exact:
+            ids, names = self.words
+            known = {name: i for i, name in enumerate(names)}
+            return np.isin(ids, [known[w] for w in predicate.words if w in known])
+        j = self._here.get(repr(predicate))
+        return None if j is None else self.column(j) > 0.5
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """First position of the stimulus that each position is in."""
+        return np.repeat(np.concatenate([[0], np.cumsum(self.lengths)[:-1]]).astype(np.int64), self.lengths)
+
+    def reached(self, inner: NDArray[np.bool_], n: int) -> NDArray[np.float64]:
+        """Where ``inner`` holds at any of the ``n`` earlier positions of the same text."""
+        total = np.concatenate([[0], np.cumsum(inner)])
+        at = np.arange(len(inner))
+        return (total[at] - total[np.maximum(at - n, self.starts)] > 0).astype(np.float64)
+
+    def back(self, inner: NDArray[np.bool_], n: int) -> NDArray[np.float64]:
+        """Where ``inner`` holds exactly ``n`` positions earlier in the same text."""
+        at = np.arange(len(inner)) - n
+        return np.where(at >= self.starts, inner[np.maximum(at, 0)], False).astype(np.float64)
+
     def column(self, j: int) -> NDArray[np.float64]:
         """One condition over all positions, dense."""
         out = np.zeros(self.matrix.shape[0])
         lo, hi = self.matrix.indptr[j], self.matrix.indptr[j + 1]
         out[self.matrix.indices[lo:hi]] = 1.0
         return out
+
+
+def _ease(feature: Feature) -> float:
+    ease = {"token": 1.0, "word": 1.0, "class": 1.05, "structure": 1.0, "number": 1.0, "position": 0.95, "affix": 0.85}[
+        feature.part
+    ]
+    far = {0: 1.0, 1: 1.0, 2: 0.95, 3: 0.9, "near": 0.95, "further": 0.95, "topic": 0.9}[feature.where]
+    return ease * far
 
 
 def _here_features(view: TextView) -> list[list[Named]]:

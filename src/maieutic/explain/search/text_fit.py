@@ -10,6 +10,7 @@ It reads discover positions only and runs no experiment.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +26,7 @@ Array = NDArray[np.float64]
 _LONGER = 1.06
 _BEAM = 5
 #: how far back a window may look, in tokens
-_REACHES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
+REACHES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 #: most words in a list
 _LIST = 12
 
@@ -71,6 +72,9 @@ class Rules:
         return out
 
 
+Revise = Callable[[Clause, Array], Clause | None]
+
+
 def role_of(feature: Feature) -> str:
     """Whether a condition is about the token itself or about what came before it."""
     if feature.where != 0 or feature.part in ("structure", "position"):
@@ -90,33 +94,40 @@ class Fitter:
 
     def __init__(self, data: FeatureMatrix, target: Array, *, ridge: float = 4.0, longest: int = 3) -> None:
         self.data, self.target, self.ridge, self.longest = data, target, ridge, longest
-        self._onehot = np.zeros((len(target), data.folds), dtype=np.float32)
-        self._onehot[np.arange(len(target)), data.fold] = 1.0
+        self._onehot, self._counts = data.onehot, data.counts
         self._t = data.columns
-        self._counts = np.asarray(self._t @ self._onehot, dtype=np.float64)
-        self._prior = np.array([_ease(f) for f in data.features])
+        self._prior = data.ease
 
-    def rules(self, most: int = 6) -> list[Rules]:
-        """Nested rule sets with 0, 1, ... clauses; stops early when nothing gains across documents."""
+    def rules(self, most: int = 6, *, revise: Revise | None = None) -> list[Rules]:
+        """Nested rule sets with 0, 1, ... clauses; stops early when nothing gains across documents.
+
+        Args:
+            most: clauses at most.
+            revise: given each clause as it is found, and what it is to explain, gives it back as experiments leave it
+                (``None``: refuted), so that the next clause is sought in what is then left.
+        """
         clauses: list[Clause] = []
+        refuted: set[str] = set()
         found = [self.refit(clauses)]
         spread = float(((self.target - self.target.mean()) ** 2).sum())
-        while len(clauses) < most and spread > 0:
+        while len(clauses) < most and spread > 0 and len(refuted) < most:
             residual = self.target - found[-1].values(len(self.target))
-            best = self._best_clause(residual, first=not clauses)
-            if (
-                best is None
-                or best.gain < 0.003 * spread
-                or any(np.array_equal(best.values, c.values) for c in clauses)
-            ):
+            best = self._best_clause(residual, first=not clauses, refuted=refuted)
+            if best is None or best.gain < 0.003 * spread:
                 break
-            clauses = [*clauses, best]
+            kept = best if revise is None else revise(best, residual)
+            if kept is None:
+                refuted.add(repr(best.predicate))
+                continue
+            if any(np.array_equal(kept.values, c.values) for c in clauses):
+                break
+            clauses = [*clauses, kept]
             found.append(self.refit(clauses))
         return found
 
     # --- one clause ----------------------------------------------------------------------------------------------
-    def _best_clause(self, residual: Array, *, first: bool) -> Clause | None:
-        singles = self._singles(residual, first=first)
+    def _best_clause(self, residual: Array, *, first: bool, refuted: set[str]) -> Clause | None:
+        singles = [c for c in self._singles(residual, first=first) if repr(c.predicate) not in refuted]
         if not singles:
             return None
         best = singles[0]
@@ -124,7 +135,7 @@ class Fitter:
         for _ in range(self.longest - 1):
             longer: list[Clause] = []
             for clause in beam:
-                longer += self._refined(clause, residual, first=first)
+                longer += [c for c in self._refined(clause, residual, first=first) if repr(c.predicate) not in refuted]
             longer.sort(key=lambda c: -c.gain)
             if not longer or longer[0].gain < _LONGER * best.gain:
                 break
@@ -137,28 +148,22 @@ class Fitter:
             window = part.predicate
             if not isinstance(window, WithinLast) or self.data.text_level:
                 continue
-            ids, names = self.data.words
-            known = {name: i for i, name in enumerate(names)}
-            inner = np.isin(ids, [known[w] for w in getattr(window.part, "words", ()) if w in known])
-            for n in _REACHES:
-                reach = replace(part, predicate=WithinLast(part=window.part, n=n), column=self._reached(inner, n))
+            inner = self.data.where_now(window.part)
+            if inner is None:
+                continue
+            for n in REACHES:
+                reach = replace(part, predicate=WithinLast(part=window.part, n=n), column=self.data.reached(inner, n))
                 other = conjunction((*clause.parts[:k], reach, *clause.parts[k + 1 :]))
-                gain = self._gain(other.values, residual)
-                if gain > 1.01 * self._gain(clause.values, residual):
+                gain = self.gain(other.values, residual)
+                if gain > 1.01 * self.gain(clause.values, residual):
                     clause = replace(other, gain=gain)
         return clause
 
-    def _gain(self, values: Array, residual: Array) -> float:
+    def gain(self, values: Array, residual: Array) -> float:
+        """Cross-validated fall of squared error when the values (0 to 1) are added with a weight."""
         a = np.bincount(self.data.fold, values * residual, minlength=self.data.folds).astype(np.float64)
         b = np.bincount(self.data.fold, values**2, minlength=self.data.folds).astype(np.float64)
         return float(gains(a[None], b[None], self.ridge)[0])
-
-    def _reached(self, inner: NDArray[np.bool_], n: int) -> Array:
-        """Where ``inner`` holds at any of the ``n`` earlier positions of the same text."""
-        total = np.concatenate([[0], np.cumsum(inner)])
-        at = np.arange(len(inner))
-        start = np.repeat(np.concatenate([[0], np.cumsum(self.data.lengths)[:-1]]), self.data.lengths)
-        return (total[at] - total[np.maximum(at - n, start)] > 0).astype(np.float64)
 
     def _singles(self, residual: Array, *, first: bool) -> list[Clause]:
         a = np.asarray(self._t @ (self._onehot * residual[:, None].astype(np.float32)), dtype=np.float64)
@@ -253,15 +258,6 @@ def gains(a: Array, b: Array, ridge: float) -> Array:
     """Cross-validated reduction of squared error of each row: ``a`` and ``b`` are ``[candidate, fold]``."""
     weight = (a.sum(axis=1, keepdims=True) - a) / (b.sum(axis=1, keepdims=True) - b + ridge)
     return (2 * weight * a - weight**2 * b).sum(axis=1)
-
-
-def _ease(feature: Feature) -> float:
-    """How readily a person would say the condition; multiplies its gain."""
-    ease = {"token": 1.0, "word": 1.0, "class": 1.05, "structure": 1.0, "number": 1.0, "position": 0.95, "affix": 0.85}[
-        feature.part
-    ]
-    far = {0: 1.0, 1: 1.0, 2: 0.95, 3: 0.9, "near": 0.95, "further": 0.95, "topic": 0.9}[feature.where]
-    return ease * far
 
 
 def conjunction(parts: tuple[Part, ...], gain: float = 0.0) -> Clause:

@@ -59,6 +59,16 @@ class Setting:
     def text_level(self) -> bool:
         return self.viewer.text_level
 
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the resting unit on the lab's 0-1 scale, from the middle half of its values.
+
+        1.349 standard deviations of a normal distribution lie between its quartiles.
+        """
+        zero, one = self.lab.scale
+        low, high = np.quantile(self.raw_values, (0.25, 0.75))
+        return float(high - low) / 1.349 / (one - zero) if one > zero else 0.0
+
 
 def active_above(values: Array, *, quantile: float = 0.99) -> Cut:
     """Which values are active: above the quantile of discover positions, or at it when ties leave too few above."""
