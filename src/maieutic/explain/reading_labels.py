@@ -5,7 +5,7 @@ Read are: quoted words, affixes and phrases; lists of examples; named classes (n
 words by their meaning (a lexicon's synonyms and kinds); context after ``after``, ``in``, ``at the start of``; exceptions
 after ``except``. What cannot be read is left out and named, and a label of which nothing can be read has no predicate.
 
-What this does not do: understand. Metaphor, tone, grammar beyond the list below, anything that comes *after* a token, and
+What this does not do: understand. Metaphor, tone, grammar beyond the list below, and
 knowledge of the world are lost, so a low score of a read label may be the reader's fault and not the label's.
 """
 
@@ -14,20 +14,32 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
-from maieutic.explain.predicates.base import And, Not, Or, Predicate, Scaled
-from maieutic.explain.predicates.text import (
-    HasAffix,
-    NumberRange,
-    Position,
-    PreviousIs,
-    Structure,
-    TokenClass,
-    TokenIn,
-    WithinLast,
-    WordIn,
+from maieutic.explain.label_words import (
+    ABOUT,
+    AFFIX,
+    CLASS_RES,
+    CONTEXT,
+    EMPTY,
+    EXAMPLES,
+    EXCEPT,
+    GENERAL,
+    LEAD,
+    LETTERS,
+    LIMITS,
+    LITERAL,
+    NUMBER_WORDS,
+    NUMBERS,
+    ONLY,
+    OR,
+    PLACES,
+    QUOTES,
+    SIZES,
 )
-from maieutic.explain.predicates.text_meaning import EndsPhrase, Means, WordForm, known
+from maieutic.explain.predicates.base import And, Not, Or, Predicate, Scaled
+from maieutic.explain.predicates.text import HasAffix, NumberRange, PreviousIs, TokenClass, TokenIn, WithinLast, WordIn
+from maieutic.explain.predicates.text_meaning import EndsPhrase, Means, NextIs, known
 from maieutic.explain.text_words import CLOSED_CLASSES
 
 #: strength left to words whose context does not hold, and to modifiers beside the noun that they modify
@@ -59,9 +71,9 @@ def read_label(label: str) -> LabelReading:
     Without the lexicon (``maieutic fetch`` brings it) meanings shrink to spelling.
     """
     notes = _Notes()
-    text = _LEAD.sub("", " ".join(label.translate(_QUOTES).split())).strip(" .")
-    text = _EMPTY.sub(" ", text)
-    main, _, minus = _split(text, _EXCEPT)
+    text = LEAD.sub("", " ".join(label.translate(QUOTES).split())).strip(" .")
+    text = EMPTY.sub(" ", text)
+    main, _, minus = _split(text, EXCEPT)
     predicate = _with_context(main, notes)
     if predicate is not None and minus:
         without = _with_context(minus, notes)
@@ -83,125 +95,6 @@ class _Notes:
         self.ignored: list[str] = []
 
 
-# --- the words a label is written in -------------------------------------------------------------------------------
-
-_QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "`": '"', "‘": "'", "’": "'"})
-_LEAD = re.compile(
-    r"^(?:(?:this|the)\s+)?(?:neuron|unit|feature|latent|channel|it)?\s*(?:mostly\s+|strongly\s+)?"
-    r"(?:fires|activates|responds|looks|is active|is looking|detects|represents)\s*(?:on|for|to|when|at|in|upon)?\s*[:,]?\s*",
-    re.IGNORECASE,
-)
-#: says nothing about which tokens are meant
-_EMPTY = re.compile(
-    r"\b(?:and nothing else|but nothing else|and only th(?:at|ose)|in general|generally|specifically|particularly|especially|"
-    r"mainly|mostly|usually|often|typically|only|all|any|every|various|different|many|certain|specific)\b",
-    re.IGNORECASE,
-)
-_EXCEPT = re.compile(
-    r"[,;]?\s*\b(?:except(?: for| when| in)?|excluding|but not|and not|not including|other than|rather than|apart from)\b",
-    re.IGNORECASE,
-)
-_EXAMPLES = re.compile(
-    r"[,;(]?\s*\b(?:such as|like|including|for example|for instance|e\.?g\.?)[,:]?\s*", re.IGNORECASE
-)
-_CONTEXT = re.compile(
-    r"\b(?P<after>(?:immediately |right |directly |just )?(?:after|following)|(?:that |which )?(?:come|comes|follow|follows)"
-    r"(?: right| directly| immediately)?(?: after)?|preceded by)\b"
-    r"|\b(?P<before>before|followed by|preceding|that precedes?|leading up to|prior to)\b"
-    r"|\b(?P<start>(?:at|in|near|from) the (?:very )?(?:start|beginning)s? of|(?:that |which )?"
-    r"(?:starts?|begins?|beginning|starting)"
-    r"(?= (?:a|the|each|every|new)?\s*(?:sentence|line|paragraph|text|document)))\b"
-    r"|\b(?P<end>(?:at|in|near) the (?:very )?ends? of|(?:that |which )?ends?(?= (?:a|the)? ?(?:sentence|line|text)))\b"
-    r"|\b(?P<inside>inside(?: of)?|within|enclosed (?:in|by)|surrounded by|between)\b"
-    r"|\b(?P<around>in (?:the )?(?:context|contexts|setting|presence|case) of|"
-    r"in(?: a| an| the)?(?: passages?| texts?| sentences?) about|"
-    r"when (?:discussing|describing|talking about)|during|in)\b",
-    re.IGNORECASE,
-)
-_OR = re.compile(r"\s*(?:,\s*(?:and|or|as well as)\b|;|,|\b(?:and|or|as well as|and/or)\b|/)\s*", re.IGNORECASE)
-_ABOUT = re.compile(
-    r"\b(?:(?:related|relating|pertaining|referring|belonging|linked|tied|connected) to|associated with|about|concerning|"
-    r"involving|regarding|describing|denoting|indicating|expressing|representing|"
-    r"that (?:describe|denote|indicate|express|mean|name|refer to)s?|"
-    r"that (?:is|are)|of)\b",
-    re.IGNORECASE,
-)
-_LITERAL = re.compile(r'"([^"]+)"|(?<!\w)\'([^\']+)\'(?!\w)')
-_AFFIX = re.compile(
-    r"\b(?P<start>(?:start|begin)(?:s|ning|ing)? (?:with|in))\b|\b(?P<end>(?:end|ending|ends) (?:with|in)|suffix(?:ed with)?)\b",
-    re.IGNORECASE,
-)
-_LETTERS = re.compile(r'(?:the )?(?:letters? |prefix |suffix )?["\']?-?([A-Za-z]{1,6})-?["\']?(?=$|[\s,;])')
-#: nouns that stand for "tokens", so that the rest of the phrase says which ones
-_GENERAL_WORDS = """
-word words term terms token tokens phrase phrases reference references mention mentions instance instances example
-examples name names noun-phrase concept concepts idea ideas type types kind kinds form forms occurrence occurrences use uses
-usage text texts passage passages language expression expressions thing things item items character characters symbol symbols
-letter letters something anything part parts piece pieces one ones element elements variation variations category related
-string strings sentence sentences topic topics entity entities context content following preceding other another same first
-last next the a an this that these those its their his her to from on for with by as at of in is are be being been was were
-who whom whose which what where when how it they them there here etc general specific not no has have having used using
-within into over under up out off so than then also both either each more most some such several
-"""
-_GENERAL = frozenset(_GENERAL_WORDS.split())
-#: words of labels -> classes of tokens; plural or singular
-_CLASSES: tuple[tuple[str, Predicate], ...] = (
-    (r"(?:plural|plurals)(?: nouns?| forms?| words?)?", WordForm(name="plural nouns")),
-    (r"(?:verbs? in (?:the )?)?(?:simple )?past[- ]tense(?: verbs?| forms?)?", WordForm(name="past tense")),
-    (r"(?:present participles?|gerunds?|progressive verbs?|-?ing (?:verbs?|forms?))", WordForm(name="present participles")),
-    (r"comparatives?(?: adjectives?| forms?)?", WordForm(name="comparative forms")),
-    (r"superlatives?(?: adjectives?| forms?)?", WordForm(name="superlative forms")),
-    (r"adjectives?", WordForm(name="adjectives")),
-    (r"adverbs?", WordForm(name="adverbs")),
-    (r"(?:action )?verbs?", WordForm(name="verbs")),
-    (r"proper (?:nouns?|names?)|names? of (?:people|persons|places)", TokenClass(name="capitalised")),
-    (r"(?:common )?nouns?", WordForm(name="nouns")),
-    (r"capitali[sz]ed(?: words?| letters?)?|capital letters?|upper-?case(?: words?| letters?)?",
-     Or(parts=(TokenClass(name="capitalised"), TokenClass(name="capital letters only")))),
-    (r"all[- ]caps|acronyms?|abbreviations?|initialisms?", TokenClass(name="capital letters only")),
-    (r"lower-?case(?: words?| letters?)?", TokenClass(name="lower case")),
-    (r"years?|dates?", NumberRange(low=1500, high=2100)),
-    (r"numbers?|numerals?|digits?|numeric(?:al)?(?: values?)?|quantities",
-     Or(parts=(TokenClass(name="numbers"), TokenClass(name="number words")))),
-    (r"punctuation(?: marks?)?", TokenClass(name="punctuation")),
-    (r"commas?", TokenClass(name="commas")),
-    (r"periods?|full stops?", TokenClass(name="full stops")),
-    (r"semi-?colons?", TokenClass(name="semicolons")),
-    (r"colons?", TokenClass(name="colons")),
-    (r"hyphens?|dashes?", TokenIn(words=("-", "--", "–", "—"))),
-    (r"question marks?", TokenIn(words=("?",))),
-    (r"exclamation (?:marks?|points?)", TokenIn(words=("!",))),
-    (r"quotation marks?|quotes?|quote marks?", TokenClass(name="quotation marks")),
-    (r"(?:opening|open|left) (?:brackets?|parenthes[ei]s)", TokenClass(name="opening brackets")),
-    (r"(?:closing|close|right) (?:brackets?|parenthes[ei]s)", TokenClass(name="closing brackets")),
-    (r"brackets?|parenthes[ei]s",
-     Or(parts=(TokenClass(name="opening brackets"), TokenClass(name="closing brackets")))),
-    (r"new ?lines?|line breaks?", TokenClass(name="line breaks")),
-    (r"white ?space|spaces", TokenClass(name="white space")),
-    (r"operators?|math(?:ematical)? symbols?", TokenClass(name="operators")),
-    (r"code|programming", Structure(name="in code")),
-    (r"(?:interrogatives?|question words?|wh-words?)", TokenClass(name="question words")),
-    (r"questions?", Or(parts=(TokenClass(name="question words"), TokenIn(words=("?",))))),
-    (r"negations?|negative words?|negatives", TokenClass(name="negations")),
-    (r"(?:definite |indefinite )?articles?|determiners?", TokenClass(name="articles and determiners")),
-    (r"prepositions?", TokenClass(name="prepositions")),
-    (r"conjunctions?|connectives?",
-     Or(parts=(TokenClass(name="coordinating words"), TokenClass(name="subordinating words")))),
-    (r"possessive(?: pronouns?| words?)?s?", TokenClass(name="possessives")),
-    (r"(?:personal |first[- ]person |second[- ]person |third[- ]person )?pronouns?",
-     Or(parts=(TokenClass(name="personal pronouns"), TokenClass(name="possessives")))),
-    (r"modals?(?: verbs?)?|auxiliar(?:y|ies)(?: verbs?)?", TokenClass(name="modal verbs")),
-    (r"months?", TokenClass(name="months")),
-    (r"days? of the week|weekdays?", TokenClass(name="days of the week")),
-    (r"ordinals?(?: numbers?)?", TokenClass(name="ordinals")),
-    (r"compass points?|cardinal directions?", TokenClass(name="compass points")),
-    (r"contractions?", TokenClass(name="contractions")),
-    (r"stop ?words?|function words?",
-     Or(parts=tuple(TokenClass(name=n) for n in ("articles and determiners", "prepositions", "coordinating words")))),
-)  # fmt: skip
-_CLASS_RES = tuple((re.compile(rf"(?<![\w-])(?:{pattern})(?![\w-])", re.IGNORECASE), p) for pattern, p in _CLASSES)
-
-
 # --- parts of a label ----------------------------------------------------------------------------------------------
 
 
@@ -214,65 +107,81 @@ def _split(text: str, at: re.Pattern[str]) -> tuple[str, re.Match[str] | None, s
 
 
 def _with_context(text: str, notes: _Notes) -> Predicate | None:
-    """``X after Y``: the phrase X where its context holds, less elsewhere."""
-    head, match, tail = _split(text, _CONTEXT)
+    """``X after Y``: the phrase X where its context holds, less elsewhere (not at all when the label says "only")."""
+    compared = _comparison(text, notes)
+    if compared is not None:
+        return compared
+    head, match, tail = _split(text, CONTEXT)
     if match is None or not tail:
-        return _choices(text, notes)
-    relation = str(match.lastgroup)
-    own = _choices(head, notes) if head else None
+        return _choices(ONLY.sub(" ", text), notes)
+    relation, strict = str(match.lastgroup), bool(ONLY.search(head + " " + match.group()))
+    own = _choices(ONLY.sub(" ", head), notes) if head else None
     if relation == "around" and match.group().lower() == "in" and own is None:
-        return _choices(tail, notes)
-    context = _context(relation, tail, notes)
+        return _with_context(tail, notes)
+    context = _context(relation, tail, notes, alone=own is None)
     if context is None:
         return own
     if own is None:
         return context
-    return Or(parts=(And(parts=(own, context)), Scaled(part=own, strength=_OUT_OF_CONTEXT)))
+    both = And(parts=(own, context))
+    return both if strict else Or(parts=(both, Scaled(part=own, strength=_OUT_OF_CONTEXT)))
 
 
-def _context(relation: str, tail: str, notes: _Notes) -> Predicate | None:
-    """Where a phrase stands, or ``None`` when that cannot be known at the token (what comes after it)."""
-    low = tail.lower()
-    place = next((p for words, p in _PLACES[relation] if re.search(rf"\b(?:{words})", low)), None) if (
-        relation in _PLACES
-    ) else None  # fmt: skip
+def _context(relation: str, tail: str, notes: _Notes, *, alone: bool) -> Predicate | None:
+    """Where a phrase stands, or ``None`` when that cannot be read. ``alone``: the label says nothing else."""
+    places = PLACES.get(relation, ())
+    place = next((p for words, p in places if re.search(rf"\b(?:{words})", tail.lower())), None)
     if place is not None:
         notes.used.append(f"{relation} {tail}")
         return place
-    if relation in ("before", "end"):
+    if relation == "end":
         notes.ignored.append(f"{relation} {tail}")
         return None
     about = _with_context(tail, notes)
     if about is None:
         return None
+    if relation == "before":
+        return NextIs(part=about)
     if relation == "after":
-        return Or(parts=(PreviousIs(part=about), Scaled(part=WithinLast(part=about, n=_NEAR), strength=0.5)))
-    return WithinLast(part=about, n=_AROUND)
+        loose = Scaled(part=WithinLast(part=about, n=_NEAR), strength=0.5)
+        return PreviousIs(part=about) if alone else Or(parts=(PreviousIs(part=about), loose))
+    return WithinLast(part=about, n=_NEAR if relation == "when" else _AROUND)
 
 
-_PLACES: dict[str, tuple[tuple[str, Predicate], ...]] = {
-    "start": (
-        ("sentence", Structure(name="at the start of a sentence")),
-        ("line|paragraph", Structure(name="first on the line")),
-        ("text|document|passage|string|prompt", Position(first=0, last=0)),
-        ("word", TokenClass(name="beginnings of words")),
-    ),
-    "end": (("sentence", TokenClass(name="sentence ends")), ("line|paragraph", TokenClass(name="line breaks"))),
-    "inside": (
-        ("parenthes|round bracket", Structure(name="inside parentheses")),
-        ("square bracket", Structure(name="inside square brackets")),
-        ("brace|curly", Structure(name="inside braces")),
-        ("bracket", Or(parts=tuple(Structure(name=f"inside {b}") for b in ("parentheses", "square brackets", "braces")))),
-        ("quot", Structure(name="inside quotation marks")),
-        ("comment", Structure(name="inside a comment")),
-    ),
-    "around": (("code", Structure(name="in code")), ("prose", Structure(name="in prose"))),
-}  # fmt: skip
+def _comparison(text: str, notes: _Notes) -> Predicate | None:
+    """``numbers greater than one million``, ``between 3 and 10``, ``single digit numbers``, ``large numbers``."""
+    if not NUMBERS.search(text):
+        return None
+    match = next((m for pattern in LIMITS if (m := pattern.search(text))), None)
+    if match is None:
+        return None
+    kind, said = str(match.lastgroup), [_number(g) for g in match.groups() if g and _number(g) is not None]
+    if kind in SIZES:
+        low, high = SIZES[kind]
+    elif kind == "between" and len(said) == 2 and None not in said:
+        low, high = sorted(float(v) for v in said if v is not None)
+    elif said and said[0] is not None:
+        low, high = (said[0], inf) if kind == "above" else (0.0, said[0])
+    else:
+        return None
+    notes.used.append(match.group())
+    return NumberRange(low=low, high=min(high, 1e15))
+
+
+def _number(words: str) -> float | None:
+    """``1,000``, ``2.5 million``, ``one hundred``; ``None`` when it is no number."""
+    total, seen = 1.0, False
+    for word in re.findall(r"\d[\d,]*(?:\.\d+)?|[a-z]+", words.lower()):
+        value = float(word.replace(",", "")) if word[0].isdigit() else NUMBER_WORDS.get(word)
+        if value is None:
+            continue
+        total, seen = total * value, True
+    return total if seen else None
 
 
 def _choices(text: str, notes: _Notes) -> Predicate | None:
     """Alternatives joined by ``and``, ``or`` and commas, with their examples; the strongest counts."""
-    main, _, examples = _split(text, _EXAMPLES)
+    main, _, examples = _split(text, EXAMPLES)
     found = [p for piece in _pieces(main) if (p := _phrase(piece, notes)) is not None]
     for piece in _pieces(examples):
         bare = re.sub(r"^(?:the|a|an)\s+", "", piece.strip(" .)\"'").lower())
@@ -285,7 +194,7 @@ def _choices(text: str, notes: _Notes) -> Predicate | None:
 def _pieces(text: str) -> list[str]:
     """The text cut at ``and``, ``or``, commas and slashes outside quotation marks."""
     pieces, start = list[str](), 0
-    for match in _OR.finditer(text):
+    for match in OR.finditer(text):
         if text[: match.start()].count('"') % 2 == 0:
             pieces.append(text[start : match.start()])
             start = match.end()
@@ -299,16 +208,22 @@ def _any(found: Sequence[Predicate]) -> Predicate | None:
 
 def _phrase(text: str, notes: _Notes) -> Predicate | None:
     """One phrase: affixes, quoted words, named classes, else what its content words mean."""
-    affix = _AFFIX.search(text)
-    if affix is not None and (letters := _LETTERS.match(text[affix.end() :].strip())):
+    affix = AFFIX.search(text)
+    if affix is not None and (letters := LETTERS.match(text[affix.end() :].strip())):
         notes.used.append(affix.group() + f" {letters.group(1)}")
         ends = letters.group(1).lower()
-        return HasAffix(prefix=ends) if affix.lastgroup == "start" else HasAffix(suffix=ends)
-    quoted = [a or b for a, b in _LITERAL.findall(text)]
+        found = HasAffix(prefix=ends) if affix.lastgroup == "start" else HasAffix(suffix=ends)
+        kind = _phrase(text[: affix.start()], notes)
+        return found if kind is None else And(parts=(found, kind))
+    quoted = [a or b for a, b in LITERAL.findall(text)]
     if quoted:
         notes.used += [f'"{q}"' for q in quoted]
         return _any([_word(q.strip().lower()) for q in quoted])
-    for pattern, predicate in _CLASS_RES:
+    digits = re.findall(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?![\w])", text)
+    if digits:
+        notes.used += digits
+        return WordIn(words=tuple(d.strip(",") for d in digits))
+    for pattern, predicate in CLASS_RES:
         found = pattern.search(text)
         if found is not None:
             notes.used.append(found.group())
@@ -338,8 +253,8 @@ def _narrowed(predicate: Predicate, rest: str, notes: _Notes) -> Predicate:
 def _meaning(text: str, notes: _Notes) -> Predicate | None:
     """Content words by meaning: the head noun of each part, modifiers for less."""
     found: list[Predicate] = []
-    for part in _ABOUT.split(text):
-        words = [w for w in re.findall(r"[^\W\d_]+(?:['-][^\W\d_]+)*", part.lower()) if w not in _GENERAL]
+    for part in ABOUT.split(text):
+        words = [w for w in re.findall(r"[^\W\d_]+(?:['-][^\W\d_]+)*", part.lower()) if w not in GENERAL]
         if not words:
             continue
         if len(words) > 1 and known(" ".join(words)):

@@ -26,6 +26,22 @@ _SAME, _SYNONYM, _KIND, _DEFINED, _RARER = 1.0, 0.9, 0.9, 0.35, 0.6
 #: senses of a word that are looked at, the most frequent first
 _SENSES, _GOALS = 3, 6
 _PARTS = ("n", "v", "a", "r")
+#: regular endings by part of speech, and what stands in their place in the dictionary
+ENDINGS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "n": (
+        ("s", ""),
+        ("ses", "s"),
+        ("xes", "x"),
+        ("zes", "z"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("men", "man"),
+        ("ies", "y"),
+    ),
+    "v": (("s", ""), ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")),
+    "a": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
+    "r": (),
+}
 #: words of definitions that say nothing
 _PLAIN_WORDS = (
     "a an the of or and to in for with by that which from as is are be being used usually especially someone something one "
@@ -109,6 +125,28 @@ class EndsPhrase(Predicate):
         return f'"{self.phrase}"'
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextIs(Predicate):
+    """``part`` holds exactly ``ahead`` tokens later.
+
+    The one predicate that reads past its position: labels say "before X". No causal model can see that; it can only expect it.
+    """
+
+    op: ClassVar[str] = "next_is"
+    part: Predicate
+    ahead: int = 1
+
+    def evaluate(self, view: TextView) -> Prediction:
+        values = self.part.evaluate(view)
+        out = np.zeros_like(values)
+        if self.ahead < len(values):
+            out[: len(values) - self.ahead] = values[self.ahead :]
+        return out
+
+    def describe(self) -> str:
+        return f"right before {self.part.describe()}"
+
+
 # --- closeness of two words ----------------------------------------------------------------------------------------
 
 
@@ -128,7 +166,7 @@ def closeness(word: str, target: str, *, loose: bool = True) -> float:
     database = _lexicon()
     if database is None:
         return _SAME if stem(word) == stem(target) else 0.0
-    if _inflected(database, word, target):
+    if _inflected(word, target):
         return _SAME
     best = max(_by_part(database, word, target, part) for part in ("n", "v", "a", "r"))
     if loose and best < _DEFINED and _defined(database, word, target):
@@ -136,19 +174,47 @@ def closeness(word: str, target: str, *, loose: bool = True) -> float:
     return best
 
 
-def _inflected(database: Wordnet, word: str, target: str) -> bool:
-    bases = {database.base(word, part) for part in _PARTS} - {None}
-    return target in bases or bool(bases & ({database.base(target, part) for part in _PARTS} - {None}))
+@lru_cache(maxsize=65536)
+def _bases(word: str, part: str) -> tuple[str, ...]:
+    """The dictionary forms that a word may be: itself (``colors`` is also a flag), and what it is an inflection of."""
+    from maieutic.stimuli.wordnet import open_wordnet
+
+    database = open_wordnet()
+    if database is None:
+        return (word,)
+    word = word.replace(" ", "_")
+    index = database.index(part)
+    irregular = database.irregular(part).get(word)
+    stripped = [
+        word[: -len(e)] + instead for e, instead in ENDINGS[part] if word.endswith(e) and len(word) > len(e) + 1
+    ]
+    return tuple(dict.fromkeys(w for w in (word, irregular, *stripped) if w is not None and w in index))
+
+
+def _inflected(word: str, target: str) -> bool:
+    """Whether both are forms of one word; parts of speech may differ (``stopped`` and ``stop``)."""
+    own = {b for part in _PARTS for b in _bases(word, part)}
+    return bool(own & {b for part in _PARTS for b in _bases(target, part)})
+
+
+def _senses(database: Wordnet, word: str, part: str) -> list[tuple[int, Synset]]:
+    """Rank within its dictionary form and sense, for every form that the word may be."""
+    found: list[tuple[int, Synset]] = []
+    for base in _bases(word, part):
+        found += list(enumerate(database.synset(o, part) for o in database.index(part)[base]))
+    return found
 
 
 def _by_part(database: Wordnet, word: str, target: str, part: str) -> float:
-    goals = [s.offset for s in database.senses(target, part)[:_GOALS]]
+    goals = [(rank, s.offset) for rank, s in _senses(database, target, part) if rank < _GOALS]
     if not goals:
         return 0.0
     best = 0.0
-    for rank, sense in enumerate(database.senses(word, part)[:_SENSES]):
+    for rank, sense in _senses(database, word, part):
+        if rank >= _SENSES:
+            continue
         above = _above(database, sense, part)
-        for place, goal in enumerate(goals):
+        for place, goal in goals:
             found = _SYNONYM if goal == sense.offset else _KIND if goal in above else 0.0
             best = max(best, found * (_RARER if rank else 1.0) * (_RARER if place else 1.0))
     return best
@@ -169,7 +235,7 @@ def _defined(database: Wordnet, word: str, target: str) -> bool:
     """Whether the first definition of the word mentions the target."""
     wanted = {stem(t) for t in target.split()}
     for part in _PARTS:
-        for sense in database.senses(word, part)[:1]:
+        for _, sense in [found for found in _senses(database, word, part) if found[0] == 0]:
             definition = sense.gloss.partition('"')[0]
             said = {stem(w) for w in re.findall(r"[a-z]+", definition.lower()) if w not in _PLAIN}
             if wanted <= said:
@@ -187,7 +253,7 @@ def _lexicon() -> Wordnet | None:
 def known(word: str) -> bool:
     """Whether the lexicon has the word or phrase in any part of speech."""
     database = _lexicon()
-    return database is not None and any(database.base(word, part) is not None for part in _PARTS)
+    return database is not None and any(_bases(word, part) for part in _PARTS)
 
 
 # --- forms ---------------------------------------------------------------------------------------------------------
