@@ -125,10 +125,65 @@ class TextView:
                     out[i] = float(found.group().replace(",", ""))
         return out
 
+    def quantity(self, name: str) -> NDArray[np.float64]:
+        """A quantity of every position by name (see ``text_amounts.QUANTITIES``); NaN where it is not defined."""
+        if name not in self.kept:
+            self.kept[name] = _quantity(self, name)
+        return self.kept[name]
+
     @cached_property
     def structure(self) -> list[tuple[str, ...]]:
         """Names of the structural places that each token stands in."""
         return _structure(self)
+
+
+def _quantity(view: TextView, name: str) -> NDArray[np.float64]:
+    n = len(view.tokens)
+    if name == "place":
+        return np.arange(n, dtype=np.float64)
+    if name == "number":
+        return view.number
+    if name == "letters":
+        return np.array([float(len(w)) if w.isalpha() else np.nan for w in view.word])
+    if name == "open brackets":
+        return _depth(view)
+    line, word, indent = _places(view)
+    return {"token of the line": line, "word of the sentence": word, "indentation": indent}[name]
+
+
+def _depth(view: TextView) -> NDArray[np.float64]:
+    """Brackets of all kinds that are open before each token."""
+    change = np.array([sum(c in "([{" for c in r) - sum(c in ")]}" for c in r) for r in view.raw], dtype=np.float64)
+    depth, out = 0.0, np.zeros(len(change))
+    for i, step in enumerate(change):
+        out[i] = depth
+        depth = max(depth + step, 0.0)
+    return out
+
+
+def _places(view: TextView) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Token of the line (1 for the first), word of the sentence (1; marks have none), and indentation of the line."""
+    n = len(view.tokens)
+    line, word, indent = np.zeros(n), np.full(n, np.nan), np.zeros(n)
+    text, at_line, at_word, end = view.text, 0, 0, 0
+    for i, token in enumerate(view.tokens):
+        gap = text[end : token.end]
+        body = gap.strip()
+        if "\n" in gap[: len(gap) - len(gap.lstrip())] or (i and "\n" in view.raw[i - 1]):
+            at_line = 0
+        at_line += 1
+        line[i] = at_line
+        start = text.rfind("\n", 0, token.end - len(body)) + 1
+        indent[i] = len(text[start:]) - len(text[start:].lstrip(" ")) if text[start : start + 1] == " " else 0.0
+        if at_line == 1 and "\n\n" in gap:
+            at_word = 0
+        if body[:1].isalnum():
+            at_word += bool(view.starts_word[i]) or at_word == 0
+            word[i] = at_word
+        elif body[:1] in ".!?" and body:
+            at_word = 0
+        end = token.end
+    return line, word, indent
 
 
 def _structure(view: TextView) -> list[tuple[str, ...]]:

@@ -30,6 +30,7 @@ from maieutic.explain.predicates.text import (
     WordIn,
 )
 from maieutic.explain.predicates.text_rules import LEVELS, Anywhere, phrase_keys
+from maieutic.explain.search.text_quantities import Binned, binned
 from maieutic.explain.views_text import TextView
 
 Part = Literal["token", "word", "class", "affix", "structure", "number", "position"]
@@ -99,6 +100,7 @@ class FeatureMatrix:
         levels: per level of ``Phrases``: the key id of each position, and the keys.
         aliases: column -> other conditions that hold at exactly the same positions.
         group: document of each position.
+        quantities: amounts of each position, in bins.
         words, previous_words: id of each position's (previous) token without outer spaces, lower case, and the names.
     """
 
@@ -112,6 +114,7 @@ class FeatureMatrix:
     group: NDArray[np.int64]
     words: tuple[NDArray[np.int64], list[str]]
     previous_words: tuple[NDArray[np.int64], list[str]]
+    quantities: Sequence[Binned] = ()
     text_level: bool = False
 
     @cached_property
@@ -154,6 +157,17 @@ class FeatureMatrix:
             return np.isin(ids, [known[w] for w in predicate.words if w in known])
         j = self._here.get(repr(predicate))
         return None if j is None else self.column(j) > 0.5
+
+    @cached_property
+    def lookback(self) -> Mapping[int | str, tuple[Any, NDArray[np.int64]]]:
+        """Words by how far back they are looked for: the transposed columns, and which features they are."""
+        out: dict[int | str, tuple[Any, NDArray[np.int64]]] = {}
+        for where in (1, 2, 3, *_NEAR, "topic"):
+            chosen = np.array(
+                [j for j, f in enumerate(self.features) if f.where == where and f.part == "token"], dtype=np.int64
+            )
+            out[where] = (self.columns[chosen], chosen)
+        return out
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
@@ -247,6 +261,7 @@ def build(
         levels={} if text_level else {level: _ids(phrase_keys(v, level) for v in views) for level in LEVELS},
         words=_ids(() if text_level else (v.key for v in views)),
         previous_words=_ids(() if text_level else ((["", *v.key])[: len(v.tokens)] for v in views)),
+        quantities=() if text_level else binned(views),
         text_level=text_level,
     )  # fmt: skip
 

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import And, Not, Predicate
-from maieutic.explain.predicates.text import PreviousIs, TokenIn, WithinLast
+from maieutic.explain.predicates.text import PreviousIs, TokenIn, TopicWords, WithinLast
 from maieutic.explain.search.text_features import Feature, FeatureMatrix
+from maieutic.explain.search.text_quantities import best_bounds
 
 Array = NDArray[np.float64]
 
@@ -73,6 +74,27 @@ class Rules:
 
 
 Revise = Callable[[Clause, Array], Clause | None]
+
+
+def _looked_for(predicate: Predicate) -> tuple[int | str | None, tuple[str, ...]]:
+    """Where the matrix looks back for the words of a windowed condition, and which words."""
+    inner = getattr(predicate, "part", None)
+    if isinstance(predicate, TopicWords) and predicate.at_least == 1:
+        return "topic", predicate.words
+    if not isinstance(inner, TokenIn):
+        return None, ()
+    if isinstance(predicate, PreviousIs):
+        return (predicate.back if predicate.back in (1, 2, 3) else None), inner.words
+    if isinstance(predicate, WithinLast):
+        return {4: "near", 16: "further"}.get(predicate.n), inner.words
+    return None, ()
+
+
+def _with_words(predicate: Predicate, words: tuple[str, ...]) -> Predicate:
+    if isinstance(predicate, TopicWords):
+        return replace(predicate, words=words)
+    assert isinstance(predicate, (PreviousIs, WithinLast))
+    return replace(predicate, part=TokenIn(words=words))
 
 
 def role_of(feature: Feature) -> str:
@@ -140,7 +162,43 @@ class Fitter:
             if not longer or longer[0].gain < _LONGER * best.gain:
                 break
             best, beam = longer[0], longer[:2]
-        return self._settled(best, residual)
+        return self._settled(self._grown(best, residual), residual)
+
+    def _grown(self, clause: Clause, residual: Array, *, worth: float = 1.02) -> Clause:
+        """The clause with further words in its windows, as long as each gains: what a passage is about is many words."""
+        if self.data.text_level:
+            return clause
+        for k, part in enumerate(clause.parts):
+            where, words = _looked_for(part.predicate)
+            if where is None or part.negated:
+                continue
+            columns, chosen = self.data.lookback[where]
+            rest = np.ones_like(residual)
+            for i, p in enumerate(clause.parts):
+                if i != k:
+                    rest = rest * ((1.0 - p.column) if p.negated else p.column)
+            now, column = self.gain(clause.values, residual), part.column.copy()
+            while len(words) < _LIST * 2:
+                free = rest * (1.0 - column)
+                rows = np.flatnonzero(free)
+                stacked = np.concatenate(
+                    [self._onehot[rows] * (residual[rows] * free[rows])[:, None], self._onehot[rows]], axis=1
+                )
+                added = np.asarray(columns[:, rows] @ stacked.astype(np.float32), dtype=np.float64)
+                k_ = self.data.folds
+                held = rest * column
+                a0 = np.bincount(self.data.fold, held * residual, minlength=k_)
+                b0 = np.bincount(self.data.fold, held, minlength=k_)
+                gain = gains(a0[None] + added[:, :k_], b0[None] + added[:, k_:], self.ridge)
+                best = int(np.argmax(gain)) if len(gain) else -1
+                if best < 0 or gain[best] < worth * now:
+                    break
+                now = float(gain[best])
+                words = (*words, self.data.features[int(chosen[best])].value)
+                column = np.maximum(column, self.data.column(int(chosen[best])))
+            grown = replace(part, predicate=_with_words(part.predicate, words), column=column)
+            clause = replace(conjunction((*clause.parts[:k], grown, *clause.parts[k + 1 :])), gain=now)
+        return clause
 
     def _settled(self, clause: Clause, residual: Array) -> Clause:
         """The clause with the reach of its windows set to what gains most; the given reach wins ties."""
@@ -172,7 +230,17 @@ class Fitter:
             gain = np.where(a.sum(axis=1) > 0, gain, -np.inf)
         out = [self._clause((), int(j), False, float(gain[j])) for j in np.argsort(-gain)[:_BEAM] if gain[j] > 0]
         out += [c for c in self._lists(residual) if c.gain > 0]
+        out += self._bounded((), residual)
         return sorted(out, key=lambda c: -c.gain)
+
+    def _bounded(self, before: tuple[Part, ...], residual: Array, gate: Array | None = None) -> list[Clause]:
+        """Clauses with a range or ramp of a quantity, alone or added to the conditions of a gate."""
+        data, out = self.data, list[Clause]()
+        for quantity in data.quantities:
+            for b in best_bounds(quantity, residual, data.fold, data.folds, ridge=self.ridge, gate=gate):
+                part = Part(b.predicate, b.column, False, b.role)
+                out.append(replace(conjunction((*before, part)), gain=0.97 * b.gain))
+        return sorted(out, key=lambda c: -c.gain)[:2]
 
     def _clause(self, before: tuple[Part, ...], j: int, negated: bool, gain: float) -> Clause:
         column, feature = self.data.column(j), self.data.features[j]
@@ -208,7 +276,7 @@ class Fitter:
                 for j in np.argsort(-gain)[:2]
                 if np.isfinite(gain[j]) and gain[j] > 0
             ]
-        return out
+        return [*out, *self._bounded(clause.parts, residual, gate)]
 
     # --- word lists found for this unit --------------------------------------------------------------------------
     def _lists(self, residual: Array) -> list[Clause]:
