@@ -9,12 +9,35 @@ this room does not do: an easy planted unit says nothing about a hard real one.
 from maieutic.subjects.planted.draw import LEAST, SNR
 from maieutic.subjects.planted.image_rules import Colour, Seen, Shows, ShowsAt, Size, annotated, colour_share, seen
 from maieutic.subjects.planted.plant import plant
+from maieutic.subjects.planted.plant_text import EACH
 from maieutic.subjects.planted.rule import Nothing, Rule, Truth
 from maieutic.subjects.planted.subject import SITE, Planted, PlantedSubject, PlantedUnit
-from maieutic.subjects.planted.text_rules import First, Follows, WordNear, Words, words_of
+from maieutic.subjects.planted.text_atoms import FAMILIES
+from maieutic.subjects.planted.text_ground import LEAST_RARE
+from maieutic.subjects.planted.text_rules import (
+    After,
+    All,
+    At,
+    Before,
+    Either,
+    Grade,
+    Indented,
+    Inside,
+    NthWord,
+    Number,
+    OnLine,
+    Passage,
+    Spelled,
+    TextRule,
+    Without,
+    Words,
+    words,
+)
+from maieutic.subjects.planted.text_view import TextView, tokens_of, words_of
 
 __all__ = [
-    "LEAST", "SITE", "SNR", "Colour", "First", "Follows", "Nothing", "Planted", "PlantedSubject", "PlantedUnit", "Rule",
-    "Seen", "Shows", "ShowsAt", "Size", "Truth", "WordNear", "Words", "annotated", "colour_share", "plant", "seen",
-    "words_of",
+    "EACH", "FAMILIES", "LEAST", "LEAST_RARE", "SITE", "SNR", "After", "All", "At", "Before", "Colour", "Either",
+    "Grade", "Indented", "Inside", "Nothing", "NthWord", "Number", "OnLine", "Passage", "Planted", "PlantedSubject",
+    "PlantedUnit", "Rule", "Seen", "Shows", "ShowsAt", "Size", "Spelled", "TextRule", "TextView", "Truth", "Without",
+    "Words", "annotated", "colour_share", "plant", "seen", "tokens_of", "words", "words_of",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ class Rule(ABC):
 
     @abstractmethod
     def truth(self, view: Any) -> Truth:
-        """``[position]``; ``view`` is the list of words of a text, or the ``Seen`` of an image (one position)."""
+        """``[position]``; ``view`` is the ``TextView`` of texts, or the ``Seen`` of an image (one position)."""
 
 
 @dataclass(frozen=True)
@@ -25,4 +25,4 @@ class Nothing(Rule):
     """Never fires (a dead unit; also the truth of pure noise)."""
 
     def truth(self, view: Any) -> Truth:
-        return np.zeros(len(view) if isinstance(view, list) else 1)
+        return np.zeros(len(view) if hasattr(view, "__len__") else 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,14 @@ from maieutic.errors import UserError
 from maieutic.subjects.base import Batch, Intervention, Modality, Site, Subject, TokenSpan, Unit, Values, raw
 from maieutic.subjects.planted.image_rules import seen
 from maieutic.subjects.planted.rule import Rule, Truth
-from maieutic.subjects.planted.text_rules import tokens_of, words_of
+from maieutic.subjects.planted.text_view import TextView, tokens_of
 
 if TYPE_CHECKING:
     from maieutic.subjects.base import Raw
 
 SITE = "planted"
+#: sets of texts whose views a subject keeps
+_KEEP = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +29,8 @@ class Planted:
     """A rule with its name, its class, the noise of its measurements, and what it is about in words.
 
     Attributes:
-        kind: class (``single``, ``or``, ``and``, ``and_not``, ``context``, ``positional``, ``graded``, ``noisy``,
-            ``spurious``, ``dead``, ``noise``).
+        kind: class (``single``, ``or``, ``and``, ``and_not``, ``context``, ``positional``, ``graded``, ``rare``,
+            ``noisy``, ``polysemantic``, ``spurious``, ``dead``, ``noise``).
         noise: standard deviation of what is added to the truth of every measurement, in units of a full activation.
         involved: words or concepts that an edit should touch to test the rule.
         family: what sort of thing the rule is about (``word``, ``word class``, ``topic``, ``number``, ``punctuation``,
@@ -70,6 +73,7 @@ class PlantedSubject(Subject):
         self.name, self.modality, self.seed = f"planted-{modality}", modality, seed
         self.batch_size = 64
         self.rules = tuple(rules)
+        self._views: OrderedDict[tuple[str, ...], TextView] = OrderedDict()
 
     def sites(self) -> tuple[Site, ...]:
         positions = "token" if self.modality == "text" else "none"
@@ -91,34 +95,60 @@ class PlantedSubject(Subject):
         )  # fmt: skip
 
     def _truth(self, rule: Rule) -> Callable[[Sequence[Any]], list[Truth]]:
-        return lambda stimuli: [rule.truth(self._view(s)) for s in stimuli]
+        if self.modality == "image":
+            return lambda stimuli: [rule.truth(seen(s)) for s in stimuli]
 
-    def _view(self, stimulus: Any) -> Any:
-        return words_of(str(raw(stimulus))) if self.modality == "text" else seen(stimulus)
+        def truth(stimuli: Sequence[Any]) -> list[Truth]:
+            view = self._texts(tuple(str(raw(s)) for s in stimuli))
+            return view.split(rule.truth(view))
+
+        return truth
+
+    def _texts(self, texts: tuple[str, ...]) -> TextView:
+        """The texts as rules see them; the last few sets are kept, as many units are read on the same texts."""
+        found = self._views.get(texts)
+        if found is None:
+            found = self._views[texts] = TextView(texts)
+            if len(self._views) > _KEEP:
+                self._views.popitem(last=False)
+        return found
 
     def tokens(self, text: str) -> list[TokenSpan]:
         return tokens_of(text)
 
-    def _values(self, stimulus: Any) -> Values:
-        """Measured activations ``[position, unit]``: truth plus noise."""
-        view = self._view(stimulus)
-        columns = [p.rule.truth(view) for p in self.rules]
-        noisy = [i for i, p in enumerate(self.rules) if p.noise > 0]
-        if noisy:
-            content = raw(stimulus)
-            key = content.encode() if isinstance(content, str) else content.convert("RGB").tobytes()
-            digest = hashlib.sha256(str(self.seed).encode() + b":" + key).digest()
-            draws = np.random.default_rng(int.from_bytes(digest[:8], "big"))
-            for i in noisy:
-                columns[i] = columns[i] + self.rules[i].noise * draws.standard_normal(len(columns[i]))
-        return np.stack(columns, axis=1).astype(np.float32)
+    def _values(self, stimuli: Sequence[Any], wanted: Sequence[int]) -> list[Values]:
+        """Measured activations ``[position, unit]`` of the wanted rules, truth plus noise, for each stimulus."""
+        if self.modality == "text":
+            view = self._texts(tuple(str(raw(s)) for s in stimuli))
+            columns = {i: view.split(self.rules[i].rule.truth(view)) for i in dict.fromkeys(wanted)}
+        else:
+            pictures = [seen(s) for s in stimuli]
+            columns = {i: [self.rules[i].rule.truth(p) for p in pictures] for i in dict.fromkeys(wanted)}
+        for i, column in columns.items():
+            if self.rules[i].noise > 0:
+                columns[i] = [c + self._noise(i, s, len(c)) for c, s in zip(column, stimuli, strict=True)]
+        return [np.stack([columns[i][k] for i in wanted], axis=1).astype(np.float32) for k in range(len(stimuli))]
+
+    def _noise(self, rule: int, stimulus: Any, n: int) -> Truth:
+        content = raw(stimulus)
+        key = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content.convert("RGB").tobytes()
+        digest = hashlib.sha256(f"{self.seed}:{rule}:".encode() + key).digest()
+        draws = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+        return self.rules[rule].noise * draws.standard_normal(n)
 
     def read(
         self, stimuli: Sequence[Any], units: Sequence[Unit], *, interventions: Sequence[Intervention] = ()
     ) -> list[Values]:
-        """As every subject; annotations of ``Stimulus`` objects are used."""
+        """As every subject; annotations of ``Stimulus`` objects are used. Only the rules asked for are computed."""
         _no(interventions)
-        rows = [self._values(s) for s in stimuli]
+        if not stimuli or not units:
+            lengths = [len(tokens_of(str(raw(s)))) if self.modality == "text" else 1 for s in stimuli]
+            return [np.zeros((n, len(units)), dtype=np.float32) for n in lengths]
+        indexed = [u.index for u in units]
+        if None not in indexed:
+            rows = self._values(stimuli, [i for i in indexed if i is not None])
+            return [v * np.array([u.sign for u in units], dtype=np.float32) for v in rows]
+        rows = self._values(stimuli, range(len(self.rules)))
         return [np.stack([_column(v, u) for u in units], axis=1) for v in rows]
 
     def forward(
@@ -136,7 +166,7 @@ class PlantedSubject(Subject):
             self.site(site)
         if maps:
             raise UserError(f"{self.name} has no maps: it gives one value an image")
-        rows = [self._values(s) for s in stimuli]
+        rows = self._values(stimuli, range(len(self.rules)))
         lengths = np.array([len(r) for r in rows], dtype=np.int64)
         if self.modality == "image":
             values = torch.from_numpy(np.concatenate(rows))
