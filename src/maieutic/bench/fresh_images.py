@@ -9,7 +9,6 @@ far as edits can make them.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from maieutic.stimuli.studio import Studio
 
 #: edited pictures a unit, and how many are made to choose them from
-EDITED, _MADE = 60, 160
+EDITED, _MADE = 60, 120
 
 
 def fresh_images(
@@ -143,7 +142,7 @@ class _Editor:
         if names and self._rng.random() < 0.75:
             stamps = self._wanted[names[int(self._rng.integers(len(names)))]]
         else:
-            stamps = self._studio.stamps()
+            stamps = _stamps_of(self._studio, None)
         return stamps[int(self._rng.integers(len(stamps)))]
 
     def _ground(self) -> Background:
@@ -183,7 +182,7 @@ class _Render:
 
 def lazily(scene: Scene) -> Stimulus:
     """The scene as a stimulus that is rendered when its pixels are asked for; its id is of the recipe."""
-    recipe = json.dumps(scene.to_json(), sort_keys=True)
+    recipe = repr((scene.background, scene.placements, scene.effects, scene.covers, scene.size))
     first = scene.library.pictures[scene.placements[0].stamp]
     kind = "several" if len(scene.placements) > 1 else "scene"
     return Stimulus(
@@ -206,5 +205,6 @@ def _studio_of(studio: Studio) -> Studio:
 
 
 @lru_cache(maxsize=4096)
-def _stamps_of(studio: Studio, concept: str) -> list[Picture]:
-    return [s for s in studio.stamps() if concept == s.name or concept in s.concepts]
+def _stamps_of(studio: Studio, concept: str | None) -> list[Picture]:
+    """Stamps of exactly this concept, or all."""
+    return [s for s in studio.stamps() if concept is None or concept == s.name or concept in s.concepts]

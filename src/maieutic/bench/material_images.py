@@ -127,7 +127,7 @@ def dealt(library: Library, seed: int) -> Library:
         free = [g for g in groups if g not in side]
         for i in draw.permutation(len(free)).tolist():
             have = [side[g] for g in groups if g in side]
-            missing = [s for s in SPLITS if s not in have]
+            missing: list[Split] = [s for s in SPLITS if s not in have]
             # the split furthest behind its share
             behind = max(SPLITS, key=lambda s: _SHARES[s] * (len(have) + 1) - have.count(s))
             side[free[i]] = missing[int(draw.integers(len(missing)))] if missing else behind
