@@ -68,7 +68,7 @@ class TextView:
         """What a table of lower-case tokens says of every position; 0 for tokens that it does not hold."""
         found = np.zeros(len(self.vocabulary))
         for word, strength in table:
-            found[self._spellings.get(word, ())] = strength
+            found[self._spellings.get(word, [])] = strength
         return found[self.codes]
 
     @cached_property
