@@ -84,3 +84,9 @@ def make_evidence(active: Sequence[bool], clusters: Sequence[int] | None = None,
 def evidence() -> Any:
     """Builds evidence from who is active: ``evidence(active, clusters=None, measured=None)``."""
     return make_evidence
+
+
+@pytest.fixture
+def some_evidence() -> dict[str, Any]:
+    """What a null unit is made of where its evidence does not matter."""
+    return {"evidence": make_evidence([True, False]), "predictions": np.zeros(2)}

@@ -11,7 +11,7 @@ import pytest
 from maieutic.explain.explanation import Explanation
 from maieutic.explain.predicates.base import Constant, Predicate
 from maieutic.explain.predicates.text import PreviousIs, TokenIn
-from maieutic.score import Controls, Evidence, NullUnit, Threshold, score, shuffled
+from maieutic.score import Controls, NullUnit, score, shuffled
 from maieutic.score.generative import Shown, _readings
 from maieutic.score.made import Levels, Made, MadeSet
 from maieutic.score.shared import Shared
@@ -64,15 +64,6 @@ def test_without_near_misses_the_hard_columns_say_so() -> None:
     assert found["generative"].value == 1.0
     assert "no single edit" in str(found["generative.hard"].reason)
     assert not found["generative.effect"].measured
-
-
-SOME: dict[str, Any] = {
-    "evidence": Evidence(
-        measured=np.zeros(2), clusters=np.zeros(2, np.int64), groups=("g",),
-        threshold=Threshold(value=0.5, inclusive=False, quantile=0.99),
-    ),
-    "predictions": np.zeros(2),
-}  # fmt: skip
 
 
 def run(world: Any, found: Explanation, unit: int = 0, **more: Any) -> dict[str, Any]:
@@ -228,19 +219,18 @@ class Unwell(PlantedSubject):
         return [v * np.float32("nan") for v in super().read(stimuli, units, interventions=interventions)]
 
 
-def test_abstentions_and_null_units(world: Any) -> None:
+def test_abstentions_and_null_units(world: Any, some_evidence: dict[str, Any]) -> None:
     silent = Explanation.unexplained(world.units[0].key, "nothing in common", explainer="t")
     assert run(world, silent)["generative"].reason == "abstained: nothing in common"
     label = world.label(world.units[0], names(world)[0])
     from maieutic.explain import viewer_of
 
     found = label.bound(viewer_of(world.subject, world.corpus))
-    evidence = SOME.copy()
-    null = NullUnit(found=found, subject=world.subject, unit=world.units[7], **evidence)
+    null = NullUnit(found=found, subject=world.subject, unit=world.units[7], **some_evidence)
     readings = run(world, found, controls=Controls(untrained=[null]))
     # the null unit is dead: the same stimuli, and every value alike
     assert readings["generative.control.untrained"].value == pytest.approx(readings["generative"].details["base_rate"])
-    alone = NullUnit(**evidence)
+    alone = NullUnit(**some_evidence)
     said = run(world, found, controls=Controls(untrained=[alone]))["generative.control.untrained"].reason
     assert "evidence only" in str(said)
 

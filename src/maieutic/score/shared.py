@@ -41,8 +41,19 @@ class Shared:
         """Units that will be scored: whatever is measured for one of them is measured for all in the same pass."""
         self._company[id(subject)] = (subject, tuple(units))
 
-    def values(self, subject: Subject, unit: Unit, stimuli: Sequence[Any]) -> list[Values]:
+    def company(self, subject: Subject) -> tuple[Unit, ...]:
+        """Units that are scored together."""
+        return self._company.get(id(subject), (subject, ()))[1]
+
+    def values(
+        self, subject: Subject, unit: Unit, stimuli: Sequence[Any], *, besides: Sequence[Unit] = ()
+    ) -> list[Values]:
         """Measured values ``[position]`` of a unit on stimuli with content ids, one array each.
+
+        Args:
+            subject, unit: what is read.
+            stimuli: what is shown.
+            besides: further units that will be asked for on these stimuli.
 
         Cost: one forward pass over the stimuli the first time; nothing for the units measured together with it.
         """
@@ -50,7 +61,7 @@ class Shared:
         kept = self._values.setdefault(key, {})
         if unit.key not in kept:
             holder, company = self._company.setdefault(id(subject), (subject, ()))
-            units = list({u.key: u for u in (unit, *(() if kept else company))}.values())
+            units = list({u.key: u for u in (unit, *besides, *(() if kept else company)) if u.key not in kept}.values())
             rows = holder.read(stimuli, units) if stimuli else []
             kept.update({u.key: [row[:, i] for row in rows] for i, u in enumerate(units)})
         return kept[unit.key]
