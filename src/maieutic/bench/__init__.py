@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
+from inspect import Parameter, signature
 from typing import Any, cast
 
-from maieutic.bench.result import BenchResult, Figure, print_result
+from maieutic.bench.result import BenchResult, Figure, Table, print_result, write_result
 from maieutic.errors import UsageError, did_you_mean
 
-__all__ = ["BenchResult", "Figure", "benches", "print_result", "run_bench"]
+__all__ = ["BenchResult", "Figure", "Table", "benches", "print_result", "run_bench", "write_result"]
 
 GROUP = "maieutic.benches"
-BUILT_IN: Mapping[str, str] = {"planted": "maieutic.bench.planted:run_planted"}
+BUILT_IN: Mapping[str, str] = {
+    "find": "maieutic.bench.find:run_find",
+    "planted": "maieutic.bench.planted:run_planted",
+    "puzzles": "maieutic.bench.puzzles:run_puzzles",
+}
 
 
 def benches() -> tuple[str, ...]:
@@ -27,16 +32,28 @@ def run_bench(name: str, *, seed: int = 0, **options: Any) -> BenchResult:
     Args:
         name: see ``benches``; others come from the entry-point group ``maieutic.benches``.
         seed: another seed, fresh material.
-        options: passed on (``modality``, ``quick``, ``report``).
+        options: passed on (``modality``, ``quick``, ``report``); ``None`` stands for an option that was not given.
 
     Raises:
-        UsageError: no such bench.
+        UsageError: no such bench, or one that has no such option.
     """
+    run = _found(name)
+    given = {k: v for k, v in options.items() if v is not None}
+    known = signature(run).parameters
+    if not any(p.kind is Parameter.VAR_KEYWORD for p in known.values()):
+        given.pop("report", None) if "report" not in known else None
+        unknown = [k for k in given if k not in known]
+        if unknown:
+            raise UsageError(f"bench {name} has no option --{unknown[0].replace('_', '-')}: leave it out")
+    return cast(BenchResult, run(seed=seed, **given))
+
+
+def _found(name: str) -> Callable[..., Any]:
     if name in BUILT_IN:
         module, _, attribute = BUILT_IN[name].partition(":")
-        return cast(BenchResult, getattr(import_module(module), attribute)(seed=seed, **options))
+        return getattr(import_module(module), attribute)
     for entry in entry_points(group=GROUP):
         if entry.name == name:
-            return cast(BenchResult, entry.load()(seed=seed, **options))
+            return entry.load()
     known = benches()
     raise UsageError(f"no bench {name!r}{did_you_mean(name, known)}: choose from {', '.join(known)}")
