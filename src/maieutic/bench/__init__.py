@@ -18,6 +18,7 @@ BUILT_IN: Mapping[str, str] = {
     "find": "maieutic.bench.find:run_find",
     "planted": "maieutic.bench.planted:run_planted",
     "puzzles": "maieutic.bench.puzzles:run_puzzles",
+    "units": "maieutic.bench.units:run_units",
 }
 
 

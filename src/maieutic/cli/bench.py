@@ -23,6 +23,9 @@ def bench(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Worker processes; default: a core each, two at most.")
     ] = None,
+    runs: Annotated[
+        list[Path] | None, typer.Option("--run", help="units: a run folder, or a folder of runs; may be repeated.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the results; default runs/bench-NAME-SEED.")] = None,
     path: Annotated[Path | None, typer.Option(help="Folder that the bench reads: a checkout of FIND.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -33,8 +36,9 @@ def bench(
     if jobs is None and name == "planted":
         jobs = min(os.cpu_count() or 1, 2)
     result = run_bench(
-        name, seed=seed, modality=modality, quick=quick or None, budget=budget, jobs=jobs, path=path, report=reporter()
-    )
+        name, seed=seed, modality=modality, quick=quick or None, budget=budget, jobs=jobs, path=path,
+        runs=runs or None, report=reporter(),
+    )  # fmt: skip
     folder = out or Path("runs") / f"bench-{name}{f'-{modality}' if modality else ''}-{seed}"
     write_result(result, folder)
     if as_json:
