@@ -191,6 +191,55 @@ class Placed(Predicate):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Formed(Predicate):
+    """A thing of the concept (empty: any) is taller than wide, or wider than tall.
+
+    0 where one side is ``low`` octaves longer than the other, 1 at ``high``; 1 octave is twice as long.
+    """
+
+    op: ClassVar[str] = "formed"
+    concept: str
+    form: str
+    low: float = 0.3
+    high: float = 1.05
+
+    def __post_init__(self) -> None:
+        if self.form not in ("tall", "wide"):
+            raise UserError(f"{self.form!r} is no form: use tall or wide")
+        if self.low == self.high:
+            raise UserError(f"the range of {self.form} is empty: give low and high different values")
+
+    def evaluate(self, view: ImageView) -> Prediction:
+        boxes = view.boxes(self.concept) if self.concept else [t.box for t in view.things]
+        ratios = [(b[3] - b[1]) / max(b[2] - b[0], 1e-6) for b in boxes]
+        best = max(((r if self.form == "tall" else 1 / max(r, 1e-6)) for r in ratios), default=0.0)
+        return _one(_ramp(float(np.log2(max(best, 1e-6))), self.low, self.high))
+
+    def describe(self) -> str:
+        return f"{self.form} {plural(self.concept) if self.concept else 'things'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count(Predicate):
+    """Grows with the number of things of the concept (empty: of any); 1 at ``full`` and above."""
+
+    op: ClassVar[str] = "count"
+    concept: str
+    full: int
+
+    def __post_init__(self) -> None:
+        if self.full < 1:
+            raise UserError(f"{self.full} is no number of things: give 1 or more")
+
+    def evaluate(self, view: ImageView) -> Prediction:
+        here = view.boxes(self.concept) if self.concept else view.things
+        return _one(len(here) / self.full)
+
+    def describe(self) -> str:
+        return f"many {plural(self.concept) if self.concept else 'things'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Relation(Predicate):
     """A thing of concept ``a`` stands left of, right of, above, below or overlapping a thing of concept ``b``."""
 

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import And, Not, Predicate
-from maieutic.explain.predicates.image import Colour, Placed, Shows, Texture
+from maieutic.explain.predicates.image import Colour, Count, Formed, Placed, Shows, Texture
 from maieutic.explain.predicates.image_pixels import COLOURS, NAMES, SHAPES
+from maieutic.explain.search.image_columns import Columns
 from maieutic.explain.views_image import ImageView, ImageViewer
 from maieutic.stimuli.base import Stimulus
 from maieutic.stimuli.scenes import Scene
@@ -25,7 +26,8 @@ from maieutic.stimuli.scenes import Scene
 Column = NDArray[np.float32]
 #: groups of images (stamps, photos) that must show a concept before it can be a clause
 SUPPORT = 3
-_PLACES = ("left", "right", "top", "bottom")
+_PLACES = ("left", "right", "top", "bottom", "centre")
+_FORMS = ("tall", "wide")
 _RANGES = ((0.50, 0.98), (0.10, 0.90))
 
 
@@ -72,11 +74,53 @@ class ImageTable:
     clauses: tuple[Clause, ...]
     matrix: NDArray[np.float32]
     named: int
+    columns: Columns
+
+    def clause(self, predicate: Predicate, atoms: int = 1) -> Clause:
+        """Any predicate as a clause."""
+        return Clause(predicate, self.columns.of(predicate), atoms)
+
+    @cached_property
+    def twins(self) -> dict[str, tuple[str, ...]]:
+        """Concept -> others that are on exactly the same images; only other images can tell them apart."""
+        same: dict[bytes, list[str]] = {}
+        for concept in sorted(self._shown):
+            same.setdefault(self.columns.presence[concept].tobytes(), []).append(concept)
+        return {c: tuple(o for o in names if o != c) for names in same.values() for c in names if len(names) > 1}
+
+    @cached_property
+    def distinct(self) -> NDArray[np.bool_]:
+        """Clauses whose column no clause before them has, ``[clause]``; plain presence comes before other forms."""
+        seen: set[bytes] = set()
+        first = np.zeros(len(self.clauses), dtype=bool)
+        plain = [isinstance(c.predicate, Shows) and not c.predicate.full for c in self.clauses]
+        for j in sorted(range(len(self.clauses)), key=lambda j: not plain[j]):
+            key = self.clauses[j].column.tobytes()
+            first[j] = key not in seen
+            seen.add(key)
+        return first
+
+    @cached_property
+    def crisp(self) -> NDArray[np.int64]:
+        """Clauses that two conditions are made of: distinct ones but for graded sizes, numbers and falling ramps."""
+        kept = [
+            j
+            for j, c in enumerate(self.clauses)
+            if self.distinct[j]
+            and not (isinstance(c.predicate, Shows) and c.predicate.full)
+            and not isinstance(c.predicate, Count)
+            and (j < self.named or (isinstance(c.predicate, Colour) and c.predicate.where == "ground"))
+        ]
+        return np.array(kept, dtype=np.int64)
 
     @cached_property
     def _shown(self) -> dict[str, frozenset[int]]:
         clauses = [(c.predicate, c.column) for c in self.clauses[: self.named]]
         return {p.concept: frozenset(np.flatnonzero(x).tolist()) for p, x in clauses if isinstance(p, Shows)}
+
+    def presence(self, concept: str) -> NDArray[np.bool_]:
+        """Which images show the concept, ``[image]``; none when it is too rare to be a clause."""
+        return self.columns.shows(concept)
 
     def within(self, narrow: str, wide: str) -> bool:
         """Whether every image that shows the one shows the other, and not the other way round."""
@@ -88,12 +132,13 @@ def build_table(stimuli: Sequence[Stimulus], viewer: ImageViewer) -> ImageTable:
     views = tuple(viewer(s) for s in stimuli)
     groups = _numbered([s.group or s.id for s in stimuli])
     grounds = _numbered([_ground(s) for s in stimuli])
-    concepts = _concept_clauses(views, groups)
-    clauses = (*concepts, *_pixel_clauses(views))
+    columns = Columns(views)
+    concepts = _concept_clauses(columns, groups)
+    clauses = (*concepts, *_pixel_clauses(columns))
     matrix = np.stack([c.column for c in clauses], axis=1) if clauses else np.zeros((len(views), 0), dtype=np.float32)
     return ImageTable(
         stimuli=tuple(stimuli), views=views, groups=groups, grounds=grounds, clauses=clauses, matrix=matrix,
-        named=len(concepts),
+        named=len(concepts), columns=columns,
     )  # fmt: skip
 
 
@@ -106,50 +151,49 @@ def _ground(stimulus: Stimulus) -> str:
     return stimulus.scene.background.key if isinstance(stimulus.scene, Scene) else stimulus.group or stimulus.id
 
 
-def _concept_clauses(views: Sequence[ImageView], groups: NDArray[np.int64]) -> list[Clause]:
-    """Presence, graded presence and place of every concept with enough support."""
-    rows: dict[str, list[int]] = {}
-    for i, view in enumerate(views):
-        for concept, share in (view.shares or {}).items():
-            if share > 0:
-                rows.setdefault(concept, []).append(i)
-    out: list[Clause] = []
-    for concept in sorted(rows):
-        index = np.array(rows[concept])
+def _concept_clauses(columns: Columns, groups: NDArray[np.int64]) -> list[Clause]:
+    """Presence, size, place, form and number of every concept with enough support."""
+    views, out = columns.views, list[Clause]()
+
+    def add(*predicates: Predicate, least: int = 1) -> None:
+        made = [Clause(p, columns.of(p)) for p in predicates]
+        out.extend(c for c in made if c.column.sum() >= least)
+
+    for concept in sorted(columns.presence):
+        index = np.flatnonzero(columns.presence[concept])
         if len(set(groups[index].tolist())) < SUPPORT or len(index) > 0.95 * len(views):
             continue
-        shares = np.array([(views[i].shares or {})[concept] for i in index])
-        out.append(_clause(Shows(concept=concept), views, index))
+        shares = np.array([views[i].share(concept) for i in index])
         full = float(np.round(np.quantile(shares, 0.8), 2))
+        add(Shows(concept=concept))
         if np.std(shares) > 0.03 and full > 0:
-            out.append(_clause(Shows(concept=concept, full=full), views, index))
-        if any(views[i].boxes(concept) for i in index[:5]) and len(index) >= 20:
-            placed = [_clause(Placed(concept=concept, where=w), views, index) for w in _PLACES]
-            out.extend(c for c in placed if c.column.sum() >= 8)
+            add(Shows(concept=concept, full=full))
+        if len(index) >= 10 and any(views[i].boxes(concept) for i in index[:5]):
+            add(*(Placed(concept=concept, where=w) for w in _PLACES), least=5)
+            add(*(Formed(concept=concept, form=f) for f in _FORMS), least=5)
+            if sum(len(views[i].boxes(concept)) > 1 for i in index) >= 5:
+                add(Count(concept=concept, full=3))
+    if sum(bool(v.things) for v in views) > len(views) // 2:
+        most = max(len(v.things) for v in views)
+        add(*(Formed(concept="", form=f) for f in _FORMS))
+        if most > 1:
+            add(Count(concept="", full=most))
     return out
 
 
-def _clause(predicate: Predicate, views: Sequence[ImageView], index: NDArray[np.int64]) -> Clause:
-    """The predicate's column; images outside ``index`` do not show its concept and stay 0."""
-    column = np.zeros(len(views), dtype=np.float32)
-    column[index] = [predicate.evaluate(views[i])[0] for i in index]
-    return Clause(predicate, column)
-
-
-def _pixel_clauses(views: Sequence[ImageView]) -> list[Clause]:
+def _pixel_clauses(columns: Columns) -> list[Clause]:
     """Ramps of every visual feature that varies: from the median up and down, and over the middle 80 %."""
-    if not views:
+    if not columns.views:
         return []
-    features = np.stack([v.pixels() for v in views]).astype(np.float64)
     out: list[Clause] = []
     for j, name in enumerate(NAMES):
-        values = features[:, j]
+        values = columns.features[:, j]
         ends = {tuple(round(float(q), 3) for q in np.quantile(values, pair)) for pair in _RANGES}
         ends |= {(b, a) for a, b in ends} | {tuple(round(float(q), 3) for q in np.quantile(values, (0.5, 0.02)))}
         for low, high in sorted(ends):
             if abs(high - low) >= 0.02 and not (name.partition("@")[0] in COLOURS and high < low):
-                column = np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
-                out.append(Clause(_ramp(name, low, high), column))
+                ramp = _ramp(name, low, high)
+                out.append(Clause(ramp, columns.of(ramp)))
     return out
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import And, Not, Predicate
-from maieutic.explain.predicates.image import Colour, Placed, Relation, Shows, Texture
+from maieutic.explain.predicates.image import Colour, Count, Formed, Placed, Relation, Shows, Texture
 from maieutic.explain.search.image_fit import Rule
 from maieutic.explain.search.image_table import Clause
 from maieutic.explain.views_image import KINDS
@@ -263,8 +263,8 @@ def clause_worth(rule: Rule, levels: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def concepts_in(part: Predicate) -> tuple[str, ...]:
     """Concepts that a clause asks for (not those that it excludes)."""
-    if isinstance(part, (Shows, Placed)):
-        return (part.concept,)
+    if isinstance(part, (Shows, Placed, Formed, Count)):
+        return (part.concept,) if part.concept else ()
     if isinstance(part, Relation):
         return (part.a, part.b)
     if isinstance(part, And):

@@ -1,0 +1,98 @@
+"""Clauses of two conditions: "A and B", "A but not B", "A left of B", scored all at once against what is unexplained.
+
+For conditions that hold or not, what a pair explains follows from sums over images, so that all pairs of a few hundred
+conditions cost a few matrix products. Relations are tried for the best pairs of things only. It chooses nothing: the
+beam search of `image_fit` does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maieutic.explain.predicates.image import Relation
+from maieutic.explain.search.image_table import Clause, ImageTable
+
+Floats = NDArray[np.float64]
+RELATIONS = ("left of", "right of", "above", "below", "overlapping")
+#: conditions that the first of a pair is chosen from, and the second
+_FIRST, _SECOND = 120, 320
+#: pairs kept of each sort, and pairs of things whose relations are tried
+_KEPT, _RELATED = 5, 10
+#: weight of images that a pair must hold on, as a share of the whole
+_LEAST = 0.003
+_RIDGE = 2.0
+
+
+def best_pairs(table: ImageTable, residual: Floats, weight: Floats, keep: NDArray[np.bool_]) -> list[Clause]:
+    """The pairs that explain most of what is left, and more than either part: a few of each sort."""
+    crisp = table.crisp[keep[table.crisp]]
+    if not len(crisp):
+        return []
+    columns = table.matrix[:, crisp]
+    w = (weight / weight.sum()).astype(np.float32)
+    wr = w * (residual - np.average(residual, weights=weight)).astype(np.float32)
+    slope, mass = columns.T @ wr, columns.T @ w
+    single = _gain(slope, mass, float(weight.sum()))
+    rising = np.where(slope > 0, single, 0.0)
+    first = np.argsort(-rising, kind="stable")[:_FIRST]
+    first = first[rising[first] > 0]
+    # the second may be anything when it is denied, and anything that rises when both are asked for
+    second = np.argsort(-np.where(slope > 0, single + 1.0, mass), kind="stable")[:_SECOND]
+    a, b = columns[:, first], columns[:, second]
+    held_slope, held_mass = (a * wr[:, None]).T @ b, (a * w[:, None]).T @ b
+    alone = np.maximum(single[first][:, None], np.where(slope[second] > 0, single[second], 0.0)[None])
+    out: list[Clause] = []
+    both = _gain(held_slope, held_mass, float(weight.sum()))
+    both = np.where((held_slope > 0) & (held_mass > _LEAST) & (both > 1.02 * alone), both, 0.0)
+    found = _top(both, _RELATED)
+    picked: set[frozenset[int]] = set()
+    for i, j in found:
+        pair = frozenset((int(first[i]), int(second[j])))
+        if len(picked) < _KEPT and pair not in picked:
+            picked.add(pair)
+            out.append(table.clauses[crisp[first[i]]].joined(table.clauses[crisp[second[j]]]))
+    out += _related(table, [(int(crisp[first[i]]), int(crisp[second[j]])) for i, j in found], wr, w)
+    rest_slope, rest_mass = slope[first][:, None] - held_slope, mass[first][:, None] - held_mass
+    apart = _gain(rest_slope, rest_mass, float(weight.sum()))
+    apart = np.where(
+        (rest_slope > 0) & (rest_mass > _LEAST) & (held_mass > _LEAST) & (apart > 1.02 * single[first][:, None]),
+        apart,
+        0.0,
+    )
+    for i, j in _top(apart, _KEPT):
+        out.append(table.clauses[crisp[first[i]]].joined(table.clauses[crisp[second[j]]], without=True))
+    return out
+
+
+def _gain(slope: NDArray[np.float32], mass: NDArray[np.float32], total: float) -> NDArray[np.float32]:
+    """Squared residual that a condition takes away, from its weighted sums (as if it held or not)."""
+    return slope**2 / (np.maximum(mass - mass * mass, np.float32(1e-6)) + np.float32(_RIDGE / total))
+
+
+def _top(gains: NDArray[np.float32], n: int) -> list[tuple[int, int]]:
+    """Row and column of the largest positive gains."""
+    flat = gains.ravel()
+    some = np.argpartition(-flat, min(n, flat.size - 1))[:n] if flat.size else np.zeros(0, dtype=np.int64)
+    order = sorted((int(k) for k in some if flat[k] > 0), key=lambda k: (-float(flat[k]), k))
+    return [(k // gains.shape[1], k % gains.shape[1]) for k in order]
+
+
+def _related(
+    table: ImageTable, pairs: list[tuple[int, int]], wr: NDArray[np.float32], w: NDArray[np.float32]
+) -> list[Clause]:
+    """Relations of the things that the best pairs name, where they explain more than being together."""
+    names: list[tuple[str, str]] = []
+    for i, j in pairs:
+        a, b = (getattr(table.clauses[k].predicate, "concept", "") for k in (i, j))
+        if a and b and ":" not in f"{a}{b}":
+            names += [(a, b), (b, a)]
+    scored: list[tuple[float, int, Clause]] = []
+    for k, (a, b) in enumerate(dict.fromkeys(names)):
+        for relation in RELATIONS if (a < b) else RELATIONS[:-1]:
+            clause = table.clause(Relation(a=a, relation=relation, b=b), 2)
+            slope, mass = float(clause.column @ wr), float(clause.column @ w)
+            if slope > 0 and mass > _LEAST:
+                gain = slope**2 / (max(mass - mass * mass, 1e-6) + _RIDGE * float(w.max()))
+                scored.append((-gain, k, clause))
+    return [clause for _, _, clause in sorted(scored, key=lambda s: s[:2])[:_KEPT]]
