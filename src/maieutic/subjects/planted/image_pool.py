@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.subjects.planted.image_mixes import Every, Strongest, Without
-from maieutic.subjects.planted.image_rules import HUES, Related, Seen, Shows, ShowsAt, Tint, seen
+from maieutic.subjects.planted.image_rules import HUES, Related, Seen, Shows, ShowsAt, Tint, seen, tints
 from maieutic.subjects.planted.rule import Rule
 
 Flags = NDArray[np.bool_]
@@ -25,6 +26,10 @@ SELDOM: Mapping[str, int] = {"discover": 4, "select": 2, "test": 3}
 _SELDOM_MOST, _MOST = 8, 0.4
 #: share of pictures outside the test split on which two bound rules may differ, of those where either holds
 _LOOSE = 0.06
+#: share of a colour's pictures that stay its pictures when the colour is drawn a shade wider or narrower
+_CLEAR = 0.9
+#: overlap (shared over either) from which two sets of pictures are nearly the same; under noise, less will do
+LIKE, NOISY_LIKE = 0.94, 0.8
 PLACES = ("left", "right", "top", "bottom")
 
 
@@ -50,11 +55,14 @@ class Pool:
         self.splits: dict[str, Flags] = {name: splits == name for name in OFTEN}
         self.known: Flags = splits != "test"
         self._truths: dict[Rule, Floats] = {}
+        self._shades: dict[float, list[dict[tuple[str, str], float]]] = {}
         self._taken: set[bytes] = set()
         self.shown = self._shown()
         self.classes = self._classes()
         self.bonds = list(self._bonds())
         bound = {c for bond in self.bonds for c in bond.apart}
+        #: colours of the ground that are bound to nothing
+        self.colours = [c for c in HUES if c not in bound]
         n = len(self.views)
         every = sorted(self.classes)
         #: concepts in 2 % to 30 % of the pictures that are bound to nothing
@@ -94,8 +102,42 @@ class Pool:
         on = self.active(rule)
         return self._enough(on, SELDOM) and self.count(on) <= _SELDOM_MOST
 
+    def plain(self, rule: Rule, *, least: float = LIKE) -> bool:
+        """Whether no named thing is on nearly the same pictures outside the test split, and not on the same in it.
+
+        A unit whose rule fails this is a spurious one, whatever its rule looks like.
+        """
+        on = self.active(rule)
+        known = self._table[:, self.known].astype(np.float32)
+        here = on[self.known].astype(np.float32)
+        shared = known @ here
+        alike = shared >= least * (known.sum(axis=1) + here.sum() - shared)
+        return all(np.array_equal(self._table[k], on) for k in np.flatnonzero(alike))
+
+    @cached_property
+    def _table(self) -> Flags:
+        """Pictures of every class of concepts, ``[concept, picture]``."""
+        return np.stack([self.shown[c] for c in sorted(self.classes)])
+
     def _enough(self, on: Flags, least: Mapping[str, int]) -> bool:
         return all(self.count(on, split) >= n for split, n in least.items())
+
+    def clear(self, rule: Tint) -> bool:
+        """Whether a colour does not hang on where exactly it begins: the unit is much the same a shade paler or deeper.
+
+        Otherwise two people would not agree on the pictures that show it.
+        """
+        rows = np.flatnonzero(self.splits["discover"])[::2].tolist()
+        on = self.active(rule)[rows]
+        for vivid in (0.25, 0.5):
+            if vivid not in self._shades:
+                self._shades[vivid] = [tints(self.views[i].hues, self.views[i].things, vivid=vivid) for i in rows]
+            share = np.array([shade[rule.colour, rule.where] for shade in self._shades[vivid]])
+            # as many pictures with the most of it
+            top = np.argsort(-share, kind="stable")[: int(on.sum())]
+            if not on.any() or on[top].mean() < _CLEAR:
+                return False
+        return True
 
     def quantile(self, values: Sequence[float], q: float) -> float:
         return round(float(np.quantile(values, q)), 3)

@@ -82,7 +82,7 @@ class Seen:
     @cached_property
     def tints(self) -> Mapping[tuple[str, str], float]:
         """Share of each colour in each region."""
-        return _tints(self.hues, self.things)
+        return tints(self.hues, self.things)
 
     def region(self, where: str) -> Mask:
         """``whole``, ``things`` or ``ground`` (what is not a thing), ``[64, 64]``."""
@@ -323,14 +323,14 @@ def tinted(view: Seen, colour: str, where: str) -> float:
     return view.tints[colour, where]
 
 
-def _tints(hues: tuple[Pixels, Pixels, Pixels], things: Mask) -> dict[tuple[str, str], float]:
-    """The share of every colour in every region; 0 in a region without pixels."""
+def tints(hues: tuple[Pixels, Pixels, Pixels], things: Mask, *, vivid: float = 0.35) -> dict[tuple[str, str], float]:
+    """The share of every colour in every region; 0 in a region without pixels. ``vivid``: least saturation of a hue."""
     hue, saturation, value = hues
     # bounds of hue angles, the first colour also from 345 on
     edges = [15.0, *(high for _, high in list(HUES.values())[1:])]
     number = np.searchsorted(edges, hue, side="right") % len(HUES)
-    number = np.where((saturation >= 0.35) & (value >= 0.25), number, len(COLOURS))
-    pale = saturation < 0.15
+    number = np.where((saturation >= vivid) & (value >= 0.25), number, len(COLOURS))
+    pale = saturation < 0.15 + (vivid - 0.35) / 2
     for i, found in enumerate((value < 0.2, pale & (value > 0.85), pale & (value >= 0.2) & (value <= 0.85))):
         number = np.where(found, len(HUES) + i, number)
     inside = np.bincount(number[things], minlength=len(COLOURS) + 1)

@@ -15,10 +15,9 @@ import numpy as np
 from maieutic.errors import UserError
 from maieutic.subjects.planted.draw import SNR
 from maieutic.subjects.planted.image_mixes import Every, Strongest, Without
-from maieutic.subjects.planted.image_pool import PLACES, Pool
+from maieutic.subjects.planted.image_pool import LIKE, NOISY_LIKE, PLACES, Pool
 from maieutic.subjects.planted.image_rules import (
     COLOURS,
-    HUES,
     Busy,
     Colour,
     Ground,
@@ -87,13 +86,16 @@ def _silent(kind: str, i: int) -> Planted:
 
 def _drawn(pool: Pool, rng: np.random.Generator, kind: str, n: int) -> Iterator[Planted]:
     fits = pool.seldom if kind == "rare" else pool.often
+    least = NOISY_LIKE if kind == "noisy" else LIKE
     noise = 1 / SNR if kind == "noisy" else 0.0
     left = n
     for plan in _PLANS[kind](pool, rng):
         if left <= 0:
             return
+        if not fits(plan.rule) or not (kind == "spurious" or pool.plain(plan.rule, least=least)):
+            continue
         # whatever noise says is a truth of its own
-        if fits(plan.rule) and (kind == "noisy" or pool.claim(plan.rule)):
+        if kind == "noisy" or pool.claim(plan.rule):
             yield Planted(
                 name=f"{kind}-{n - left}", kind=kind, rule=plan.rule, about=plan.about, involved=plan.involved,
                 family=plan.family, noise=noise,
@@ -124,12 +126,13 @@ def _objects(pool: Pool, rng: np.random.Generator) -> Plans:
 def _sights(pool: Pool, rng: np.random.Generator) -> Plans:
     """Colours, textures and shapes of the whole, the things or the ground."""
     plans = [
-        *(Plan(Tint(c, "ground", 0.3, 0.7), f"{_a(c)} ground", (c,), "colour") for c in HUES),
+        *(Plan(Tint(c, "ground", 0.3, 0.7), f"{_a(c)} ground", (c,), "colour") for c in pool.colours),
         *(Plan(Tint(c, "things", 0.2, 0.6), f"{c} things", (c,), "colour") for c in COLOURS),
         *(Plan(Ground(k), words, (k,), "texture") for k, words in _GROUNDS.items()),
         *(Plan(Shaped("", s), f"a {s} thing", (), "shape") for s in ("tall", "wide")),
     ]
-    yield from _shuffled(plans, rng)
+    # a generator, as looking at colours takes time
+    yield from (p for p in _shuffled(plans, rng) if not isinstance(p.rule, Tint) or pool.clear(p.rule))
 
 
 def _measures(pool: Pool, rng: np.random.Generator) -> Plans:
@@ -220,7 +223,7 @@ def _or(pool: Pool, rng: np.random.Generator) -> Plans:
                 yield Plan(Shows(chosen), " or ".join(chosen), chosen, "object")
 
     def grounds() -> Plans:
-        for c, colour in zip(_shuffled(pool.concepts, rng), _shuffled(list(HUES) * 6, rng), strict=False):
+        for c, colour in zip(_shuffled(pool.concepts, rng), _shuffled(pool.colours * 8, rng), strict=False):
             parts = [Shows((c,)), Tint(colour, "ground", 0.3, 0.7)]
             if _each_counts(pool, parts):
                 yield Plan(
@@ -280,7 +283,7 @@ def _context(pool: Pool, rng: np.random.Generator) -> Plans:
             yield from _conditioned(pool, a, Ground(kind), f"on {_GROUNDS[kind]}", kind, "texture")
 
     def colours() -> Plans:
-        for a, colour in zip(_shuffled(pool.concepts, rng), _shuffled(list(HUES) * 9, rng), strict=False):
+        for a, colour in zip(_shuffled(pool.concepts, rng), _shuffled(pool.colours * 12, rng), strict=False):
             yield from _conditioned(
                 pool, a, Tint(colour, "ground", 0.3, 0.7), f"on {_a(colour)} ground", colour, "colour"
             )  # fmt: skip
