@@ -198,10 +198,10 @@ def _lost(request: Request, on: Trial | str, cache: Predictions) -> dict[str, st
     """Select and test stimuli that cannot be loaded, with why. Looked for only where something went wrong."""
     if isinstance(on, str):
         return {}
-    silent = request.found.abstained or not any(
-        isinstance(cache.of(request.found, s), str) for s in (on.test_sample, on.select_sample)
-    )
-    if request.atlas is not None and silent:
-        return {}
-    _, failed = loadable([s for split in _READ for s in request.corpus.split(split)])
-    return failed
+    samples = (on.test_sample, on.select_sample)
+    every = [s for split in _READ for s in request.corpus.split(split)]
+    silent = request.found.abstained or not any(isinstance(cache.of(request.found, s), str) for s in samples)
+    if silent:  # then only what was not measured at all can be missing
+        seen = {s.id for sample in samples for s in sample.stimuli}
+        every = [s for s in every if s.id not in seen]
+    return loadable(every)[1]
