@@ -107,7 +107,7 @@ def _cut(pairs: Pairs) -> Iterator[Step]:
     if lost == 1:
         yield from (steps.without_at(i) for i in (*range(8), -1, -2, -3))
     if lost == 0 and x:
-        yield from (steps.roll(n) for n in (1, 2, 3, 4, 5, 6, -1, -2, -3, -4, -5, -6))
+        yield from (make(n) for n in (1, 2, 3, 4, 5, 6, -1, -2, -3, -4, -5, -6) for make in (steps.roll, steps.move))
         yield from (steps.capital_at(n) for n in range(8))
         yield from (steps.swap(i, j) for i in range(6) for j in range(i + 1, 7))
 

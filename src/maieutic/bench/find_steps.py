@@ -315,6 +315,11 @@ def roll(k: int) -> Step:
     return Step(f"move the first {k} characters to the end" if k > 0 else f"move the last {-k} to the front", run)
 
 
+def move(k: int) -> Step:
+    """As ``roll``, but texts shorter than ``k`` stay as they are."""
+    return Step(f"cut at place {k} and swap the parts", lambda s: s[k:] + s[:k])
+
+
 def at(k: int) -> Step:
     return Step(f"the character at place {k}", lambda s: s[k])
 
