@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from maieutic.bench import find_steps as steps
 from maieutic.bench import run_bench
-from maieutic.bench.find import nmse, run_find, scored
+from maieutic.bench.find import nmse, run_find, scored, untried
 from maieutic.bench.find_box import BoxLab, Failed, Program, explain_box
 from maieutic.bench.find_checkout import read_checkout
 from maieutic.bench.find_sandbox import Code, Sandbox
@@ -374,3 +374,10 @@ def test_the_command_prints_the_contract(checkout: Path, capsys: pytest.CaptureF
     printed = json.loads(capsys.readouterr().out)
     assert set(printed) == {"bench", "seed", "versions", "machine", "seconds", "figures", "met"}
     assert set(printed["figures"]["strings.search.exact"]) >= {"value", "low", "high", "n", "target", "met"}
+
+
+def test_inputs_that_the_explainer_tried_are_not_held_out() -> None:
+    lab = BoxLab(box=Box(str.upper, "strings"))
+    lab.call(["a", "b"])
+    assert untried([("a", "A"), ("c", "C")], lab) == [("c", "C")]
+    assert isinstance(untried([("a", "A")], lab), str)

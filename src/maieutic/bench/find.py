@@ -2,7 +2,8 @@
 
 Each function is a black box; an explainer may call it ``budget`` times and gives a program (``find_box``), scored by FIND's own
 protocol on inputs that it has not chosen: strings, exact output on the held-out inputs (ten a function); numbers, normalised
-squared error below 0.1 on x = i + 0.5, i from -128 to 127, where the function gives a finite number. By that protocol an
+squared error below 0.1 on x = i + 0.5, i from -128 to 127, where the function gives a finite number. Inputs that the
+explainer happened to try itself are left out. By that protocol an
 abstention matches nothing; ``..._when_answered`` leaves abstentions out, and both stand side by side.
 
 ``table`` (what was seen; straight lines between probes) is no explanation, and what it scores on numbers needs none. A string
@@ -151,9 +152,11 @@ def _tried(
     outcomes: list[Outcome] = []
     for explainer in explainers:
         started = time.perf_counter()
-        program = _explained(BoxLab(box=box, budget=budget, seed=seed), explainer)
+        lab = BoxLab(box=box, budget=budget, seed=seed)
+        program = _explained(lab, explainer)
         seconds = time.perf_counter() - started
-        score, whole = _unmeasured(truth) if isinstance(truth, str) else scored(program, truth, function.kind)
+        unseen = truth if isinstance(truth, str) else untried(truth, lab)
+        score, whole = _unmeasured(unseen) if isinstance(unseen, str) else scored(program, unseen, function.kind)
         outcomes.append(Outcome(function=function, program=program, score=score, whole=whole, seconds=seconds))
     return outcomes
 
@@ -202,6 +205,12 @@ def _finite(box: ServedBox) -> list[tuple[float, complex]] | str:
         if not isinstance(y, Failed) and math.isfinite(abs(y))
     ]
     return rows or "it gives no finite number on the tested inputs"
+
+
+def untried(truth: Sequence[tuple[Any, Any]], lab: BoxLab) -> list[tuple[Any, Any]] | str:
+    """Held-out inputs that the explainer has not happened to try."""
+    tried = {x for x, _ in lab.tried}
+    return [(x, y) for x, y in truth if x not in tried] or "the explainer tried every held-out input"
 
 
 def scored(program: Program, truth: Sequence[tuple[Any, Any]], kind: Kind) -> tuple[Reading, bool]:

@@ -26,7 +26,7 @@ from maieutic.errors import UserError
 
 _WORKER = Path(__file__).with_name("find_worker.py")
 #: limits of one request
-SECONDS, BYTES = 20.0, 6 << 30
+SECONDS, BYTES = 60.0, 6 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
