@@ -103,13 +103,16 @@ class Batch:
 class Intervention:
     """A change made at a site during the forward pass, for one unit.
 
-    ``ablate_zero`` and ``ablate_mean`` (``value`` = the mean) and ``set`` replace the unit's activation everywhere;
-    ``add`` adds ``value`` times the unit's direction. The hook asserts that the activation really changed.
+    ``ablate_zero`` and ``ablate_mean`` (``value`` = the mean) and ``set`` replace the unit's activation; ``add`` adds
+    ``value`` times the unit's direction. The hook asserts that the activation really changed.
+
+    ``at``: texts only: the one position that changes, counted as in readings (-1: the last of each text); ``None``: all.
     """
 
     unit: Unit
     kind: Literal["ablate_zero", "ablate_mean", "set", "add"]
     value: float = 0.0
+    at: int | None = None
 
 
 class Subject(ABC):

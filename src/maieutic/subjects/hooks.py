@@ -155,6 +155,8 @@ def intervene(raw: Tensor, change: Intervention, *, axis: int, mask: Tensor | No
     unit = change.unit
     target = unit.sign * (0.0 if change.kind == "ablate_zero" else change.value)
     where = torch.ones(x.shape[:-1], dtype=torch.bool, device=x.device) if mask is None else mask
+    if change.at is not None:
+        where = _only(where, change.at)
     if unit.index is not None:
         old = x[..., unit.index]
         new = old + target if change.kind == "add" else torch.full_like(old, target)
@@ -173,6 +175,15 @@ def intervene(raw: Tensor, change: Intervention, *, axis: int, mask: Tensor | No
         moved = moved * vector.abs().max()
     largest = float(moved.abs().max()) if moved.numel() else 0.0
     return x.movedim(-1, axis), largest
+
+
+def _only(where: Tensor, at: int) -> Tensor:
+    """Of the positions ``[stimulus, position]`` that may change, the ``at``-th of each stimulus (negative: from the end)."""
+    if where.ndim != 2:
+        raise UserError("a single position can be changed in texts only: leave  at  out for images")
+    number = where.cumsum(dim=1) - 1
+    wanted = number[:, -1:] + 1 + at if at < 0 else torch.full_like(number[:, -1:], at)
+    return where & (number == wanted)
 
 
 def check_moved(interventions: Sequence[Intervention], moved: Sequence[float]) -> None:
