@@ -12,7 +12,7 @@ wrong wins, which ``surprise`` shows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -54,7 +54,7 @@ class Probe:
     """A stimulus that could be measured.
 
     Attributes:
-        stimulus: what would be shown.
+        stimulus: what would be shown, or what makes it once it is chosen.
         kind: what was done to make it (``substitute``, ``insert``, ``paste`` ...).
         foretold: what each hypothesis predicts, share of ``full``, 0 to 1, ``[hypothesis]``.
         rest, full: values on the lab's 0-1 scale that count as nothing and as a full response.
@@ -62,7 +62,7 @@ class Probe:
         pair: ledger id of the unedited original.
     """
 
-    stimulus: Stimulus
+    stimulus: Stimulus | Callable[[], Stimulus]
     kind: str
     foretold: Array = field(compare=False)
     rest: float = 0.0
@@ -171,9 +171,10 @@ def inquire(
 
 def _question(probe: Probe, foretold: float, question: str) -> Question:
     expect = float(np.clip(probe.rest + foretold * (probe.full - probe.rest), 0.0, 1.0))
+    stimulus = probe.stimulus() if callable(probe.stimulus) else probe.stimulus
     return Question(
-        stimulus=probe.stimulus, hypothesis=question, kind=probe.kind, expect=round(expect, 4),
-        position=probe.position, pair=probe.pair,
+        stimulus=stimulus, hypothesis=question, kind=probe.kind, expect=round(expect, 4), position=probe.position,
+        pair=probe.pair,
     )  # fmt: skip
 
 
