@@ -14,7 +14,16 @@ import pytest
 
 from maieutic.errors import UserError
 from maieutic.readings import Reading
-from maieutic.report import ReportControl, ReportRun, ReportScores, ReportSection, ReportUnit, pages, write_report
+from maieutic.report import (
+    ReportControl,
+    ReportRun,
+    ReportScores,
+    ReportSection,
+    ReportTest,
+    ReportUnit,
+    pages,
+    write_report,
+)
 
 
 class Tags(HTMLParser):
@@ -123,6 +132,30 @@ def test_a_unit_page_says_what_stands_against_the_label(tmp_path: Path) -> None:
     write_report(small(scored("s/1", 0.9, True, False, None)), tmp_path / "r")
     page = (tmp_path / "r" / "units" / "1-s-1.html").read_text(encoding="utf-8")
     assert "Does not beat: control 1. Not measured: control 2." in Tags(page).text
+
+
+def test_further_scorers_stand_in_one_line_each(tmp_path: Path, hostile: str) -> None:
+    made = ReportTest(
+        name="made stimuli", what="what it is", chance=0.31,
+        reading=Reading(name="generative", value=0.71, low=0.5, high=0.9, n=50),
+        controls=scored("s/0", 0.1, True, False).scores.controls,  # type: ignore[union-attr]
+        others=(Reading(name="generative.effect", value=0.4), Reading.unmeasured("generative.hard", "no near miss")),
+        examples=(("near miss", hostile, hostile, 0.25),),
+    )  # fmt: skip
+    near = ReportTest(name="neighbours", what="x", reading=Reading.unmeasured("discrimination", "the only unit"))
+    unit = scored("s/1", 0.9, True)
+    assert unit.scores is not None
+    unit = replace(unit, scores=replace(unit.scores, tests=(made, near)))
+    write_report(small(unit, scored("s/2", 0.5, True)), tmp_path / "r")
+    page = Tags((tmp_path / "r" / "units" / "1-s-1.html").read_text(encoding="utf-8"))
+    for said in ("0.71", "0.31", "unmeasured: the only unit", "hard unmeasured (no near miss)", "effect 0.40", hostile):
+        assert said in page.text, said
+    index = Tags((tmp_path / "r" / "index.html").read_text(encoding="utf-8"))
+    cells = [a for t, a in index.tags if t == "td" and a.get("data-name") == "made stimuli"]
+    # the unit without that test has a dash, never a zero
+    assert [c["data-value"] for c in cells] == ["0.71", "-2"]
+    summary = json.loads((tmp_path / "r" / "report.json").read_text(encoding="utf-8"))
+    assert summary["units"][0]["tests"]["neighbours"]["reason"] == "the only unit"
 
 
 def test_unmeasured_is_a_word_not_a_number(tmp_path: Path) -> None:

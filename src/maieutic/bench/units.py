@@ -198,29 +198,32 @@ def _gap(a: Standing, b: Standing) -> Reading:
 
 def _tables(standings: Sequence[Standing], found: Mapping[str, Figure], explainers: Sequence[str]) -> list[Table]:
     out: list[Table] = []
-    columns = ("explainer", "beats every control", "every other", "labelled", "mean AP", "gain", "AP gain")
+    columns = ("labels that beat", "all controls", "all but one-shot", "AP", "search's gain", "its AP gain")
     for subject in dict.fromkeys(s.subject for s in standings):
         rows: list[tuple[str, ...]] = []
         for e in explainers:
-            own = [_said(found[f"{subject}.{e}.{w}"].reading) for w in _COLUMNS]
+            own = [_said(found[f"{subject}.{e}.{w}"].reading, whole=w == "beats_every_other_control") for w in _COLUMNS]
             gains = [found.get(f"{subject}.{explainers[0]}.{w}.{e}") for w in ("gain_over", "ap_gain_over")]
-            rows.append((e, *own, *("" if g is None else _said(g.reading) for g in gains)))
+            rows.append((_SHORT.get(e, e), *own, *("" if g is None else _said(g.reading) for g in gains)))
         units = len({s.unit for s in standings if s.subject == subject})
-        out.append(Table(title=f"{subject}, {units} units", columns=columns, rows=tuple(rows)))
+        out.append(Table(title=f"{subject}: share of {units} units", columns=columns, rows=tuple(rows)))
     lost = [
-        (f"{s} {e}", *(str(sum(r.beats[c] is not True for r in standings if (r.subject, r.explainer) == (s, e)))
-                       for c in CONTROLS))
+        (f"{s[:14]} {_SHORT.get(e, e)}",
+         *(str(sum(r.beats[c] is not True for r in standings if (r.subject, r.explainer) == (s, e))) for c in CONTROLS))
         for s in dict.fromkeys(r.subject for r in standings) for e in explainers
     ]  # fmt: skip
-    heads = ("units that do not beat", *(c.replace("_", " ") for c in CONTROLS))
-    return [*out, Table(title="controls not beaten, of all units", columns=heads, rows=tuple(lost))]
+    heads = ("units that do not beat", "constant", "shuffled", "one shot", "untrained", "random")
+    assert len(heads) == len(CONTROLS) + 1
+    return [*out, Table(title="controls not beaten", columns=heads, rows=tuple(lost))]
 
 
-_COLUMNS = ("beats_every_control", "beats_every_other_control", "labelled", "ap")
+_COLUMNS = ("beats_every_control", "beats_every_other_control", "ap")
+_SHORT = {"search": "search", "search-no-experiments": "no experiments", ONE_SHOT: "look-up"}
 
 
-def _said(reading: Reading) -> str:
+def _said(reading: Reading, *, whole: bool = True) -> str:
     if reading.value is None:
         return "–"
-    interval = "" if reading.low is None or reading.high is None else f" [{reading.low:.2f}, {reading.high:.2f}]"
-    return f"{reading.value:.2f}{interval}"
+    if not whole or reading.low is None or reading.high is None:
+        return f"{reading.value:.2f}"
+    return f"{reading.value:.2f} [{reading.low:.2f}, {reading.high:.2f}]"

@@ -10,6 +10,7 @@ from maieutic.report.model import (
     ReportRun,
     ReportScores,
     ReportSection,
+    ReportTest,
     ReportText,
     ReportUnit,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "ReportRun",
     "ReportScores",
     "ReportSection",
+    "ReportTest",
     "ReportText",
     "ReportUnit",
     "write_report",

@@ -120,6 +120,11 @@ def control_names(units: Sequence[ReportUnit]) -> list[str]:
     return list(dict.fromkeys(c.name for u in units if u.scores for c in u.scores.controls))
 
 
+def test_names(units: Sequence[ReportUnit]) -> list[str]:
+    """Names of the further scorers of some units, in order of first appearance."""
+    return list(dict.fromkeys(t.name for u in units if u.scores for t in u.scores.tests))
+
+
 def strips(units: Sequence[ReportUnit]) -> list[Strip]:
     """The label's scores and every control's, over the units that have an explanation."""
     explained = [u for u in units if u.abstained is None and u.scores is not None]

@@ -24,6 +24,7 @@ from maieutic.report.model import (
     ReportRun,
     ReportScores,
     ReportSection,
+    ReportTest,
     ReportText,
     ReportUnit,
     Shown,
@@ -45,6 +46,19 @@ CONTROL_NAMES = {
     "one_shot": "one-shot label",
     "untrained": "untrained network",
     "random_direction": "random directions",
+}
+#: further scorers: their name in tables, and what they do
+TESTS = {
+    "generative": (
+        "made stimuli",
+        "average precision over about 50 stimuli made from the label alone, ranked by measured activation: what it "
+        "claims against near misses (one edit undoes the claim) and neutrals",
+    ),
+    "discrimination": (
+        "neighbours",
+        "share of the unit's ten nearest neighbours that the label fits less well than its own unit",
+    ),
+    "interventional": ("interventions", "what ablating and steering the unit does to what the label says it is for"),
 }
 
 
@@ -153,19 +167,49 @@ def _unit(run: Run, unit: Unit, explainer: str, exemplars: Sequence[Exemplar], h
 def _scores(readings: Mapping[str, Reading]) -> ReportScores | None:
     if "predictive" not in readings:
         return None
+    own = {n: r for n, r in readings.items() if n == "predictive" or n.startswith("predictive.")}
     special = {"predictive", "predictive.pearson"}
-    controls = tuple(
+    further = [n for n in readings if "." not in n and n != "predictive"]
+    return ReportScores(
+        primary=readings["predictive"],
+        pearson=readings["predictive.pearson"],
+        controls=_controls("predictive", readings),
+        others=tuple(r for n, r in own.items() if n not in special and not _beside(n)),
+        tests=tuple(_test(name, readings) for name in sorted(further, key=lambda n: (n not in TESTS, n))),
+    )
+
+
+def _beside(name: str) -> bool:
+    return ".control." in name or ".beats." in name
+
+
+def _controls(headline: str, readings: Mapping[str, Reading]) -> tuple[ReportControl, ...]:
+    return tuple(
         ReportControl(
             name=CONTROL_NAMES[c],
-            reading=readings[f"predictive.control.{c}"],
-            difference=readings[f"predictive.beats.{c}"],
+            reading=readings[f"{headline}.control.{c}"],
+            difference=readings.get(f"{headline}.beats.{c}"),
         )
         for c in CONTROLS
+        if f"{headline}.control.{c}" in readings
     )
-    others = tuple(r for n, r in readings.items() if n not in special and ".control." not in n and ".beats." not in n)
-    return ReportScores(
-        primary=readings["predictive"], pearson=readings["predictive.pearson"], controls=controls, others=others
-    )  # fmt: skip
+
+
+def _test(name: str, readings: Mapping[str, Reading]) -> ReportTest:
+    """One further scorer; what a plug-in gives is shown under its own name."""
+    title, what = TESTS.get(name, (name.replace("_", " "), f"scorer {name}"))
+    head = readings[name]
+    chance = head.details.get("base_rate", head.details.get("chance"))
+    rows = [e for e in head.details.get("examples", []) if isinstance(e, dict)]
+    return ReportTest(
+        name=title,
+        what=what,
+        reading=head,
+        chance=float(chance) if isinstance(chance, (int, float)) else None,
+        controls=_controls(name, readings),
+        others=tuple(r for n, r in readings.items() if n.startswith(f"{name}.") and not _beside(n)),
+        examples=tuple((str(e["sort"]), str(e["edit"]), str(e["shown"]), float(e["value"])) for e in rows),
+    )
 
 
 #: activation maps by unit key and stimulus id

@@ -141,6 +141,29 @@ class ReportControl:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportTest:
+    """A further scorer's headline with its controls, shown in one line.
+
+    Attributes:
+        name: short, the same in every unit of the run.
+        what: what was done and what the number means, in a sentence.
+        reading: the headline.
+        chance: what a label that says nothing gets, or ``None`` where that is not known.
+        controls: the same score for what ought to be worse.
+        others: what the scorer measured beside it.
+        examples: (sort, edit in words, text or things shown, raw value) of some stimuli it made.
+    """
+
+    name: str
+    what: str
+    reading: Reading
+    chance: float | None = None
+    controls: tuple[ReportControl, ...] = ()
+    others: tuple[Reading, ...] = ()
+    examples: tuple[tuple[str, str, str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportScores:
     """Scores of one explanation.
 
@@ -148,13 +171,15 @@ class ReportScores:
         primary: average precision on the test split.
         pearson: correlation of predicted with measured activation there.
         controls: what stands beside the primary score.
-        others: further readings (AUROC, mean gap, generative ...), shown below.
+        others: further readings (AUROC, mean gap ...), shown below.
+        tests: further scorers, one line each.
     """
 
     primary: Reading
     pearson: Reading | None = None
     controls: tuple[ReportControl, ...] = ()
     others: tuple[Reading, ...] = ()
+    tests: tuple[ReportTest, ...] = ()
 
     @property
     def beats_all(self) -> bool:

@@ -200,6 +200,7 @@ def summary_json(run: ReportRun, pages: Sequence[UnitPage]) -> str:
             "subject": p.section.subject, "unit": p.unit.key, "label": p.unit.label, "abstained": p.unit.abstained,
             "ap": p.unit.scores.primary.to_json() if p.unit.scores else None, "beats_every_control": p.unit.beats_all,
             "controls": {c.name: c.reading.value for c in p.unit.scores.controls} if p.unit.scores else {},
+            "tests": {t.name: t.reading.to_json() for t in p.unit.scores.tests} if p.unit.scores else {},
             "page": p.file,
         }
         for p in pages

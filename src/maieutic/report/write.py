@@ -122,6 +122,7 @@ def environment() -> Environment:
         "strips": charts.strips,
         "columns": charts.histogram,
         "control_names": charts.control_names,
+        "test_names": charts.test_names,
         "headline": pages.headline,
         "calibration": pages.calibration,
         "tolerance": TOLERANCE,
