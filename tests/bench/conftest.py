@@ -1,4 +1,4 @@
-"""Small invented corpora to plant in: documents with a bound pair of words, pictures with annotated things."""
+"""Small invented corpora to plant in: documents with bound pairs of words, pictures with annotated things."""
 
 from __future__ import annotations
 
@@ -8,30 +8,61 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from maieutic.bench.bindings import bound
 from maieutic.stimuli.base import Corpus, Stimulus, Thing, split_of
 
-WORDS = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrst"]  # 150 invented words
+WORDS = [f"{a}{b}{c}{d}" for a in "bdfgk" for b in "aeiou" for c in "lmnrst" for d in "aeo"]  # 450 invented words
 NAMES = ("cat", "dog", "cup", "car", "oak", "sun", "key", "hat", "pie")
 KINDS = {f"{k}{i}": (f"{k}{i}", k) for k in NAMES for i in range(4)}
 
 
-def text_corpus(documents: int = 400, length: int = 70, seed: int = 0) -> Corpus:
-    """After ``tied`` comes ``knot``, nine times in ten; other words are drawn alone."""
+def text_corpus(documents: int = 300, seed: int = 0) -> Corpus:
+    """Sentences of invented words with topics, numbers, marks and brackets; every third document is lines of code."""
     rng = np.random.default_rng(seed)
-    share = 1 / np.arange(3, len(WORDS) + 3)
+    share = np.arange(4, len(WORDS) + 4) ** -1.3
+    topics = [rng.permutation(len(WORDS)) for _ in range(3)]
     rows: list[str] = []
-    for _ in range(documents):
-        words = rng.choice(WORDS, size=length, p=share / share.sum()).tolist()
-        if rng.random() < 0.4:
-            at = int(rng.integers(length - 2))
-            words[at] = "tied"
-            words[at + 1] = "knot" if rng.random() < 0.9 else words[at + 1]
-        rows.append(" ".join(words) + ".")
+    for number in range(documents):
+        order = topics[int(rng.integers(len(topics)))]
+        words = [WORDS[order[i]] for i in rng.choice(len(WORDS), size=60, p=share / share.sum())]
+        rows.append(_code(words, rng) if number % 3 == 2 else _prose(words, rng))
     stimuli = [
         Stimulus(id=f"{i:03d}", modality="text", load=lambda t=t: t, group=f"doc{i}", split=split_of(f"doc{i}"))
         for i, t in enumerate(rows)
     ]
-    return Corpus(name="invented", modality="text", stimuli=stimuli)
+    return Corpus(
+        name="invented",
+        modality="text",
+        stimuli=bound(Corpus(name="plain", modality="text", stimuli=stimuli), 8, seed=seed).stimuli,
+    )
+
+
+def _prose(words: list[str], rng: np.random.Generator) -> str:
+    pieces: list[str] = []
+    start = True
+    for word in words:
+        pieces.append(word.capitalize() if start else word)
+        start = rng.random() < 0.1
+        draw = float(rng.random())
+        if start:
+            pieces[-1] += "."
+        elif draw < 0.12:
+            pieces[-1] += ","
+        elif draw < 0.18:
+            pieces[-1] += f" {int(rng.integers(1, 3000))}"
+        elif draw < 0.22:
+            pieces[-1] = f"({pieces[-1]})" if rng.random() < 0.5 else f"({pieces[-1]} {words[0]})"
+    return " ".join(pieces) + "."
+
+
+def _code(words: list[str], rng: np.random.Generator) -> str:
+    lines: list[str] = []
+    for i in range(0, len(words) - 6, 6):
+        a, b, c, d, e, f = words[i : i + 6]
+        lines.append(f"def {a}({b}, {c}):")
+        lines.append(f"    {d} = {b}[{int(rng.integers(100))}]  # {e}")
+        lines.append(f"        return {f}" if rng.random() < 0.5 else f"    return {d}")
+    return "\n".join(lines)
 
 
 def image_corpus(n: int = 700, seed: int = 0) -> Corpus:

@@ -71,7 +71,9 @@ def run_planted(
     if not explainers:
         raise UsageError("no explainer to measure: name one")
     started, outcomes, seconds = time.perf_counter(), list[Outcome](), dict[str, float]()
-    for which in [m for m in _BOTH if modality in (None, m)]:
+    for which in _BOTH:
+        if modality not in (None, which):
+            continue
         chosen = each if each is not None else quick_each(which) if quick else None
         settings = Settings(
             modality=which, seed=seed, explainers=tuple(explainers), budget=budget, quick=quick,

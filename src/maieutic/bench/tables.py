@@ -12,7 +12,7 @@ from maieutic.readings import share_reading
 
 #: figure -> how it is said, in the order of the table; kinds and families follow
 _SAID = {
-    "recovered": "recovered (units with a rule)",
+    "recovered": "recovered",
     "agreement": "agreement, mean",
     "abstains_on_nothing": "abstains on dead and noise",
     "abstention.precision": "abstentions that are right",
@@ -52,9 +52,7 @@ def _main(modality: str, here: Sequence[Outcome], figures: Mapping[str, Figure])
     said = {n: _SAID[n] for n in _SAID if n in names}
     said |= {n: f"  {n.removeprefix('recovered.').replace('_', ' ')}" for n in kinds}
     said |= {n: f"  {n.removeprefix('recovered.family.').replace('_', ' ')}" for n in families}
-    heads = {
-        n[0]: words for n, words in ((kinds, "recovered, by kind"), (families, "recovered, by what it is about")) if n
-    }
+    heads = {n[0]: words for n, words in ((kinds, "recovered, by kind"), (families, "recovered, by family")) if n}
     for name, words in said.items():
         if name in heads:
             rows.append((heads[name], *("" for _ in range(len(explainers) + 2))))
@@ -63,9 +61,7 @@ def _main(modality: str, here: Sequence[Outcome], figures: Mapping[str, Figure])
     for name in gains:
         what, _, baseline = name.partition(".")
         figure = figures[f"{modality}.{tested}.{name}"]
-        words = ("gain on spurious over " if what == "gain_on_spurious" else "gain over ") + _SHORT.get(
-            baseline, baseline
-        )
+        words = ("gain on spurious: " if what == "gain_on_spurious" else "gain: ") + _SHORT.get(baseline, baseline)
         rows.append((words, _value(figure), *("" for _ in explainers[1:]), _interval(figure), _target(figure)))
     columns = ("", *(_SHORT.get(e, e) for e in explainers), "95 %", "target, met")
     return Table(title=f"{modality}: {units} planted units", columns=columns, rows=tuple(rows))

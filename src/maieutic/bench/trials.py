@@ -199,16 +199,16 @@ def stage(settings: Settings, *, corpus: Corpus | None = None, explain: Explain 
     """
     s = settings
     plain = material(s.modality, seed=s.seed, quick=s.quick) if corpus is None else corpus
-    corpus = annotated(plain) if s.modality == "image" else plain
+    shown: Corpus = annotated(plain) if s.modality == "image" else plain
     each = None if s.each is None else dict(s.each)
-    units = plant(corpus, seed=s.seed, each=each, lexicon=kinds if s.modality == "text" else None)
+    units = plant(shown, seed=s.seed, each=each, lexicon=kinds if s.modality == "text" else None)
     subject = units[0].subject
     return Stage(
         settings=s,
         units=units,
-        atlas=harvest(subject, corpus, [SITE], keep=[u.unit for u in units]),
-        test=corpus.split("test"),
-        viewer=viewer_of(subject, corpus),
+        atlas=harvest(subject, shown, [SITE], keep=[u.unit for u in units]),
+        test=shown.split("test"),
+        viewer=viewer_of(subject, shown),
         explain=explain or _explain,
     )
 

@@ -14,7 +14,7 @@ from maieutic.subjects.planted.draw import LEAST, SNR, planted
 from maieutic.subjects.planted.rule import Nothing
 from maieutic.subjects.planted.subject import Planted
 from maieutic.subjects.planted.text_atoms import FAMILIES, Atom, Atoms, Lexicon
-from maieutic.subjects.planted.text_ground import LEAST_RARE, MOST, RARE, Ground, draw_from
+from maieutic.subjects.planted.text_ground import LEAST_RARE, MOST, Ground, draw_from
 from maieutic.subjects.planted.text_rules import (
     All,
     At,
@@ -114,7 +114,7 @@ class _Maker:
 
     def _suits(self, found: _Found) -> bool:
         truth = found.rule.truth(self.ground.view)
-        least, most = (LEAST_RARE, RARE) if found.rare else (LEAST, MOST)
+        least, most = (LEAST_RARE, self.ground.rare) if found.rare else (LEAST, MOST)
         return self.ground.fits(truth, least, most) and self.ground.take(truth)
 
     def _unit(self, kind: str, i: int, found: _Found) -> Planted:
@@ -238,7 +238,7 @@ class _Maker:
 
     def _rare(self) -> Iterator[_Found | None]:
         ground, n = self.ground, len(self.ground)
-        few = draw_from(ground.frequent(8 / max(n, 1), RARE, letters=4), self.rng)
+        few = draw_from(ground.frequent(8 / max(n, 1), ground.rare, letters=4), self.rng)
         mains = self._mains()
         while few:
             yield _Found(words(few.pop()), "word", rare=True)
@@ -246,7 +246,7 @@ class _Maker:
             if main is not None:
                 on = main.rule.truth(ground.view) >= 0.5
                 within = 1 + int(self.rng.integers(0, 6))
-                wanted = RARE * n / max(int(on.sum()), 1)
+                wanted = ground.rare * n / max(int(on.sum()), 1)
                 near = [w for w, s in ground.company(on, within) if 0.3 * wanted <= s <= 1.2 * wanted and w.isalpha()]
                 for word in draw_from(near, self.rng)[:8]:
                     yield _Found(All((main.rule, Before(words(word), within))), main.family, rare=True)

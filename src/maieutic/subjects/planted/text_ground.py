@@ -13,9 +13,10 @@ from maieutic.subjects.planted.rule import Truth
 from maieutic.subjects.planted.text_rules import TextRule
 from maieutic.subjects.planted.text_view import TextView
 
-#: active positions of a rare unit in each split, at least; and at most, as a share of all positions
+#: active positions of a rare unit in each split, at least; and at most, as a share of all positions, in small corpora as a
+#: number
 LEAST_RARE: Mapping[str, int] = {"discover": 4, "select": 1, "test": 3}
-RARE = 1.9e-4
+RARE, RARE_POSITIONS = 1.9e-4, 12
 #: two units whose truths correlate more than this are one
 ALIKE = 0.95
 #: a unit that is active at more positions than this has hardly anything to tell apart
@@ -50,6 +51,11 @@ class Ground:
 
     def __len__(self) -> int:
         return len(self.view)
+
+    @property
+    def rare(self) -> float:
+        """The largest share of positions at which a rare unit is active."""
+        return max(RARE, RARE_POSITIONS / max(len(self), 1))
 
     def active(self, on: NDArray[np.bool_]) -> dict[str, int]:
         """Active positions by split."""
