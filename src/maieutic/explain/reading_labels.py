@@ -29,21 +29,27 @@ from maieutic.explain.label_words import (
     LETTERS,
     LIMITS,
     LITERAL,
+    NEGATED,
     NUMBER_WORDS,
     NUMBERS,
     ONLY,
     OR,
+    ORDINALS,
     PLACES,
     QUOTES,
+    REPEATED,
     SIZES,
+    TOPICS,
+    WHICH,
 )
 from maieutic.explain.predicates.base import And, Not, Or, Predicate, Scaled
 from maieutic.explain.predicates.text import HasAffix, NumberRange, PreviousIs, TokenClass, TokenIn, WithinLast, WordIn
-from maieutic.explain.predicates.text_meaning import EndsPhrase, Means, NextIs, known
+from maieutic.explain.predicates.text_meaning import EndsPhrase, Means, NextIs, WordForm, known
+from maieutic.explain.predicates.text_patterns import HasCharacter, Near, NthDistinct, Repeated
 from maieutic.explain.text_words import CLOSED_CLASSES
 
-#: strength left to words whose context does not hold, and to modifiers beside the noun that they modify
-_OUT_OF_CONTEXT, _MODIFIER = 0.3, 0.4
+#: strength of words whose context does not hold, of modifiers beside their noun, and of words of a whole topic class
+_OUT_OF_CONTEXT, _MODIFIER, _TOPIC = 0.3, 0.4, 0.6
 #: how far "in the context of" and "after" reach, in tokens
 _NEAR, _AROUND = 4, 30
 
@@ -76,7 +82,8 @@ def read_label(label: str) -> LabelReading:
     main, _, minus = _split(text, EXCEPT)
     predicate = _with_context(main, notes)
     if predicate is not None and minus:
-        without = _with_context(minus, notes)
+        notes.strict = True
+        without = _apart(_with_context(minus, notes), predicate)
         if without is not None:
             predicate = And(parts=(predicate, Not(part=without)))
     return LabelReading(
@@ -87,10 +94,19 @@ def read_label(label: str) -> LabelReading:
     )
 
 
+def _apart(minus: Predicate | None, main: Predicate) -> Predicate | None:
+    """The exception without what the label names as well: "motion on feet, but not motion in the air"."""
+    if not isinstance(minus, Or):
+        return None if minus == main else minus
+    named = set(main.parts) if isinstance(main, Or) else {main}
+    return _any([p for p in minus.parts if p not in named])
+
+
 class _Notes:
-    """What was used of a label, and what was not."""
+    """What was used of a label, and what was not. ``strict``: conditions hold wholly or not at all (in exceptions)."""
 
     def __init__(self) -> None:
+        self.strict = False
         self.used: list[str] = []
         self.ignored: list[str] = []
 
@@ -124,12 +140,12 @@ def _with_context(text: str, notes: _Notes) -> Predicate | None:
     if own is None:
         return context
     both = And(parts=(own, context))
-    return both if strict else Or(parts=(both, Scaled(part=own, strength=_OUT_OF_CONTEXT)))
+    return both if strict or notes.strict else Or(parts=(both, Scaled(part=own, strength=_OUT_OF_CONTEXT)))
 
 
 def _context(relation: str, tail: str, notes: _Notes, *, alone: bool) -> Predicate | None:
     """Where a phrase stands, or ``None`` when that cannot be read. ``alone``: the label says nothing else."""
-    places = PLACES.get(relation, ())
+    places = PLACES.get("around" if relation == "given" else relation, ())
     place = next((p for words, p in places if re.search(rf"\b(?:{words})", tail.lower())), None)
     if place is not None:
         notes.used.append(f"{relation} {tail}")
@@ -142,10 +158,12 @@ def _context(relation: str, tail: str, notes: _Notes, *, alone: bool) -> Predica
         return None
     if relation == "before":
         return NextIs(part=about)
+    if relation == "given":
+        return Near(part=about)
     if relation == "after":
         loose = Scaled(part=WithinLast(part=about, n=_NEAR), strength=0.5)
         return PreviousIs(part=about) if alone else Or(parts=(PreviousIs(part=about), loose))
-    return WithinLast(part=about, n=_NEAR if relation == "when" else _AROUND)
+    return WithinLast(part=about, n=_NEAR) if relation == "when" else Near(part=about, n=_AROUND)
 
 
 def _comparison(text: str, notes: _Notes) -> Predicate | None:
@@ -215,6 +233,9 @@ def _phrase(text: str, notes: _Notes) -> Predicate | None:
         found = HasAffix(prefix=ends) if affix.lastgroup == "start" else HasAffix(suffix=ends)
         kind = _phrase(text[: affix.start()], notes)
         return found if kind is None else And(parts=(found, kind))
+    narrowed = _which(text, notes)
+    if narrowed is not None:
+        return narrowed
     quoted = [a or b for a, b in LITERAL.findall(text)]
     if quoted:
         notes.used += [f'"{q}"' for q in quoted]
@@ -227,8 +248,32 @@ def _phrase(text: str, notes: _Notes) -> Predicate | None:
         found = pattern.search(text)
         if found is not None:
             notes.used.append(found.group())
-            return _narrowed(predicate, text[: found.start()] + " " + text[found.end() :], notes)
+            rest = text[: found.start()] + " " + text[found.end() :]
+            return _ordered(predicate, rest) or _narrowed(predicate, rest, notes)
     return _meaning(text, notes)
+
+
+def _ordered(predicate: Predicate, rest: str) -> Predicate | None:
+    """``the second named character``, ``names repeated several times``."""
+    nth = next((n for word, n in ORDINALS.items() if re.search(rf"\b{word}\b", rest, re.IGNORECASE)), None)
+    if nth is not None:
+        return NthDistinct(part=predicate, nth=nth)
+    return Repeated(part=predicate) if REPEATED.search(rest) else None
+
+
+def _which(text: str, notes: _Notes) -> Predicate | None:
+    """``motion that uses feet``: the first part where the clause holds too, less elsewhere."""
+    head, match, clause = _split(text, WHICH)
+    if match is None or not head or not clause:
+        return None
+    own = _phrase(head, notes)
+    if own is None:
+        return None
+    held = _phrase(NEGATED.sub(" ", clause), notes)
+    if held is None:
+        return own
+    both = And(parts=(own, Not(part=held) if NEGATED.search(clause) else held))
+    return both if notes.strict else Or(parts=(both, Scaled(part=own, strength=_OUT_OF_CONTEXT)))
 
 
 def _word(quoted: str) -> Predicate:
@@ -239,6 +284,8 @@ def _word(quoted: str) -> Predicate:
         return HasAffix(prefix=quoted[:-1])
     if re.search(r"\s", quoted):
         return EndsPhrase(phrase=quoted)
+    if len(quoted) == 1 and not quoted.isalnum():
+        return HasCharacter(character=quoted)
     return Or(parts=(TokenIn(words=(quoted,)), WordIn(words=(quoted,))))
 
 
@@ -247,6 +294,8 @@ def _narrowed(predicate: Predicate, rest: str, notes: _Notes) -> Predicate:
     meaning = _meaning(rest, notes)
     if meaning is None:
         return predicate
+    if not isinstance(predicate, WordForm):  # a number or a mark has no meaning of its own: what stands beside it has
+        meaning = Near(part=meaning)
     return Or(parts=(And(parts=(predicate, meaning)), Scaled(part=predicate, strength=_MODIFIER)))
 
 
@@ -261,9 +310,17 @@ def _meaning(text: str, notes: _Notes) -> Predicate | None:
             words = [" ".join(words)]
         for i, word in enumerate(words):
             notes.used.append(word)
-            meant = _closed(word) or Means(word=word)
+            meant = _closed(word) or _topic(word) or Means(word=word)
             found.append(meant if i == len(words) - 1 else Scaled(part=meant, strength=_MODIFIER))
     return _any(found)
+
+
+def _topic(word: str) -> Predicate | None:
+    """A topic class of the lexicon that is called by this word, beside the word's own meaning."""
+    names = TOPICS.get(word) or TOPICS.get(word.removesuffix("s"))
+    if names is None:
+        return None
+    return Or(parts=(Means(word=word), *(Scaled(part=TokenClass(name=n), strength=_TOPIC) for n in names)))
 
 
 def _closed(word: str) -> Predicate | None:

@@ -288,6 +288,15 @@ def _inflects(part: str, *, irregular: bool = True, endings: tuple[str, ...]) ->
     return test
 
 
+def _rare(word: str) -> bool:
+    """A word that the lexicon knows and that was never met in its tagged texts, or that it does not know."""
+    database = _lexicon()
+    if database is None or len(word) < 5:
+        return False
+    counts = database.counts()
+    return not any(counts.get((base, part)) for part in _PARTS for base in _bases(word, part))
+
+
 FORMS: Mapping[str, Callable[[str], bool]] = {
     "nouns": _mostly("noun"),
     "verbs": _mostly("verb"),
@@ -297,5 +306,6 @@ FORMS: Mapping[str, Callable[[str], bool]] = {
     "past tense": _inflects("v", endings=("ed",)),
     "present participles": _inflects("v", irregular=False, endings=("ing",)),
     "comparative forms": _inflects("a", irregular=True, endings=("er",)),
+    "rare words": _rare,
     "superlative forms": _inflects("a", irregular=True, endings=("est",)),
 }
