@@ -13,7 +13,7 @@ from maieutic.explain import Explanation, Viewer, viewer_of
 from maieutic.harvest import Atlas
 from maieutic.progress import Report, silent
 from maieutic.readings import Reading
-from maieutic.score import score
+from maieutic.score import load_scorer, score
 from maieutic.score.controls import Controls, NullUnit, null_unit, shuffled
 from maieutic.score.evidence import Predictions, trial
 from maieutic.score.predictive import scored
@@ -44,8 +44,11 @@ def score_units(
         Readings by unit key.
 
     Raises:
+        UsageError: unknown scorer.
         UserError: nothing of the run is explained yet.
     """
+    for name in scorers:  # before anything is measured
+        load_scorer(name)
     viewer = viewer_of(run.subject, run.corpus)
     found = _explained(run, "main", run.units, explainer, viewer)
     chosen = run.units if units is None else units
