@@ -83,7 +83,6 @@ class PlantedNetwork:
         return tuple(self.subject.unit(self.site, i) for i in range(len(self.units), width))
 
 
-@lru_cache(maxsize=4)
 def planted_network(modality: Modality, seed: int = 0) -> PlantedNetwork:
     """The planted network of a modality and seed, trained at the first call in a process and kept.
 
@@ -92,6 +91,11 @@ def planted_network(modality: Modality, seed: int = 0) -> PlantedNetwork:
     Raises:
         UsageError: the modality is neither ``text`` nor ``image``.
     """
+    return _trained(modality, seed)
+
+
+@lru_cache(maxsize=4)
+def _trained(modality: Modality, seed: int) -> PlantedNetwork:
     if modality == "text":
         from maieutic.subjects.planted.network_text import SITE, text_subject
 

@@ -47,7 +47,8 @@ class PictureNet(nn.Module):
         self.mixed = nn.Conv2d(48, CHANNELS, 1)
         nn.init.constant_(cast(Tensor, self.mixed.bias), 0.2)  # a channel that starts silent would stay so
         self.units = nn.ReLU()
-        self.classes = nn.Linear(CHANNELS, classes)
+        self.head = nn.Linear(CHANNELS, 32)
+        self.classes = nn.Linear(32, classes)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits ``[image, class]`` of ``[image, 3, height, width]``."""
@@ -55,7 +56,7 @@ class PictureNet(nn.Module):
         x = F.relu(self.third(F.relu(self.second(x))))
         # what is shown elsewhere reaches every place, so that a channel can be silenced by it
         x = F.relu(x + self.whole(x.amax(dim=(2, 3)))[:, :, None, None])
-        return self.classes(self.units(self.mixed(x)).mean(dim=(2, 3)))
+        return self.classes(F.relu(self.head(self.units(self.mixed(x)).mean(dim=(2, 3)))))
 
 
 def _places(pixels: Tensor) -> Tensor:
@@ -80,7 +81,7 @@ def image_subject(gallery: Gallery, *, seed: int = 0) -> ImageSubject:
 def _train(network: PictureNet, gallery: Gallery, rng: np.random.Generator) -> None:
     pictures = gallery.sample(SAMPLED, rng, rare=0.1)
     prepare = scaled(SIDE)
-    pixels = torch.stack([prepare(p.render()) for p in pictures])
+    pixels = torch.stack([prepare(p.render(2 * SIDE)) for p in pictures])
     things = [p.things for p in pictures]
     truth, missed = tensor(gallery.strengths(things)), tensor(gallery.near_misses(things))
     count, law = len(gallery.concepts), TensorLaw(gallery.law)
@@ -90,13 +91,13 @@ def _train(network: PictureNet, gallery: Gallery, rng: np.random.Generator) -> N
         return swap(output)
 
     used = torch.cat([law.used, torch.ones(CHANNELS - count, dtype=torch.bool)])
-    hooks = [network.units.register_forward_hook(at_units), cut_off(network.classes.weight, used)]
+    hooks = [network.units.register_forward_hook(at_units), cut_off(network.head.weight, used)]
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=STEPS)
     network.train()
     for _ in range(STEPS):
         rows = torch.from_numpy(rng.choice(SAMPLED, size=BATCH, replace=False))
-        where, set_to = settings(rng, (BATCH, count))
+        where, set_to = settings(rng, (BATCH, count), on=0.2)
         swap.where, swap.set_to = where[..., None, None], set_to[..., None, None]
         logits = network(pixels[rows])
         wanted = law(torch.where(where, set_to, truth[rows]))

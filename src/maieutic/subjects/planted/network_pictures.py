@@ -250,7 +250,7 @@ def _stamp(shape: str, colour: str, striped: bool, turn: int, side: int) -> Imag
     _outline(ImageDraw.Draw(mask), shape, big, turn)
     fill = Image.new("RGB", (big, big), {**_COLOURS, **_PLAIN_COLOURS}[colour])
     if striped:
-        pen, width = ImageDraw.Draw(fill), max(1, big // 10)
+        pen, width = ImageDraw.Draw(fill), max(1, big // 6)
         for at in range(0, big, 2 * width):
             pen.rectangle((at, 0, at + width - 1, big), fill=(250, 250, 250))
     fill.putalpha(mask)

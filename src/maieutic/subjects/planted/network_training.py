@@ -50,16 +50,17 @@ class Swap:
         return torch.cat([chosen, others], dim=self.axis)
 
 
-def settings(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def settings(rng: np.random.Generator, shape: tuple[int, ...], *, on: float = 0.15) -> tuple[Tensor, Tensor]:
     """Which planted units are set, in every second stimulus, and to what: off, on, or something between.
 
     Args:
         rng: draws.
         shape: ``(stimulus, ..., concept)``.
+        on: share of those set that are not off.
     """
     even = (np.arange(shape[0]) % 2 == 0).reshape(-1, *[1] * (len(shape) - 1))
     where = (rng.random(shape) < 0.5) & even
-    strengths = np.where(rng.random(shape) < 0.2, rng.random(shape), 1.0) * (rng.random(shape) < 0.15)
+    strengths = np.where(rng.random(shape) < 0.2, rng.random(shape), 1.0) * (rng.random(shape) < on)
     return torch.from_numpy(where), tensor(strengths)
 
 
