@@ -110,6 +110,38 @@ def test_every_score_stands_beside_every_control(finished: Path) -> None:
 
 
 @pytest.mark.slow
+def test_every_scorer_stands_beside_the_same_controls(finished: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from maieutic.campaign import stored_readings
+
+    shutil.copytree(finished, tmp_path / "r")
+    scorers = ["predictive", "generative", "discrimination"]
+    with open_run(tmp_path / "r", write=True) as run:
+        with pytest.raises(UsageError, match="did you mean 'generative'"):
+            score_units(run, scorers=["generativ"])
+        found = score_units(run, scorers=scorers)
+        for unit in run.units:
+            readings = found[unit.key]
+            for scorer in scorers:
+                for control in CONTROLS:
+                    for kind in ("control", "beats"):
+                        reading = readings[f"{scorer}.{kind}.{control}"]
+                        assert reading.measured or reading.reason
+            stored = stored_readings(run, unit, explainer="search")
+            assert {n: (r.value, r.low, r.reason) for n, r in stored.items()} == {
+                n: (r.value, r.low, r.reason) for n, r in readings.items()
+            }
+        # one unit alone gets what it got among the others
+        one = score_units(run, run.units[:1], scorers=scorers)[run.units[0].key]
+        for name, reading in found[run.units[0].key].items():
+            assert (one[name].value, one[name].low, one[name].high) == (reading.value, reading.low, reading.high), name
+        # the look-up's label is the one-shot control itself
+        again = score_units(run, run.units[:1], explainer="lookup")[run.units[0].key]
+        assert "itself" in str(again["predictive.beats.one_shot"].reason)
+
+
+@pytest.mark.slow
 def test_stored_explanations_predict_as_fresh_ones(finished: Path) -> None:
     with open_run(finished) as run:
         unit = run.units[0]
