@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,9 @@ from maieutic.subjects.base import TokenSpan
 from maieutic.subjects.planted import tokens_of, words_of
 
 #: how often a bound word occurs in the corpus, as a share of positions
-_SHOWN, _CAUSE = (5e-4, 2e-3), (8e-5, 3e-4)
+_SHOWN, _CAUSE = (3e-4, 1.5e-3), (6e-5, 3e-4)
+#: how often a bound word is to occur in all, about
+OFTEN = 48
 _DISTANCES = (1, 1, 2, 3, 4)
 
 
@@ -36,10 +38,14 @@ def bound(corpus: Corpus, n: int, *, seed: int, beside: Corpus | None = None) ->
     bindings = _choose([str(s.content) for s in corpus.stimuli], n, avoid, np.random.default_rng([seed, 7]))
     if not bindings:
         return corpus
-    causes = {b for b, _ in bindings.values()}
-    often = _instead(corpus, {*bindings, *causes})
-    rng = np.random.default_rng([seed, 8])
-    stimuli = [text_stimulus(_rewritten(str(s.content), bindings, causes, often, rng), like=s) for s in corpus.stimuli]
+    counts = Counter(w for s in corpus.stimuli for w in words_of(str(s.content)))
+    writer = _Writer(
+        bindings=bindings,
+        often=_instead(corpus, {*bindings, *(b for b, _ in bindings.values())}),
+        more={a: max(OFTEN - counts[a], 0) / len(corpus) for a in bindings},
+        rng=np.random.default_rng([seed, 8]),
+    )
+    stimuli = [text_stimulus(writer.rewritten(str(s.content)), like=s) for s in corpus.stimuli]
     note = f"{len(bindings)} word pairs were bound to one another by inserting words"
     return replace(corpus, stimuli=stimuli, notes=(*corpus.notes, note))
 
@@ -73,38 +79,50 @@ def _instead(corpus: Corpus, taken: set[str]) -> list[str]:
     return [w for w in words if w.isalpha() and len(w) > 3 and w not in taken]
 
 
-def _rewritten(
-    text: str, bindings: dict[str, tuple[str, int]], causes: set[str], often: Sequence[str], rng: np.random.Generator
-) -> str:
-    """Causes taken out everywhere, then one put the right way before every bound word."""
-    tokens = tokens_of(text)
-    put: dict[int, list[str]] = {}
-    new: list[str] = []
-    for i, t in enumerate(tokens):
-        low = t.text.lower()
-        new.append(str(often[int(rng.integers(len(often)))]) if low in causes else t.text)
-        if low in bindings:
-            cause, back = bindings[low]
-            if i - back + 1 < 0:  # too near the beginning to have a cause: the word goes
-                new[i] = str(often[int(rng.integers(len(often)))])
-            else:
-                put.setdefault(i - back + 1, []).append(cause)
-    # two insertions within reach of one another would spoil a distance: the later word goes
-    last = -10
-    for at in sorted(put):
-        if at - last < 5 or len(put[at]) > 1:
-            for i in range(at, min(at + 5, len(tokens))):
-                if new[i].lower() in bindings:
-                    new[i] = str(often[int(rng.integers(len(often)))])
-            del put[at]
-        else:
-            last = at
-    return _joined(text, tokens, new, put)
+@dataclass(frozen=True, kw_only=True)
+class _Writer:
+    """Writes bindings into texts, one after another.
+
+    Attributes:
+        bindings: A -> (B, distance).
+        often: what stands where a word is taken out: ordinary words, as often as they occur.
+        more: A -> the share of texts into which it is put once more.
+    """
+
+    bindings: dict[str, tuple[str, int]]
+    often: Sequence[str]
+    more: dict[str, float]
+    rng: np.random.Generator
+
+    def rewritten(self, text: str) -> str:
+        """Causes taken out everywhere, bound words put in here and there, then a cause before every bound word."""
+        tokens = tokens_of(text)
+        causes = {b for b, _ in self.bindings.values()}
+        new = [self._other() if t.text.lower() in causes else t.text for t in tokens]
+        places = [i for i, t in enumerate(new) if t.isalpha() and t.lower() not in self.bindings]
+        for word, share in self.more.items():
+            if places and self.rng.random() < share:
+                new[places[int(self.rng.integers(len(places)))]] = word
+        put: dict[int, str] = {}
+        last = -1  # the last bound word that has its cause: one put before it would spoil the distance
+        for i, token in enumerate(new):
+            if token.lower() in self.bindings:
+                cause, back = self.bindings[token.lower()]
+                if i - back + 1 > last:
+                    put[i - back + 1], last = cause, i
+                else:
+                    new[i] = self._other()
+        return _joined(text, tokens, new, put)
+
+    def _other(self) -> str:
+        return self.often[int(self.rng.integers(len(self.often)))]
 
 
-def _joined(text: str, tokens: Sequence[TokenSpan], new: Sequence[str], put: dict[int, list[str]]) -> str:
+def _joined(text: str, tokens: Sequence[TokenSpan], new: Sequence[str], put: dict[int, str]) -> str:
     pieces, done = list[str](), 0
     for i, t in enumerate(tokens):
-        pieces += [text[done : t.start], *(f"{cause} " for cause in put.get(i, ())), new[i]]
+        gap = text[done : t.start]
+        cause = f"{put[i]} " if i in put else ""
+        pieces += [gap if gap or not (cause and i) else " ", cause, new[i]]
         done = t.end
     return "".join([*pieces, text[done:]])

@@ -12,9 +12,9 @@ from maieutic.stimuli.base import Corpus
 from maieutic.subjects.base import Modality
 
 #: windows of prose and of code; about 75,000 tokens in all
-PROSE, CODE = 720, 260
+PROSE, CODE = 620, 230
 #: word pairs bound to one another, for spurious units
-BINDINGS = 48
+BINDINGS = 26
 
 
 def material(modality: Modality, *, seed: int, quick: bool = False) -> Corpus:
