@@ -152,8 +152,7 @@ def _mask(stimulus: Stimulus) -> NDArray[np.bool_] | None:
     """``[64, 64]`` pixels of the things: the exact mask where the scene has one, else their boxes."""
     exact = stimulus.mask()
     if exact is not None:
-        ys, xs = (np.arange(SIDE) * n // SIDE + n // (2 * SIDE) for n in exact.shape[:2])
-        return exact[np.ix_(np.minimum(ys, exact.shape[0] - 1), np.minimum(xs, exact.shape[1] - 1))]
+        return mask_at(exact)
     partial = [t.box for t in stimulus.things if area(t.box) < 0.95]
     if not partial:
         return None
@@ -162,6 +161,12 @@ def _mask(stimulus: Stimulus) -> NDArray[np.bool_] | None:
     for left, top, right, bottom in partial:
         inside |= (x >= left) & (x < right) & (y >= top) & (y < bottom)
     return inside
+
+
+def mask_at(exact: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask of any size at ``[64, 64]``, each pixel read at its middle."""
+    ys, xs = (np.arange(SIDE) * n // SIDE + n // (2 * SIDE) for n in exact.shape[:2])
+    return exact[np.ix_(np.minimum(ys, exact.shape[0] - 1), np.minimum(xs, exact.shape[1] - 1))]
 
 
 _viewers: OrderedDict[str, ImageViewer] = OrderedDict()

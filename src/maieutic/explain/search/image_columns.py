@@ -79,8 +79,12 @@ class Columns:
             column[i] = predicate.evaluate(self.views[i])[0]
         return column
 
+    @cached_property
+    def _annotated(self) -> bool:
+        return all(v.shares is not None for v in self.views)
+
     def shows(self, concept: str) -> NDArray[np.bool_]:
         """Which images show the concept; those of which nothing is known must be asked one by one."""
-        if any(v.shares is None for v in self.views):
+        if not self._annotated:
             return np.ones(len(self.views), dtype=bool)
         return self.presence.get(concept, np.zeros(len(self.views), dtype=bool))

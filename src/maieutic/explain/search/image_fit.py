@@ -249,6 +249,13 @@ def gains_of(matrix: NDArray[np.float32], residual: Floats, weight: Floats) -> F
     return _slope(matrix, residual, weight) ** 2 / spread
 
 
+def best_gain(table: ImageTable, y: Floats, weight: Floats) -> float:
+    """The largest share of the weighted variance that one clause takes away."""
+    residual = y - np.average(y, weights=weight)
+    total = float(np.average(residual**2, weights=weight))
+    return float(gains_of(table.matrix, residual, weight).max(initial=0.0)) / max(total, 1e-12)
+
+
 def best_of(gains: Floats, n: int) -> list[int]:
     """Indices of the ``n`` largest positive gains, ties to the lower index."""
     order = np.argsort(-gains, kind="stable")[:n]

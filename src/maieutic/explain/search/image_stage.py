@@ -8,8 +8,10 @@ trained on photos. It neither measures nor predicts.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from maieutic.explain.search.image_edits import Edit
 from maieutic.explain.search.image_table import ImageTable
 from maieutic.stimuli.base import Stimulus
-from maieutic.stimuli.scenes import Background, Scene, image_id
+from maieutic.stimuli.scenes import SIZE, Background, Placement, Scene, image_id
 from maieutic.stimuli.studio import Studio, background_of, place, rng
 
 if TYPE_CHECKING:
@@ -43,9 +45,12 @@ class Stage:
         self._seed = seed
         order = np.argsort(-y, kind="stable")
         self._ranked = [table.stimuli[int(i)] for i in order]
+        self._values: list[float] = y[order].tolist()
+        self._found: dict[tuple[str, str], list[Picture]] = {}
         self._strong = {s.group for s in self._ranked[: max(20, len(y) // 20)]}
         scene = next((s.scene for s in self._ranked if isinstance(s.scene, Scene)), None)
         self.studio = None if scene is None else Studio(split="discover", library=scene.library, seed=seed)
+        self._side = SIZE if scene is None else scene.size
         self.neutral = self._neutral()
 
     def _neutral(self) -> list[Background]:
@@ -58,6 +63,38 @@ class Stage:
         chosen = [background_of(known[k], rng(self._seed, "neutral", k)) for k in keys if k in known][:_NEUTRAL]
         plain = [s.background for s in weak if s.background.kind == "plain"]
         return [*chosen, *plain][:_NEUTRAL] or [Background(kind="plain", key="#8a8a8a", shade=0.2)]
+
+    @cached_property
+    def plain(self) -> list[Background]:
+        """Plain and blurred grounds on which the unit was weak, of different kinds."""
+        weak = [s.scene.background for s in self.scenes(strong=False, n=40)]
+        kinds = {kind: [b for b in weak if b.kind == kind][:2] for kind in ("plain", "photo")}
+        return [b for some in kinds.values() for b in some]
+
+    def scenes(self, *, strong: bool, n: int, least: float = 0.15) -> list[Stimulus]:
+        """Scenes on which the unit was strongest (above ``least``), or weak ones; one a group before a second of any."""
+        if strong:
+            some = [s for s, v in zip(self._ranked, self._values, strict=True) if v >= least]
+        else:
+            some = [s for s, v in zip(self._ranked, self._values, strict=True) if v < least]
+            some = [some[i] for i in rng(self._seed, "weak").permutation(len(some)).tolist()]
+        seen: Counter[str] = Counter()
+        ranked: list[tuple[int, int, Stimulus]] = []
+        for at, s in enumerate(some):
+            if isinstance(s.scene, Scene) and s.scene.placements:
+                ranked.append((seen[s.group], at, s))
+                seen[s.group] += 1
+        return [s for _, _, s in sorted(ranked, key=lambda r: r[:2])[:n]]
+
+    def scene(self, ground: Background, *placements: Placement) -> Scene:
+        """A new scene of the size that the corpus has."""
+        assert self.studio is not None
+        return Scene(background=ground, placements=placements, size=self._side, library=self.studio.library)
+
+    def picture(self, key: str) -> Picture:
+        """The stamp of that key."""
+        assert self.studio is not None
+        return self.studio.library.pictures[key]
 
     # --- scenes ----------------------------------------------------------------------------------------------------
     def can_edit(self, stimulus: Stimulus, concept: str | None) -> bool:
@@ -105,7 +142,7 @@ class Stage:
         return staged(scene)
 
     def _replaced(self, scene: Scene, which: Sequence[int], concept: str | None, number: int) -> Scene | None:
-        others = self._others(concept) if concept else []
+        others = self.others(concept) if concept else []
         if not others:
             return None
         for i in reversed(which):
@@ -120,7 +157,7 @@ class Stage:
 
     def near_misses(self, concept: str, n: int) -> list[Stimulus]:
         """Siblings of the concept on the same backgrounds: stamps that share its hypernyms but not the concept."""
-        return self._pasted(self._others(concept), n)
+        return self._pasted(self.others(concept), n)
 
     def empty(self) -> list[Stimulus]:
         """The neutral backgrounds without anything."""
@@ -130,8 +167,11 @@ class Stage:
         """Stamps under the concept, one a group before a second of any, those of strong images last."""
         if self.studio is None:
             return []
-        every = [p for p in self.studio.stamps() if concept in p.concepts or concept == p.name]
-        return self._dealt(every, f"paste {concept}")
+        key = ("stamps", concept)
+        if key not in self._found:
+            every = [p for p in _all_stamps(self.studio) if concept in p.concepts or concept == p.name]
+            self._found[key] = self._dealt(every, f"paste {concept}")
+        return self._found[key]
 
     def parts_named(self, concept: str) -> str | None:
         """A thing whose name is the stem of a word of the concept ("wheel" of "wheeled vehicle")."""
@@ -144,15 +184,19 @@ class Stage:
                 return other
         return None
 
-    def _others(self, concept: str) -> list[Picture]:
+    def others(self, concept: str) -> list[Picture]:
         """Stamps without the concept, those with most of its hypernyms first."""
         if self.studio is None:
             return []
-        members = [p.concepts for p in self.studio.stamps(concept)]
-        above = {c for chain in members if concept in chain for c in chain[chain.index(concept) + 1 :]}
-        rest = [p for p in self.studio.stamps() if concept not in p.concepts]
-        rest = self._dealt(rest, f"near {concept}")
-        return sorted(rest, key=lambda p: -len(above & set(p.concepts)))
+        key = ("others", concept)
+        if key not in self._found:
+            every = _all_stamps(self.studio)
+            members = [p.concepts for p in every if concept in p.concepts or concept == p.name]
+            above = {c for chain in members if concept in chain for c in chain[chain.index(concept) + 1 :]}
+            rest = [p for p in every if concept not in p.concepts and concept != p.name]
+            rest = self._dealt(rest, f"near {concept}")
+            self._found[key] = sorted(rest, key=lambda p: -len(above & set(p.concepts)))
+        return self._found[key]
 
     def _dealt(self, pictures: Sequence[Picture], purpose: str) -> list[Picture]:
         """A seeded order: unseen groups before strong ones, one a group before a second of any."""
@@ -169,15 +213,26 @@ class Stage:
         if self.studio is None:
             return []
         return [
-            staged(self.studio.paste(p, self.neutral[k % len(self.neutral)], scale=0.75))
+            staged(self.scene(self.neutral[k % len(self.neutral)], place(p, x=0.5, y=0.5, scale=0.75)))
             for k, p in enumerate(pictures[:n])
         ]
 
 
-def staged(scene: Scene) -> Stimulus:
-    """A scene as a stimulus with the tags that the photo corpus gives to backgrounds."""
+@lru_cache(maxsize=8)
+def _all_stamps(studio: Studio) -> list[Picture]:
+    """Every stamp of a studio: what each belongs to is looked up once."""
+    return studio.stamps()
+
+
+def tags_of(scene: Scene) -> tuple[str, ...]:
+    """The tags that the photo corpus gives to composed pictures."""
     kind = "several" if len(scene.placements) > 1 else "scene"
-    return scene.stimulus(tags=(kind, f"background:{scene.background.kind}", f"background:{scene.background.name}"))
+    return (kind, f"background:{scene.background.kind}", f"background:{scene.background.name}")
+
+
+def staged(scene: Scene) -> Stimulus:
+    """A scene as a stimulus with its tags."""
+    return scene.stimulus(tags=tags_of(scene))
 
 
 def _shown(stimulus: Stimulus, concept: str | None) -> list[int]:

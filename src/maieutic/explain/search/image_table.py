@@ -228,3 +228,17 @@ def shared_table(key: str, stimuli: Sequence[Stimulus], viewer: ImageViewer) -> 
     while len(_tables) > 2:
         _tables.popitem(last=False)
     return found
+
+
+_columns: OrderedDict[str, Columns] = OrderedDict()
+
+
+def shared_columns(key: str, stimuli: Sequence[Stimulus], viewer: ImageViewer) -> Columns:
+    """Columns over a corpus split without clauses of its own, built once per process; the last two are kept."""
+    found = _columns.get(key)
+    if found is None or len(found.views) != len(stimuli):
+        found = _columns[key] = Columns([viewer(s) for s in stimuli])
+    _columns.move_to_end(key)
+    while len(_columns) > 2:
+        _columns.popitem(last=False)
+    return found

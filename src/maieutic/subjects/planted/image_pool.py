@@ -27,7 +27,7 @@ _SELDOM_MOST, _MOST = 8, 0.4
 #: share of pictures outside the test split on which two bound rules may differ, of those where either holds
 _LOOSE = 0.06
 #: share of a colour's pictures that stay its pictures when the colour is drawn a shade wider or narrower
-_CLEAR = 0.9
+_CLEAR = 0.94
 #: overlap (shared over either) from which two sets of pictures are nearly the same; under noise, less will do
 LIKE, NOISY_LIKE = 0.94, 0.8
 PLACES = ("left", "right", "top", "bottom")
@@ -129,7 +129,7 @@ class Pool:
         """
         rows = np.flatnonzero(self.splits["discover"])[::2].tolist()
         on = self.active(rule)[rows]
-        for vivid in (0.25, 0.5):
+        for vivid in (0.2, 0.5):
             if vivid not in self._shades:
                 self._shades[vivid] = [tints(self.views[i].hues, self.views[i].things, vivid=vivid) for i in rows]
             share = np.array([shade[rule.colour, rule.where] for shade in self._shades[vivid]])

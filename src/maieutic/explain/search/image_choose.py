@@ -1,0 +1,77 @@
+"""What the select split says of a finished rule: its quality there, whether it beats chance, and how sure to be.
+
+Nothing is found here; the test split is not touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maieutic.explain.search.image_fit import Floats, Rule, Target, average_precision, best_gain, quality
+from maieutic.explain.search.image_rivals import Seen
+from maieutic.explain.search.image_table import ImageTable
+
+#: resamples of groups behind the decision to abstain
+_RESAMPLES = 120
+#: shuffled activations that the best condition must beat
+_SHUFFLES = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """How a rule does on the select split.
+
+    Attributes:
+        ap, correlation: of its predictions there.
+        sure: share of resamples in which it beats chance.
+        base: share of strong images there; ``strong``: their number.
+    """
+
+    ap: float
+    correlation: float
+    sure: float
+    base: float
+    strong: int = 0
+
+
+def held(rule: Rule, seen: Seen, groups: NDArray[np.str_], *, seed: int) -> Held:
+    """The rule's quality on the select images."""
+    # a level that no select image reaches says nothing
+    reached = [level for level in seen.levels if level.any()]
+    if not reached:
+        return Held(ap=0.0, correlation=0.0, sure=0.0, base=0.0)
+    predicted = seen.columns.of(rule.predicate).astype(np.float64)
+    _, ap, r = quality(predicted, seen.y, np.stack(reached))
+    sure = _beats_chance(predicted, reached[len(reached) // 2], groups, seed=seed)
+    return Held(ap=ap, correlation=r, sure=sure, base=float(reached[-1].mean()), strong=int(reached[-1].sum()))
+
+
+def _beats_chance(predicted: Floats, high: NDArray[np.bool_], groups: NDArray[np.str_], *, seed: int) -> float:
+    """Share of resamples of whole groups in which the average precision exceeds 1.3 x the share of positives.
+
+    Resamples without any positive say nothing and are left out.
+    """
+    rng = np.random.default_rng(seed)
+    names, index = np.unique(groups, return_inverse=True)
+    members = [np.flatnonzero(index == g) for g in range(len(names))]
+    wins, counted = 0, 0
+    for _ in range(_RESAMPLES):
+        rows = np.concatenate([members[g] for g in rng.integers(len(names), size=len(names))])
+        share = float(high[rows].mean())
+        counted += share > 0
+        wins += share > 0 and average_precision(predicted[rows], high[rows]) > 1.3 * share
+    return wins / max(counted, 1)
+
+
+def like_noise(table: ImageTable, target: Target, *, seed: int) -> bool:
+    """Whether no single condition goes with the activation better than with the same values dealt out at random."""
+    rng = np.random.default_rng(seed)
+    found = best_gain(table, target.y, target.weight)
+    for _ in range(_SHUFFLES):
+        order = rng.permutation(len(target.y))
+        if best_gain(table, target.y[order], target.weight[order]) >= found:
+            return True
+    return False

@@ -1,0 +1,53 @@
+"""How likely an image label is to be right, from what its search saw: a fixed logistic map of five readings.
+
+Right means what the planted bench calls recovered: held-out and edited pictures are ranked as the truth ranks them. The
+coefficients say how often that was so on planted units; on other units they are an extrapolation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+#: intercept and weights of ``Evidence.readings``
+_COEFFICIENTS = (-4.0, 4.0, 1.0, 0.0, 2.0, 1.0)
+#: never quite sure either way
+_LEAST, _MOST = 0.02, 0.98
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of a finished label.
+
+    Attributes:
+        fit: quality over discover (left-out groups) and select, 0 to 1.
+        select: average precision on the select split, 0 to 1.
+        belief: posterior of the rule among its rivals, 0 to 1.
+        foretold: share of experiments with a clear prediction that came out so; ``None`` without experiments.
+        support: strong select images behind it.
+    """
+
+    fit: float
+    select: float
+    belief: float
+    foretold: float | None
+    support: int
+
+    @property
+    def readings(self) -> tuple[float, ...]:
+        """As the map takes them; without experiments nothing is known of causes."""
+        return (
+            self.fit,
+            self.select,
+            self.belief,
+            0.0 if self.foretold is None else self.foretold,
+            min(self.support, 10) / 10,
+        )
+
+
+def confidence_of(evidence: Evidence) -> float:
+    """Probability that the label is right, 0.02 to 0.98."""
+    intercept, *weights = _COEFFICIENTS
+    score = intercept + float(np.dot(weights, evidence.readings))
+    return round(float(np.clip(1 / (1 + np.exp(-score)), _LEAST, _MOST)), 3)

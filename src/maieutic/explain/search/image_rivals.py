@@ -1,0 +1,182 @@
+"""Rival rules: what else could be said of a unit that fits the pictures about as well as the leading rule.
+
+Each rival changes one condition of a leading rule: swaps it for something that came along in the corpus (a companion, a
+wider or narrower kind, a place, a size, the ground), drops it, asks for the companion as well, or takes either. Which of
+them is right only experiments can tell, and this module makes none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maieutic.explain.predicates.base import And, Not, Or, Predicate
+from maieutic.explain.predicates.image import Count, Shows
+from maieutic.explain.search.image_columns import Columns
+from maieutic.explain.search.image_fit import Rule, Target, fitted, quality
+from maieutic.explain.search.image_table import Clause, ImageTable
+
+Floats = NDArray[np.float64]
+#: correlation with a condition from which something came along with it
+_ALONG, _NEARLY = 0.8, 0.9
+#: share of a clause's strong images on which a further condition holds, to count as always there; and its share of all
+_ALWAYS, _USUAL = 0.93, 0.6
+_SWAPS, _JOINS, _EITHER, _MOST = 10, 10, 4, 48
+#: fit given up at most for a rival
+_MARGIN = 0.12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Measured images that rules are judged on besides those they are fitted to (the select split)."""
+
+    columns: Columns
+    y: Floats
+    levels: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """A rule with its fit on discover (left-out groups) and select together, 0 to 1."""
+
+    rule: Rule
+    fit: float
+    atoms: int
+
+
+def judged(rule: Rule, target: Target, seen: Seen) -> Rival:
+    """A rule with its joint fit; splits count by their number of images."""
+    n, m = len(target.y), len(seen.y)
+    there = quality(seen.columns.of(rule.predicate).astype(np.float64), seen.y, seen.levels)[0] if m else 0.0
+    return Rival(
+        rule=rule, fit=(n * rule.quality + m * there) / max(n + m, 1), atoms=sum(c.atoms for c in rule.clauses)
+    )
+
+
+def rivals_of(table: ImageTable, target: Target, rules: Sequence[Rule], seen: Seen) -> list[Rival]:
+    """The leading rules and their variants, best fit first; at most ``_MOST``, none much worse than the best."""
+    leading = [_named(r, table, target, seen) for r in rules if r.score >= rules[0].score - 0.04][:4]
+    made: dict[frozenset[Predicate], Rule] = {frozenset(c.predicate for c in r.clauses): r for r in leading}
+    for rule in leading[:2]:
+        for clauses in _variants(table, target, rule):
+            made.setdefault(frozenset(c.predicate for c in clauses), fitted(clauses, target))
+    ranked = sorted((judged(r, target, seen) for r in made.values()), key=lambda r: (-round(r.fit, 4), r.atoms))
+    return [r for r in ranked if r.fit >= ranked[0].fit - _MARGIN][:_MOST]
+
+
+def _named(rule: Rule, table: ImageTable, target: Target, seen: Seen) -> Rule:
+    """The rule with each concept named as fits the select images best, of names that are the same on discover."""
+    best = judged(rule, target, seen)
+    for concept in dict.fromkeys(c for clause in rule.clauses for c in _concepts(clause.predicate)):
+        for twin in table.twins.get(concept, ()):
+            clauses = tuple(
+                table.clause(renamed(c.predicate, concept, twin), c.atoms) for c in best.rule.clauses
+            )  # fmt: skip
+            other = judged(replace(best.rule, clauses=clauses), target, seen)
+            if other.fit > best.fit + 1e-9:
+                best, concept = other, twin
+    return best.rule
+
+
+def _concepts(predicate: Predicate) -> Iterator[str]:
+    """Every concept that a predicate names, denied ones too."""
+    for name in ("concept", "a", "b"):
+        if value := getattr(predicate, name, ""):
+            yield value
+    for part in (*getattr(predicate, "parts", ()), *filter(None, [getattr(predicate, "part", None)])):
+        yield from _concepts(part)
+
+
+def renamed(predicate: Predicate, old: str, new: str) -> Predicate:
+    """The predicate with a concept's name changed wherever it stands."""
+    changes: dict[str, Any] = {n: new for n in ("concept", "a", "b") if getattr(predicate, n, None) == old}
+    if isinstance(predicate, And | Or):
+        changes["parts"] = tuple(renamed(p, old, new) for p in predicate.parts)
+    if isinstance(predicate, Not):
+        changes["part"] = renamed(predicate.part, old, new)
+    return cast(Predicate, replace(cast(Any, predicate), **changes)) if changes else predicate
+
+
+def _variants(table: ImageTable, target: Target, rule: Rule) -> Iterator[tuple[Clause, ...]]:
+    for k, clause in enumerate(rule.clauses):
+        before, after = rule.clauses[:k], rule.clauses[k + 1 :]
+        for changed in _changed(table, target, clause):
+            yield (*before, changed, *after)
+        if before or after:
+            yield (*before, *after)
+
+
+def _changed(table: ImageTable, target: Target, clause: Clause) -> Iterator[Clause]:
+    """The clause with one condition changed."""
+    along = _correlations(table.matrix, clause.column)
+    others = [table.clauses[j] for j in _largest(along, _SWAPS, _ALONG)]
+    yield from others
+    parts = clause.predicate.parts if isinstance(clause.predicate, And) else (clause.predicate,)
+    if len(parts) > 1:
+        yield from _parts_changed(table, clause, parts)
+    on = clause.column > 0.5
+    always = _always(table, on)
+    near = [table.clauses[j] for j in _largest(along, _JOINS, _NEARLY)]
+    for other in dict.fromkeys([c.predicate for c in (*near, *(table.clauses[j] for j in always))]):
+        if _says_more(other, parts):
+            yield Clause(
+                And(parts=(*parts, other)), np.minimum(clause.column, table.columns.of(other)), clause.atoms + 1
+            )
+    for other in near[:_EITHER]:
+        if isinstance(other.predicate, Shows) and not other.predicate.full and other.predicate not in parts:
+            either = Or(parts=(clause.predicate, other.predicate))
+            yield Clause(either, np.maximum(clause.column, other.column), clause.atoms + 1)
+
+
+def _parts_changed(table: ImageTable, clause: Clause, parts: tuple[Predicate, ...]) -> Iterator[Clause]:
+    """One part of a conjunction dropped, or swapped for what came along with it where the rest holds."""
+    for i, part in enumerate(parts):
+        rest = (*parts[:i], *parts[i + 1 :])
+        held = np.minimum.reduce([table.columns.of(p) for p in rest])
+        whole = rest[0] if len(rest) == 1 else And(parts=rest)
+        yield Clause(whole, held, clause.atoms - 1)
+        denied = isinstance(part, Not)
+        matrix = 1.0 - table.matrix if denied else table.matrix
+        along = _correlations(np.minimum(held[:, None], matrix), clause.column)
+        for j in _largest(along, _SWAPS, _ALONG):
+            other: Predicate = Not(part=table.clauses[j].predicate) if denied else table.clauses[j].predicate
+            if other not in parts:
+                yield Clause(And(parts=(*rest, other)), np.minimum(held, matrix[:, j]), clause.atoms)
+
+
+def _always(table: ImageTable, on: NDArray[np.bool_]) -> list[int]:
+    """Crisp conditions that hold on nearly all of the clause's images and not on most others, the rarest first."""
+    if not on.any():
+        return []
+    columns = table.matrix[:, table.crisp]
+    there, usual = columns[on].mean(axis=0), columns.mean(axis=0)
+    found = np.flatnonzero((there >= _ALWAYS) & (usual <= _USUAL))
+    order = found[np.argsort(usual[found], kind="stable")]
+    return [int(table.crisp[j]) for j in order[:_JOINS]]
+
+
+def _says_more(other: Predicate, parts: tuple[Predicate, ...]) -> bool:
+    """Whether a further condition is not one of the parts, nor only a measure of one of their things."""
+    if other in parts or isinstance(other, Count):
+        return False
+    mine = {p.concept for p in parts if isinstance(p, Shows)}
+    return not (isinstance(other, Shows) and other.concept in mine)
+
+
+def _correlations(matrix: NDArray[np.float32], column: NDArray[np.float32]) -> Floats:
+    """Correlation of each column with one; 0 for constants."""
+    centred = column - column.mean()
+    mean = matrix.mean(axis=0)
+    spread = np.sqrt(
+        np.maximum((matrix * matrix).mean(axis=0) - mean * mean, 1e-9) * max(float(centred @ centred), 1e-9)
+    )
+    return ((matrix.T @ centred) / (spread * np.sqrt(len(column)))).astype(np.float64)
+
+
+def _largest(values: Floats, n: int, least: float) -> list[int]:
+    order = np.argsort(-np.round(values, 5), kind="stable")[:n]
+    return [int(j) for j in order if values[j] >= least]
