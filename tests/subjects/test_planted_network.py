@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from maieutic.lab import Budget, Lab
 from maieutic.stimuli.planted import planted_corpus
 from maieutic.subjects import Intervention, InterventionDidNothing, load_subject
 from maieutic.subjects.planted.network import NetworkUnit, PlantedNetwork, planted_network
+from maieutic.subjects.planted.network_image import image_subject
 from maieutic.subjects.planted.network_language import Concept, Language, language
 from maieutic.subjects.planted.network_law import PULL, Law
 from maieutic.subjects.planted.network_pictures import Drawn, PictureConcept, gallery
@@ -32,10 +35,16 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return e / e.sum(axis=-1, keepdims=True)
 
 
+@cache
+def drawn(modality: str, size: int, seed: int) -> tuple[Any, ...]:
+    """Fresh stimuli of a default network."""
+    return tuple(planted_corpus(planted_network(modality), size=size, seed=seed))  # type: ignore[arg-type]
+
+
 def shown(network: PlantedNetwork, unit: NetworkUnit, n: int = 6) -> list[object]:
     """Fresh stimuli at whose last position the unit's concept is fully active."""
     found: list[object] = []
-    for stimulus in planted_corpus(network, size=900, seed=9):
+    for stimulus in drawn(network.modality, 900, 9):
         truth = unit.truth([stimulus])[0]
         if network.modality == "image":
             found += [stimulus] if truth[0] >= 1 else []
@@ -117,7 +126,7 @@ def test_conditions_on_pictures_by_hand() -> None:
 @BOTH
 def test_planted_units_carry_their_concepts(networks: dict[str, PlantedNetwork], modality: str) -> None:
     network = networks[modality]
-    corpus = list(planted_corpus(network, size=500, seed=5))
+    corpus = drawn(modality, 500, 5)
     rows = np.concatenate(network.subject.read(corpus, [u.unit for u in network.units]))
     for i, unit in enumerate(network.units):
         truth = np.concatenate(unit.truth(corpus))
@@ -140,7 +149,7 @@ def test_ablation_takes_the_outputs_away_and_steering_brings_them(
 ) -> None:
     network = networks[modality]
     neutral = [
-        s for s in planted_corpus(network, size=300, seed=7) if not any(u.truth([s])[0].any() for u in network.units)
+        s for s in drawn(modality, 300, 7) if not any(u.truth([s])[0].any() for u in network.units)
     ]
     for unit in (u for u in network.units if u.raises):
         active, raises = shown(network, unit), list(unit.raises)
@@ -204,7 +213,7 @@ def _direct_image(network: PlantedNetwork, image: Any) -> np.ndarray:
 @BOTH
 def test_an_untrained_copy_carries_nothing(networks: dict[str, PlantedNetwork], modality: str) -> None:
     network = networks[modality]
-    corpus = list(planted_corpus(network, size=300, seed=5))
+    corpus = drawn(modality, 300, 5)
     copy = network.subject.untrained(0)
     rows = np.concatenate(copy.read(corpus, [u.unit for u in network.units]))
     truth = np.stack([np.concatenate(u.truth(corpus)) for u in network.units], axis=1)
@@ -231,10 +240,15 @@ def test_splits_of_drawn_pictures_share_no_stamp(networks: dict[str, PlantedNetw
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_network() -> None:
-    from maieutic.subjects.planted.network_image import image_subject
-
-    assert image_subject(gallery(0)).fingerprint == planted_network("image").subject.fingerprint
+def test_a_seed_gives_the_same_network_with_and_without_a_cache(
+    networks: dict[str, PlantedNetwork], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAIEUTIC_CACHE", str(tmp_path))
+    fresh = image_subject(gallery(0)).fingerprint
+    (kept,) = (tmp_path / "planted").iterdir()
+    assert fresh == image_subject(gallery(0)).fingerprint == networks["image"].subject.fingerprint
+    kept.write_bytes(b"damaged")
+    assert image_subject(gallery(0)).fingerprint == fresh
 
 
 @pytest.mark.slow

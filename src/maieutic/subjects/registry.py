@@ -79,7 +79,7 @@ def load_subject(name: str) -> Subject:
 
     Args:
         name: a packaged name (`packaged_subjects`), ``hf:<id or folder>``, ``timm:<model>``, ``gguf:<file>``,
-            ``planted:text`` or ``planted:image`` (trained now, about 12 s), or the name of a plug-in.
+            ``planted:text`` or ``planted:image`` (trained at first use, about 10 s), or the name of a plug-in.
 
     Raises:
         UsageError: unknown name, with the nearest known one.

@@ -84,9 +84,9 @@ class PlantedNetwork:
 
 
 def planted_network(modality: Modality, seed: int = 0) -> PlantedNetwork:
-    """The planted network of a modality and seed, trained at the first call in a process and kept.
+    """The planted network of a modality and seed, trained at the first call and kept in the user cache.
 
-    Cost: about 12 s on one core, once a process. The same seed gives the same weights on one machine.
+    Cost: about 10 s on one core, once a machine. The same seed gives the same weights on one machine.
 
     Raises:
         UsageError: the modality is neither ``text`` nor ``image``.

@@ -1,7 +1,7 @@
 """The planted text network: a two-layer Llama whose chosen MLP neurons carry known concepts and decide the next word.
 
 It is a ``LanguageSubject`` like any other; see `network_training` for how it is trained. Neurons that are not planted are
-ordinary. What this module does not do: it knows no corpora, and keeps nothing on disk.
+ordinary. What this module does not do: it knows no corpora.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from maieutic.subjects.planted.network_training import (
     repeatable,
     settings,
     tensor,
+    trained,
 )
 
 #: where the planted neurons are: what the last MLP gives to its output projection
@@ -36,11 +37,13 @@ RATE = 8e-3
 def text_subject(language: Language, *, seed: int = 0) -> LanguageSubject:
     """Train the network of a language. Planted neuron ``i`` of ``SITE`` carries concept ``i``.
 
-    Cost: about 11 s on one core. The same seed gives the same weights on one machine.
+    Cost: about 11 s on one core the first time; then weights come from the cache. The same seed gives the
+    same weights on one machine.
     """
     with repeatable(seed):
         model = _model(len(language.words))
-        _train(model, language, np.random.default_rng([seed, 11]))
+        trained(model, f"text-{seed}", lambda: _train(model, language, np.random.default_rng([seed, 11])))
+    model.eval()
     return LanguageSubject(model, _tokenizer(language), name="planted:text", batch_size=32)
 
 
@@ -95,4 +98,3 @@ def _train(model: Any, language: Language, rng: np.random.Generator) -> None:
         schedule.step()
     for hook in hooks:
         hook.remove()
-    model.eval()

@@ -8,14 +8,19 @@ Geiger et al., arXiv 2112.00826). The last closes every way round them: what a u
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import hashlib
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from maieutic.errors import StoreError
+from maieutic.store import read_tensors, write_tensors
+from maieutic.subjects.packages import cache_folder
 from maieutic.subjects.planted.network_law import PULL, Law
 
 #: weight of the detector loss beside the cross entropy
@@ -90,6 +95,28 @@ def repeatable(seed: int) -> Generator[None]:
             yield
     finally:
         torch.set_num_threads(threads)
+
+
+def trained(module: nn.Module, name: str, train: Callable[[], None]) -> None:
+    """Give the module the weights kept in the user cache under this name, or train it and keep them there.
+
+    Any change to these modules or to torch is another name. A cache that cannot be read or written costs a training.
+    """
+    digest = hashlib.sha256(torch.__version__.encode())
+    for source in sorted(Path(__file__).parent.glob("network_*.py")):
+        digest.update(source.read_bytes())
+    path = cache_folder() / "planted" / f"{name}-{digest.hexdigest()[:12]}.safetensors"
+    try:
+        arrays, _ = read_tensors(path)
+        module.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()})
+    except (StoreError, RuntimeError):
+        train()
+    else:
+        return
+    try:
+        write_tensors(path, {name: value.numpy() for name, value in module.state_dict().items()})
+    except (StoreError, OSError):
+        return
 
 
 def tensor(values: Any) -> Tensor:
