@@ -22,6 +22,7 @@ Lexnames = Callable[[str], Sequence[str]]
 
 _PIECES = re.compile(r"\s?[A-Za-z]+|\s?\d+|\s?[^\sA-Za-z\d]|\s+")
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*\s+$")
+_SENTENCE_MARK = re.compile(r"[.!?][\"')\]]*$")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?$")
 _CODE = re.compile(r"\b(?:def|self|return|import|class|None)\b|[=\[\]{}_]|\(\)|\"\"\"|^\s{4}", re.M)
 
@@ -143,6 +144,8 @@ def _quantity(view: TextView, name: str) -> NDArray[np.float64]:
         return np.arange(n, dtype=np.float64)
     if name == "number":
         return view.number
+    if name == "digits":
+        return np.array([float(k) if k.isdecimal() and len(k) < 300 else np.nan for k in view.key])
     if name == "letters":
         return np.array([float(len(w)) if w.isalpha() else np.nan for w in view.word])
     if name == "open brackets":
@@ -162,26 +165,26 @@ def _depth(view: TextView) -> NDArray[np.float64]:
 
 
 def _places(view: TextView) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Token of the line (1 for the first), word of the sentence (1; marks have none), and indentation of the line."""
+    """Token of the line (1 for the first), word of the sentence (1 for the first; only words count), indentation.
+
+    A sentence ends at ``.``, ``!`` or ``?`` before white space.
+    """
     n = len(view.tokens)
     line, word, indent = np.zeros(n), np.full(n, np.nan), np.zeros(n)
-    text, at_line, at_word, end = view.text, 0, 0, 0
+    text, at_line, at_word, column, end, ended = view.text, 0, 0, 0.0, 0, False
     for i, token in enumerate(view.tokens):
-        gap = text[end : token.end]
-        body = gap.strip()
-        if "\n" in gap[: len(gap) - len(gap.lstrip())] or (i and "\n" in view.raw[i - 1]):
-            at_line = 0
-        at_line += 1
-        line[i] = at_line
-        start = text.rfind("\n", 0, token.end - len(body)) + 1
-        indent[i] = len(text[start:]) - len(text[start:].lstrip(" ")) if text[start : start + 1] == " " else 0.0
-        if at_line == 1 and "\n\n" in gap:
+        body = text[token.start : token.end].strip()
+        gap = text[end : token.end].removesuffix(body) if body else text[end : token.end]
+        if i == 0 or "\n" in gap:
+            at_line, column = 0, float(len(gap.rpartition("\n")[2].expandtabs(4)))
+        if ended and gap.strip() != gap:
             at_word = 0
-        if body[:1].isalnum():
+        at_line += 1
+        line[i], indent[i] = at_line, column
+        if body[:1].isalpha():
             at_word += bool(view.starts_word[i]) or at_word == 0
             word[i] = at_word
-        elif body[:1] in ".!?" and body:
-            at_word = 0
+        ended = bool(_SENTENCE_MARK.search(body)) or (ended and not gap and body in "\"')]")
         end = token.end
     return line, word, indent
 

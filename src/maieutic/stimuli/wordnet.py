@@ -204,8 +204,20 @@ def open_wordnet(*, fetch: bool = False, progress: Progress | None = None) -> Wo
 @lru_cache(maxsize=65536)
 def lexnames(word: str) -> tuple[str, ...]:
     """Categories of a word over all its senses; empty when it is unknown or WordNet is not there."""
-    database = open_wordnet()
+    database = _opened()
     return () if database is None else database.lexnames(word)
+
+
+@lru_cache(maxsize=1)
+def _found(folder: str) -> Wordnet | None:
+    return open_wordnet()
+
+
+def _opened() -> Wordnet | None:
+    """The database, looked for once a cache folder."""
+    import os
+
+    return _found(os.environ.get("MAIEUTIC_CACHE", ""))
 
 
 @lru_cache(maxsize=65536)
@@ -213,3 +225,27 @@ def first_lexname(word: str) -> str | None:
     """The category a word most often has in use (``run`` → ``verb.motion``); ``None`` when it is unknown."""
     names = lexnames(word)
     return names[0] if names else None
+
+
+#: lemmas looked at for ``frequent``
+_COMMON = 5000
+
+
+@lru_cache(maxsize=1)
+def _by_category() -> dict[str, tuple[str, ...]]:
+    database = _opened()
+    counts = database.counts() if database else {}
+    rows = sorted((-sum(n for _, n in c), lemma, part) for (lemma, part), c in counts.items())
+    found: dict[str, list[str]] = {}
+    for _, lemma, part in rows[:_COMMON]:
+        if lemma.isalpha() and len(lemma) > 2 and (name := first_lexname(lemma)) and name[0] == part:
+            found.setdefault(name, []).append(lemma)
+    return {name: tuple(words) for name, words in found.items()}
+
+
+def frequent(category: str, most: int = 30) -> tuple[str, ...]:
+    """Words whose usual category it is (``noun.substance``), the most frequent first; none without WordNet.
+
+    Cost: about a second for the first call.
+    """
+    return _by_category().get(category, ())[:most]

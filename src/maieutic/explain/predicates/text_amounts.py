@@ -19,6 +19,7 @@ from maieutic.explain.views_text import TextView
 QUANTITIES: dict[str, str] = {
     "place": "how far into the text",
     "number": "how large a number is",
+    "digits": "how large the digits of the token are",
     "letters": "how long a word is",
     "word of the sentence": "how many words into the sentence",
     "token of the line": "how far into the line",
@@ -55,6 +56,8 @@ class InRange(Predicate):
             if self.high >= 99:
                 return f"words of {low} letters or more"
             return f"words of {low} letters" if exact else f"words of {low} to {high} letters"
+        if self.quantity == "digits":
+            return f"digits from {low}" + (" on" if self.high >= 99e7 else f" to {high}") + ", also within a number"
         if self.quantity == "indentation":
             return f"on lines indented by {low}" + ("" if exact else " or more" if self.high >= 99 else f" to {high}")
         if self.quantity == "open brackets":
@@ -84,7 +87,7 @@ class Ramp(Predicate):
     def describe(self) -> str:
         less = self.low > self.high
         words = QUANTITIES[self.quantity]
-        if self.quantity == "number":
+        if self.quantity in ("number", "digits"):
             return f"numbers, the {'smaller' if less else 'larger'} the more"
         if self.quantity == "letters":
             return f"words, the {'shorter' if less else 'longer'} the more"
@@ -100,7 +103,7 @@ def ramp(quantity: str, x: NDArray[np.float64], low: float, high: float) -> Pred
 
 def scale(quantity: str, x: NDArray[np.float64]) -> NDArray[np.float64]:
     """The scale on which a quantity grows evenly: numbers by their logarithm."""
-    return np.log10(x + 1.0) if quantity == "number" else x
+    return np.log10(x + 1.0) if quantity in ("number", "digits") else x
 
 
 def since(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -31,7 +31,7 @@ OUTLIER = 0.06
 #: belief at which a question counts as answered, and the least that a further probe must be expected to tell, bits
 DECIDED, WORTH = 0.97, 0.04
 #: outcomes are told apart in steps of this
-_GRID = np.linspace(-0.25, 1.25, 31)
+_GRID = np.linspace(-0.25, 2.0, 46)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Probe:
     Attributes:
         stimulus: what would be shown, or what makes it once it is chosen.
         kind: what was done to make it (``substitute``, ``insert``, ``paste`` ...).
-        foretold: what each hypothesis predicts, share of ``full``, 0 to 1, ``[hypothesis]``.
+        foretold: what each hypothesis predicts, share of ``full``, 0 to 2, ``[hypothesis]``.
         rest, full: values on the lab's 0-1 scale that count as nothing and as a full response.
         position: token to read; -1: the maximum.
         pair: ledger id of the unedited original.
@@ -72,7 +72,7 @@ class Probe:
 
     def outcome(self, scaled: float) -> float:
         """A measured value as a share of the full response."""
-        return float(np.clip((scaled - self.rest) / max(self.full - self.rest, 1e-6), -0.25, 1.25))
+        return float(np.clip((scaled - self.rest) / max(self.full - self.rest, 1e-6), _GRID[0], _GRID[-1]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +196,7 @@ def _log_likelihood(y: float, predicted: Array, spread: float = SPREAD) -> Array
 def _expected_information(belief: Array, foretold: Array, spread: float) -> Array:
     """Expected fall of entropy, bits, of each row of ``foretold`` ``[probe, hypothesis]``."""
     step = _GRID[1] - _GRID[0]
-    levels = np.round(np.clip(foretold, 0.0, 1.0), 2)
+    levels = np.round(np.clip(foretold, 0.0, _GRID[-1]), 2)
     known, inverse = np.unique(levels, return_inverse=True)
     table = _density(_GRID[:, None], known[None, :], spread) * step
     table = table / table.sum(axis=0)

@@ -35,6 +35,8 @@ from maieutic.readings import Cost
 NAME = "search"
 #: words of a graded hypothesis that are tested
 _LEADS = 6
+#: share of the variance at which rules need no table of words and phrases beside them
+_ENOUGH = 0.85
 
 
 def explain_text(lab: Lab, *, budget: Budget | None = None, experiments: bool = True) -> Explanation:
@@ -58,16 +60,8 @@ def explain_text(lab: Lab, *, budget: Budget | None = None, experiments: bool = 
         return Explanation.unexplained(lab.unit.key, "the select split is empty: add documents", explainer=name)
     setting = setting_of(lab)
     fitter = Fitter(setting.data, setting.discover.target)
-    rules = fitter.rules()[-1]
-    trials = Trials.none(rules)
-    if experiments:
-        trials = try_whole(setting, rules) if setting.text_level else try_rules(setting, fitter)
-    found = _chosen(setting, trials.rules)
-    if trials.rules is not rules:
-        # experiments decide between hypotheses that the corpus cannot tell apart, not against what it clearly shows
-        unrevised = _chosen(setting, rules)
-        found = unrevised if beats(unrevised.score, found.score) > 0.975 else found
-    reason = _why_not(setting, found)
+    trials, found = _sought(setting, fitter, experiments=experiments)
+    reason = _why_not(setting, found, trials)
     words: list[Lead] = []
     if reason is None and _graded(found):
         words = leads(setting)
@@ -92,6 +86,27 @@ def explain_text(lab: Lab, *, budget: Budget | None = None, experiments: bool = 
     )
 
 
+def _sought(setting: Setting, fitter: Fitter, *, experiments: bool) -> tuple[Trials, Measured]:
+    """The rules that experiments leave (or that the corpus alone gives), and the hypothesis chosen among them."""
+    if not experiments or setting.text_level:
+        rules = fitter.rules()[-1]
+        trials = try_whole(setting, rules) if experiments else Trials.none(rules)
+        return trials, _not_worse(setting, trials, rules, _chosen(setting, trials.rules))
+    trials = try_rules(setting, fitter)
+    found = _chosen(setting, trials.rules)
+    if explained(setting, trials.rules) >= _ENOUGH:
+        return trials, found
+    return trials, _not_worse(setting, trials, fitter.rules()[-1], found)
+
+
+def _not_worse(setting: Setting, trials: Trials, rules: Rules, found: Measured) -> Measured:
+    """Experiments decide between hypotheses that the corpus cannot tell apart, not against what it clearly shows."""
+    if trials.rules is rules:
+        return found
+    unrevised = _chosen(setting, rules)
+    return unrevised if beats(unrevised.score, found.score) > 0.975 else found
+
+
 def _spent(lab: Lab, start: float) -> Cost:
     total = Cost()
     for entry in lab.ledger.entries:
@@ -113,6 +128,7 @@ def ladder(setting: Setting, rules: Rules) -> list[Candidate]:
     fitter = Fitter(setting.data, setting.discover.target)
     columns = [setting.select.predicted(c.predicate) for c in rules.clauses]
     n = len(setting.select.target)
+    told = explained(setting, rules)
     out: list[Candidate] = []
     for m in range(len(rules.clauses) + 1):
         fitted = fitter.refit(list(rules.clauses[:m]))
@@ -123,7 +139,7 @@ def ladder(setting: Setting, rules: Rules) -> list[Candidate]:
                     name=f"rules {m}", predicate=_as_predicate(fitted), predicted=np.clip(predicted, 0, 1), size=m
                 )
             )
-        if m not in (0, len(rules.clauses)) or setting.text_level:
+        if m not in (0, len(rules.clauses)) or setting.text_level or told >= _ENOUGH:
             continue
         table = phrases(setting.data, setting.discover.target - fitted.values(len(setting.discover.target)))
         if table is not None:
@@ -132,6 +148,18 @@ def ladder(setting: Setting, rules: Rules) -> list[Candidate]:
                 Candidate(name=f"phrases {m}", predicate=_as_predicate(fitted, table), predicted=graded, size=20 + m)
             )
     return out or [Candidate(name="nothing", predicate=_as_predicate(rules), predicted=np.full(n, rules.base), size=0)]
+
+
+def explained(setting: Setting, rules: Rules) -> float:
+    """Share of the discover variance that is not noise which the rules account for, 0 to 1.
+
+    Resting noise is cut off below 0 on the 0-1 scale; of a normal variable that leaves 0.341 of the variance.
+    """
+    target = setting.discover.target
+    left = float(((target - np.clip(rules.values(len(target)), 0, 1)) ** 2).mean())
+    noise = 0.341 * setting.noise**2
+    spread = float(target.var()) - noise
+    return float(np.clip(1.0 - max(left - noise, 0.0) / spread, 0.0, 1.0)) if spread > 0 else 0.0
 
 
 def _as_predicate(rules: Rules, table: Predicate | None = None) -> Predicate:
@@ -146,9 +174,11 @@ def _as_predicate(rules: Rules, table: Predicate | None = None) -> Predicate:
 
 
 # --- belief --------------------------------------------------------------------------------------------------------
-def _why_not(setting: Setting, found: Measured) -> str | None:
+def _why_not(setting: Setting, found: Measured, trials: Trials | None = None) -> str | None:
     if found.candidate.name == "nothing":
         return "no condition on tokens or context predicts the unit across documents"
+    if trials is not None and trials.confirmed:
+        return None  # it fired again and again where the hypothesis says, on texts made for the purpose
     return above_chance(found, setting.select)
 
 
@@ -165,7 +195,10 @@ def _confidence(found: Measured, rival: Measured, trials: Trials) -> float:
     )
     margin = beats(found.score, rival.score)
     passed = trials.passed if trials.passed is not None else 0.5
-    return round(float(np.clip(0.05 + 0.5 * strength + 0.2 * margin + 0.25 * passed, 0.01, 0.99)), 3)
+    sure = 0.05 + 0.5 * strength + 0.2 * margin + 0.25 * passed
+    # never much surer than the label is surely strong: long lists of words pass experiments on untrained networks too
+    surely = float(np.mean([(e.interval() or (0.0, 0.0))[0] for e in (found.precision, found.correlation)]))
+    return round(float(np.clip(min(sure, 0.1 + max(surely, 0.0)), 0.01, 0.99)), 3)
 
 
 # --- words ---------------------------------------------------------------------------------------------------------

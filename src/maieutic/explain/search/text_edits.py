@@ -129,21 +129,31 @@ class Editor:
         made = (self.with_token(case, self._stand_in(case.token)) for _ in range(most))
         return [t for t in made if t and t != case.text]
 
-    def at_distances(self, case: Case, inner: Predicate, *, negated: bool = False) -> Iterator[str]:
-        """The case with what a window looks for taken out everywhere and put back at one distance, for many distances."""
+    def at_distances(
+        self, case: Case, inner: Predicate, *, member: str = "", distances: Sequence[int] = DISTANCES
+    ) -> Iterator[str]:
+        """The case with what a window looks for taken out everywhere and put back at one distance, for many distances.
+
+        Then also at two and at three neighbouring places. ``member``: the word to put back; else one that is there.
+        """
         view, i, _ = self.at(case.at)
         text = cut(view, i, context=_FAR)
         if not self._sound(text, case.token):
             return
         seen = self.setting.viewer(text).per_token
         last = len(seen.tokens) - 1
-        hits = [j for j in np.flatnonzero(inner.evaluate(seen)[:last] > 0.5).tolist()]
-        member = self._member(seen, hits, inner)
-        for d in DISTANCES:
-            spot = last - d
-            if spot < 0 or not member:
+        hits = np.flatnonzero(inner.evaluate(seen)[:last] > 0.5).tolist()
+        word = member or self._member(seen, hits, inner)
+        if not word:
+            return
+        plans = [(d,) for d in distances]
+        if not member:
+            plans += [tuple(range(d, d + n)) for n in (2, 3) for d in (1, 3, 7, 11, 14, 17, 20, 26)]
+        for plan in plans:
+            spots = [last - d for d in plan]
+            if min(spots) < 0:
                 continue
-            edited = self._replaced(seen, [j for j in hits if j != spot], fixed={spot: member})
+            edited = self._replaced(seen, [j for j in hits if j not in spots], fixed=dict.fromkeys(spots, word))
             if self._sound(edited, case.token):
                 yield edited
 

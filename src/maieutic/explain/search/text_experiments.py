@@ -9,29 +9,31 @@ that is believed most stands; without options that differ nothing is measured.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import cycle
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import Predicate
-from maieutic.explain.predicates.text import TokenIn
+from maieutic.explain.predicates.text import TokenIn, WithinLast
 from maieutic.explain.search.inquiry import Answer, Probe, inquire
-from maieutic.explain.search.text_edits import Case, Editor
+from maieutic.explain.search.text_edits import Case, Editor, holds
 from maieutic.explain.search.text_fit import Clause, Fitter, Part, Rules
 from maieutic.explain.search.text_label import clause_label
-from maieutic.explain.search.text_options import (
+from maieutic.explain.search.text_options import Option, by_conditions, swapped
+from maieutic.explain.search.text_reach import by_reach, inner_of, windowed
+from maieutic.explain.search.text_setting import Setting
+from maieutic.explain.search.text_width import (
     LIST,
-    Option,
-    by_conditions,
+    by_bounds,
     by_context_width,
-    by_reach,
     by_width,
-    inner_of,
-    windowed,
+    examples,
+    made_up,
+    numbers_between,
     with_words,
 )
-from maieutic.explain.search.text_setting import Setting
 from maieutic.lab import Entry, Question
 from maieutic.stimuli.texts import text_stimulus
 
@@ -64,6 +66,11 @@ class Trials:
     considered: tuple[tuple[str, str], ...] = ()
     passed: float | None = None
     belief: float = 1.0
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether there were several measurements, and nearly all came as foretold."""
+        return self.passed is not None and len(self.evidence) >= 8 and self.passed >= 0.85 and self.belief >= 0.7
 
     @classmethod
     def none(cls, rules: Rules) -> Trials:
@@ -161,35 +168,65 @@ class Tester:
             if not windowed(part) or self.left < 2:
                 continue
             options = by_reach(self.setting, self.fitter, clause, k, residual)
-            inner = inner_of(part)
-            edits = [
-                (b, text, "move")
-                for b in bases
-                for text in self.editor.at_distances(b.case, inner, negated=part.negated)
-            ]
+            edits = [(b, t, "move") for b in bases for t in self.editor.at_distances(b.case, inner_of(part))]
             clause = self._asked(
                 clause, options, edits, f"{clause_label(clause.predicate)}: how far back does it look?"
             )
+            clause = self._window_words(clause, k, bases)
         return clause
+
+    def _window_words(self, clause: Clause, k: int, bases: Sequence[_Base]) -> Clause:
+        """A window with the words that each do alone: those that came along with others are dropped."""
+        part = clause.parts[k].predicate
+        if not isinstance(part, WithinLast) or not isinstance(part.part, TokenIn) or len(part.part.words) < 2:
+            return clause
+        inner = part.part
+        rows: list[tuple[str, _Base, str]] = []
+        for i, word in enumerate(inner.words):
+            base = bases[i % len(bases)]
+            texts = self.editor.at_distances(base.case, inner, member=word, distances=(1, 2, 3))
+            text = next((t for t in texts if holds(self.setting, t, clause.predicate) > 0.5), None)
+            if text:
+                rows.append((word, base, text))
+        fires = self._each(rows, f"{clause_label(clause.predicate)}: does this word alone do?", "move", inner.words)
+        words = tuple(w for w in inner.words if fires.get(w, True))
+        if not words or words == inner.words:
+            return clause
+        where = self.setting.data.where_now(TokenIn(words=words))
+        assert where is not None
+        return swapped(
+            clause, k, replace(clause.parts[k], predicate=replace(part, part=TokenIn(words=words)),
+                               column=self.setting.data.reached(where, part.n)),
+        )  # fmt: skip
 
     # --- how wide ------------------------------------------------------------------------------------------------
     def _width(self, clause: Clause, residual: Array, bases: Sequence[_Base]) -> Clause:
-        for k, part in enumerate(clause.parts):
+        for k in range(len(clause.parts)):
+            if self.left >= 2:
+                clause = self._context_width(clause, k, residual, bases)
+        at = [k for k, p in enumerate(clause.parts) if p.role == "token" and not p.negated]
+        for k in at or [len(clause.parts)]:
             if self.left < 2:
                 break
-            clause = self._context_width(clause, k, residual, bases)
-            if part.role != "token" or part.negated:
-                continue
             options = by_width(self.setting, self.fitter, clause, k, residual)
-            words = self._members(options)
-            edits = [
-                (bases[i % len(bases)], text, "substitute")
-                for i, word in enumerate(words)
-                if (text := self.editor.with_token(bases[i % len(bases)].case, word))
-            ]
-            clause = self._asked(clause, options, edits, f"{clause_label(clause.predicate)}: which tokens will do?")
-            clause = self._listed(clause, k, residual, bases)
+            label = clause_label(clause.predicate)
+            rng = self.editor.rng
+            words = [*made_up(options, k, rng), *examples(options, k, rng), *numbers_between(options, k)]
+            words += self._members(options)
+            clause = self._asked(clause, options, self._swaps(bases, words), f"{label}: which tokens will do?")
+            if k < len(clause.parts):
+                bounds = by_bounds(self.setting, self.fitter, clause, k, residual)
+                swaps = self._swaps(bases, numbers_between(bounds, k))
+                clause = self._asked(clause, bounds, swaps, f"{label}: from what number to what?")
+                clause = self._listed(clause, k, residual, bases)
         return clause
+
+    def _swaps(self, bases: Sequence[_Base], words: Iterable[str]) -> list[tuple[_Base, str, str]]:
+        """Exemplars in turn with other last tokens."""
+        made = (
+            (b, self.editor.with_token(b.case, w)) for b, w in zip(cycle(bases), dict.fromkeys(words), strict=False)
+        )
+        return [(b, t, "substitute") for b, t in made if t]
 
     def _context_width(self, clause: Clause, k: int, residual: Array, bases: Sequence[_Base]) -> Clause:
         options, back = by_context_width(self.setting, self.fitter, clause, k, residual)
@@ -221,22 +258,27 @@ class Tester:
         part = clause.parts[k].predicate
         if not isinstance(part, TokenIn):
             return clause
-        doubtful = self._doubtful(clause, k, residual)[: max(min(self.left, _EACH), 0)]
-        rows: list[tuple[str, _Base, str]] = []
-        for i, word in enumerate(doubtful):
-            base = bases[i % len(bases)]
-            text = self.editor.with_token(base.case, word)
-            if text:
-                rows.append((word, base, text))
-        if not rows:
-            return clause
-        what = f"{clause_label(clause.predicate)}: is this one of the words?"
-        asks: list[Ask] = [(t, b.entry.scaled * (w in part.words), b.entry.id) for w, b, t in rows]
-        entries = ask(self.setting, asks, hypothesis=what, kind="substitute")
-        self.notes.evidence += [e.id for e in entries]
-        fires = {w: e.scaled >= 0.5 * b.entry.scaled for (w, b, _), e in zip(rows, entries, strict=True)}
+        doubtful = self._doubtful(clause, k, residual)
+        rows = [
+            (word, base, text)
+            for word, base in zip(doubtful, cycle(bases), strict=False)
+            if (text := self.editor.with_token(base.case, word))
+        ]
+        fires = self._each(
+            rows, f"{clause_label(clause.predicate)}: is this one of the words?", "substitute", part.words
+        )
         words = [w for w in part.words if fires.get(w, True)] + [w for w in fires if fires[w] and w not in part.words]
         return with_words(self.setting, clause, k, words[:LIST]) if words and tuple(words) != part.words else clause
+
+    def _each(
+        self, rows: Sequence[tuple[str, _Base, str]], question: str, kind: str, expected: Sequence[str]
+    ) -> dict[str, bool]:
+        """Whether each word, in its text, brings half of the exemplar's activation; as many as the allowance covers."""
+        rows = rows[: max(min(self.left, _EACH), 0)]
+        asks: list[Ask] = [(t, b.entry.scaled * (w in expected), b.entry.id) for w, b, t in rows]
+        entries = ask(self.setting, asks, hypothesis=question, kind=kind)
+        self.notes.evidence += [e.id for e in entries]
+        return {w: e.scaled >= 0.5 * b.entry.scaled for (w, b, _), e in zip(rows, entries, strict=True)}
 
     def _doubtful(self, clause: Clause, k: int, residual: Array) -> list[str]:
         """Words of the list seen seldom, and words outside it that were once strong: most active first."""
@@ -280,7 +322,9 @@ class Tester:
         view = self.setting.viewer(text).per_token
         if not len(view.tokens):
             return None
-        foretold = np.array([float(p.evaluate(view)[-1]) for p in predicates])
+        foretold = np.array(
+            [_relative(float(p.evaluate(view)[-1]), holds(self.setting, base.case.text, p)) for p in predicates]
+        )
         if float(np.ptp(foretold)) < 0.2:
             return None
         return Probe(
@@ -303,6 +347,11 @@ class Tester:
             near = prior[h] >= prior.max() - 4 or repr(hypothesis.predicate) == own
             if h != best and near and answer.belief[h] < _REFUTED and answer.entries:
                 notes.considered.append((hypothesis.words, answer.why_not(int(h))))
+
+
+def _relative(value: float, base: float) -> float:
+    """What a hypothesis foretells as a share of what it foretells of the exemplar, at most 2."""
+    return min(value / base, 2.0) if base > 0.15 else value
 
 
 def _inner_values(setting: Setting, part: Part) -> Array | None:

@@ -180,6 +180,32 @@ class FeatureMatrix:
         at = np.arange(len(inner))
         return (total[at] - total[np.maximum(at - n, self.starts)] > 0).astype(np.float64)
 
+    def shifted_words(self, back: int) -> NDArray[np.int64]:
+        """Id of the word ``back`` positions earlier in the same text; a number of its own where there is none."""
+        ids, names = self.words
+        at = np.arange(len(ids)) - back
+        # names[-1] stands in: the last word by appearance is as rare as any, and counts there for nothing much
+        return np.where(at >= self.starts, ids[np.maximum(at, 0)], len(names) - 1)
+
+    def among(self, inner: NDArray[np.bool_], n: int) -> NDArray[np.float64]:
+        """How many of the last ``n`` positions of the text, this one included, meet ``inner``."""
+        total = np.concatenate([[0], np.cumsum(inner)])
+        at = np.arange(1, len(inner) + 1)
+        return (total[at] - total[np.maximum(at - n, self.starts)]).astype(np.float64)
+
+    def since(self, inner: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Positions since ``inner`` last held before in the same text; infinite when never."""
+        at = np.arange(len(inner), dtype=np.float64)
+        last = np.maximum.accumulate(np.where(inner, at, -np.inf))
+        before = np.concatenate([[-np.inf], last[:-1]])
+        return np.where(before >= self.starts, at - before, np.inf)
+
+    @cached_property
+    def line(self) -> NDArray[np.float64]:
+        """Token of the line at each position, from 1."""
+        found = [q.values for q in self.quantities if q.name == "token of the line"]
+        return found[0] if found else np.full(self.matrix.shape[0], np.inf)
+
     def back(self, inner: NDArray[np.bool_], n: int) -> NDArray[np.float64]:
         """Where ``inner`` holds exactly ``n`` positions earlier in the same text."""
         at = np.arange(len(inner)) - n

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from maieutic.explain.predicates.base import And, Not, Predicate
 from maieutic.explain.predicates.text import PreviousIs, TokenIn, TopicWords, WithinLast
 from maieutic.explain.search.text_features import Feature, FeatureMatrix
+from maieutic.explain.search.text_passages import passage
 from maieutic.explain.search.text_quantities import best_bounds
 
 Array = NDArray[np.float64]
@@ -28,8 +29,10 @@ _LONGER = 1.06
 _BEAM = 5
 #: how far back a window may look, in tokens
 REACHES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
-#: most words in a list
-_LIST = 12
+#: most words in a list; and looked for in a window
+_LIST, _WORDS = 12, 16
+#: a further word of a window multiplies the gain by this at least, and is as strong as the others by this share
+_MORE, _ALIKE = 1.04, 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,7 @@ def _looked_for(predicate: Predicate) -> tuple[int | str | None, tuple[str, ...]
     inner = getattr(predicate, "part", None)
     if isinstance(predicate, TopicWords) and predicate.at_least == 1:
         return "topic", predicate.words
-    if not isinstance(inner, TokenIn):
-        return None, ()
-    if isinstance(predicate, PreviousIs):
-        return (predicate.back if predicate.back in (1, 2, 3) else None), inner.words
-    if isinstance(predicate, WithinLast):
+    if isinstance(predicate, WithinLast) and isinstance(inner, TokenIn):
         return {4: "near", 16: "further"}.get(predicate.n), inner.words
     return None, ()
 
@@ -93,7 +92,7 @@ def _looked_for(predicate: Predicate) -> tuple[int | str | None, tuple[str, ...]
 def _with_words(predicate: Predicate, words: tuple[str, ...]) -> Predicate:
     if isinstance(predicate, TopicWords):
         return replace(predicate, words=words)
-    assert isinstance(predicate, (PreviousIs, WithinLast))
+    assert isinstance(predicate, WithinLast)
     return replace(predicate, part=TokenIn(words=words))
 
 
@@ -156,49 +155,65 @@ class Fitter:
         beam = singles[:_BEAM]
         for _ in range(self.longest - 1):
             longer: list[Clause] = []
-            for clause in beam:
-                longer += [c for c in self._refined(clause, residual, first=first) if repr(c.predicate) not in refuted]
+            for rank, clause in enumerate(beam):
+                found = self._refined(clause, residual, first=first, bounds=rank < 2)
+                longer += [c for c in found if repr(c.predicate) not in refuted]
             longer.sort(key=lambda c: -c.gain)
             if not longer or longer[0].gain < _LONGER * best.gain:
                 break
             best, beam = longer[0], longer[:2]
-        return self._settled(self._grown(best, residual), residual)
+        settled = self._settled(self._grown(best, residual), residual)
+        return self._or_passage(settled, residual, refuted)
 
-    def _grown(self, clause: Clause, residual: Array, *, worth: float = 1.02) -> Clause:
-        """The clause with further words in its windows, as long as each gains: what a passage is about is many words."""
-        if self.data.text_level:
+    def _or_passage(self, clause: Clause, residual: Array, refuted: set[str]) -> Clause:
+        """The clause, or a passage about several words when that tells more; sought when no token is asked for."""
+        named = any(p.role == "token" and not p.negated for p in clause.parts)
+        if named or self.data.text_level or clause.gain > 0.8 * float(residual @ residual):
             return clause
+        columns, chosen = self.data.lookback["topic"]
+        a = np.asarray(columns @ (self._onehot * residual[:, None].astype(np.float32)), dtype=np.float64)
+        single = np.where(a.sum(axis=1) > 0, gains(a, self._counts[chosen], self.ridge), -np.inf)
+        found = passage(self.data, single, lambda values: self.gain(values, residual))
+        if found is None or repr(found[0]) in refuted:
+            return clause
+        other = conjunction((Part(found[0], found[1], False, "context"),))
+        gain = self.gain(other.values, residual)
+        return replace(other, gain=gain) if gain > 1.02 * clause.gain else clause
+
+    def _grown(self, clause: Clause, residual: Array) -> Clause:
+        """The clause with further words in its window, each about as strong: what a passage is about is many words."""
         for k, part in enumerate(clause.parts):
             where, words = _looked_for(part.predicate)
-            if where is None or part.negated:
+            if where is None or part.negated or self.data.text_level:
                 continue
-            columns, chosen = self.data.lookback[where]
-            rest = np.ones_like(residual)
-            for i, p in enumerate(clause.parts):
-                if i != k:
-                    rest = rest * ((1.0 - p.column) if p.negated else p.column)
-            now, column = self.gain(clause.values, residual), part.column.copy()
-            while len(words) < _LIST * 2:
-                free = rest * (1.0 - column)
-                rows = np.flatnonzero(free)
-                stacked = np.concatenate(
-                    [self._onehot[rows] * (residual[rows] * free[rows])[:, None], self._onehot[rows]], axis=1
-                )
-                added = np.asarray(columns[:, rows] @ stacked.astype(np.float32), dtype=np.float64)
-                k_ = self.data.folds
-                held = rest * column
-                a0 = np.bincount(self.data.fold, held * residual, minlength=k_)
-                b0 = np.bincount(self.data.fold, held, minlength=k_)
-                gain = gains(a0[None] + added[:, :k_], b0[None] + added[:, k_:], self.ridge)
-                best = int(np.argmax(gain)) if len(gain) else -1
-                if best < 0 or gain[best] < worth * now:
-                    break
-                now = float(gain[best])
-                words = (*words, self.data.features[int(chosen[best])].value)
-                column = np.maximum(column, self.data.column(int(chosen[best])))
-            grown = replace(part, predicate=_with_words(part.predicate, words), column=column)
-            clause = replace(conjunction((*clause.parts[:k], grown, *clause.parts[k + 1 :])), gain=now)
-        return clause
+            rest = conjunction((*clause.parts[:k], *clause.parts[k + 1 :])).values if len(clause.parts) > 1 else 1.0
+            grown, column = self._more_words(where, words, part.column, rest * np.ones_like(residual), residual)
+            if grown != words:
+                wider = replace(part, predicate=_with_words(part.predicate, grown), column=column)
+                clause = conjunction((*clause.parts[:k], wider, *clause.parts[k + 1 :]))
+        return replace(clause, gain=self.gain(clause.values, residual))
+
+    def _more_words(
+        self, where: int | str, words: tuple[str, ...], column: Array, rest: Array, residual: Array
+    ) -> tuple[tuple[str, ...], Array]:
+        """Add words whose new positions gain at least ``_MORE`` and are at least ``_ALIKE`` as strong as the others'."""
+        columns, chosen = self.data.lookback[where]
+        k = self.data.folds
+        while len(words) < _WORDS:
+            held, free = rest * column, rest * (1.0 - column)
+            a0 = np.bincount(self.data.fold, held * residual, minlength=k).astype(np.float64)
+            b0 = np.bincount(self.data.fold, held, minlength=k).astype(np.float64)
+            stacked = np.concatenate([self._onehot * (residual * free)[:, None], self._onehot * free[:, None]], axis=1)
+            added = np.asarray(columns @ stacked.astype(np.float32), dtype=np.float64)
+            a, b = added[:, :k], added[:, k:]
+            alike = a.sum(axis=1) / np.maximum(b.sum(axis=1), 1.0) >= _ALIKE * a0.sum() / max(b0.sum(), 1.0)
+            gain = np.where(alike & (b.sum(axis=1) >= 4), gains(a0[None] + a, b0[None] + b, self.ridge), -np.inf)
+            best = int(np.argmax(gain)) if len(gain) else -1
+            if best < 0 or gain[best] < _MORE * float(gains(a0[None], b0[None], self.ridge)[0]):
+                break
+            words = (*words, self.data.features[int(chosen[best])].value)
+            column = np.maximum(column, self.data.column(int(chosen[best])))
+        return words, column
 
     def _settled(self, clause: Clause, residual: Array) -> Clause:
         """The clause with the reach of its windows set to what gains most; the given reach wins ties."""
@@ -250,7 +265,7 @@ class Fitter:
             values = values * ((1.0 - p.column) if p.negated else p.column)
         return Clause((*before, part), values, gain)
 
-    def _refined(self, clause: Clause, residual: Array, *, first: bool) -> list[Clause]:
+    def _refined(self, clause: Clause, residual: Array, *, first: bool, bounds: bool) -> list[Clause]:
         """The clause with one more condition (or exception), best first."""
         gate = clause.values
         rows = np.flatnonzero(gate)
@@ -276,7 +291,7 @@ class Fitter:
                 for j in np.argsort(-gain)[:2]
                 if np.isfinite(gain[j]) and gain[j] > 0
             ]
-        return [*out, *self._bounded(clause.parts, residual, gate)]
+        return [*out, *(self._bounded(clause.parts, residual, gate) if bounds else [])]
 
     # --- word lists found for this unit --------------------------------------------------------------------------
     def _lists(self, residual: Array) -> list[Clause]:

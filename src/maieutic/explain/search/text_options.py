@@ -1,7 +1,7 @@
 """What a clause about a language unit might be instead: the competing hypotheses that experiments tell apart.
 
-Three questions, each with its own options: which conditions are needed (``by_conditions``), how far back a context
-reaches (``by_reach``), how wide the kind of token is (``by_width``). Every option is a clause with its values over the
+The first question is which conditions are needed (``by_conditions``); how far back a context reaches is in
+``text_reach``, how wide the kind of token is in ``text_width``. Every option is a clause with its values over the
 discover positions; its prior belief falls with what it explains less of the corpus, and a little with its length. This
 module measures nothing.
 """
@@ -15,11 +15,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from maieutic.explain.predicates.base import Predicate
-from maieutic.explain.predicates.text import PreviousIs, TokenIn, TopicWords, WithinLast
 from maieutic.explain.search.inquiry import Hypothesis
-from maieutic.explain.search.text_features import Feature
-from maieutic.explain.search.text_fit import REACHES, Clause, Fitter, Part, conjunction, role_of
+from maieutic.explain.search.text_fit import Clause, Fitter, Part, conjunction, role_of
 from maieutic.explain.search.text_label import clause_label
 from maieutic.explain.search.text_setting import Setting
 
@@ -32,10 +29,6 @@ _HOPELESS = 8.0
 _MOST = 24
 #: a condition came along with a clause when it holds at this share of the clause's activation, and is this much rarer elsewhere
 _ALONG, _LIFT = 0.88, 3.0
-#: a kind of token could be what a clause is about when it holds at this share of its activation
-_COVERS = 0.6
-#: most words in a list
-LIST = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +44,8 @@ class Option:
         return Hypothesis(words=clause_label(predicate), predicate=predicate, weight=self.weight)
 
 
-def weighed(fitter: Fitter, clauses: Sequence[Clause], residual: Array) -> list[Option]:
-    """Options by belief, the hopeless left out, at most ``_MOST``. Equal predicates count once."""
+def weighed(fitter: Fitter, clauses: Sequence[Clause], residual: Array, *, most: int = _MOST) -> list[Option]:
+    """Options by belief, the hopeless left out, at most ``most``. Equal predicates count once."""
     unique = {repr(c.predicate): c for c in clauses}
     rows = [(fitter.gain(c.values, residual), c) for c in unique.values()]
     best = max((g for g, _ in rows), default=0.0)
@@ -61,7 +54,24 @@ def weighed(fitter: Fitter, clauses: Sequence[Clause], residual: Array) -> list[
     options = [Option(replace(c, gain=g), _FIT * (max(g, 0.0) / best - 1.0) - _LONGER * _length(c)) for g, c in rows]
     top = max(o.weight for o in options)
     kept = [o for o in options if o.weight >= top - _HOPELESS]
-    return sorted(kept, key=lambda o: (-o.weight, repr(o.clause.predicate)))[:_MOST]
+    return sorted(kept, key=lambda o: (-o.weight, repr(o.clause.predicate)))[:most]
+
+
+def swapped(clause: Clause, k: int, part: Part) -> Clause:
+    """The clause with another ``k``-th condition (``k`` past the end: with one more)."""
+    return conjunction((*clause.parts[:k], part, *clause.parts[k + 1 :]))
+
+
+def others(clause: Clause, k: int) -> Array:
+    """Positions at which the conditions but the ``k``-th hold."""
+    rest = [p for i, p in enumerate(clause.parts) if i != k]
+    return conjunction(tuple(rest)).values if rest else np.ones_like(clause.values)
+
+
+def coverage(setting: Setting, clause: Clause, residual: Array) -> Array:
+    """Share of a clause's activation at which each condition of the matrix holds, ``[feature]``."""
+    strength = clause.values * np.clip(residual, 0.0, None)
+    return np.asarray(setting.data.columns @ strength).ravel() / max(float(strength.sum()), 1e-9)
 
 
 def _length(clause: Clause) -> float:
@@ -70,6 +80,7 @@ def _length(clause: Clause) -> float:
     for part in clause.parts:
         words = getattr(part.predicate, "words", ())
         extra += 0.15 * (part.role == "context") + 0.05 * max(len(words) - 1, 0)
+        extra += 0.5 * ("TokenClass" in repr(part.predicate))  # a word is plainer than its kind
         extra += 1.2 * ("HasAffix" in repr(part.predicate))  # an ending is seldom what is meant
     return extra
 
@@ -127,100 +138,3 @@ def along(setting: Setting, clause: Clause, residual: Array) -> list[Part]:
                 continue
             out[slot] = Part(predicate, data.column(j), False, role)
     return list(out.values())[:6]
-
-
-# --- how far back --------------------------------------------------------------------------------------------------
-def windowed(part: Part) -> bool:
-    """Whether how far a condition reaches is a question."""
-    return isinstance(part.predicate, (WithinLast, PreviousIs)) or (
-        isinstance(part.predicate, TopicWords) and part.predicate.at_least == 1
-    )
-
-
-def inner_of(part: Part) -> Predicate:
-    """What a windowed condition looks for."""
-    p = part.predicate
-    if isinstance(p, TopicWords):
-        return TokenIn(words=p.words)
-    assert isinstance(p, (WithinLast, PreviousIs))
-    return p.part
-
-
-def by_reach(setting: Setting, fitter: Fitter, clause: Clause, k: int, residual: Array) -> list[Option]:
-    """The clause with its ``k``-th condition looking back by other numbers of tokens."""
-    part, inner = clause.parts[k], inner_of(clause.parts[k])
-    where = setting.data.where_now(inner)
-    if where is None:
-        return []
-    options: list[Part] = [part]
-    for n in REACHES:
-        options.append(replace(part, predicate=WithinLast(part=inner, n=n), column=setting.data.reached(where, n)))
-    if isinstance(part.predicate, PreviousIs):
-        b = part.predicate.back
-        options += [replace(part, predicate=PreviousIs(part=inner, back=b), column=setting.data.back(where, b))]
-    clauses = [conjunction((*clause.parts[:k], p, *clause.parts[k + 1 :])) for p in options]
-    return weighed(fitter, clauses, residual)
-
-
-def by_context_width(
-    setting: Setting, fitter: Fitter, clause: Clause, k: int, residual: Array
-) -> tuple[list[Option], int]:
-    """The clause with its ``k``-th condition, on a token a fixed way back, made wider or narrower; and how far back."""
-    part = clause.parts[k].predicate
-    if not isinstance(part, PreviousIs):
-        return [], 0
-    data = setting.data
-    strength = clause.values * np.clip(residual, 0.0, None)
-    total = float(strength.sum())
-    cover = np.asarray(data.columns @ strength).ravel() / max(total, 1e-9)
-    parts = [clause.parts[k]]
-    for j in np.flatnonzero(cover >= _COVERS):
-        for f in (data.features[int(j)], *data.aliases.get(int(j), ())):
-            if f.where == part.back:
-                parts.append(replace(clause.parts[k], predicate=f.predicate(), column=data.column(int(j))))
-    clauses = [conjunction((*clause.parts[:k], p, *clause.parts[k + 1 :])) for p in parts]
-    return weighed(fitter, clauses, residual), part.back
-
-
-# --- how wide ------------------------------------------------------------------------------------------------------
-def by_width(setting: Setting, fitter: Fitter, clause: Clause, k: int, residual: Array) -> list[Option]:
-    """The clause with its ``k``-th condition, on the token, made wider or narrower: words, lists, kinds, affixes."""
-    data, rest = setting.data, [p for i, p in enumerate(clause.parts) if i != k]
-    gate = conjunction(tuple(rest)).values if rest else np.ones(len(residual))
-    strength = clause.values * np.clip(residual, 0.0, None)
-    total = float(strength.sum())
-    if total <= 0:
-        return []
-    cover = np.asarray(data.columns @ strength).ravel() / total
-    parts = [clause.parts[k], *lists(setting, gate, residual)]
-    for j in np.flatnonzero(cover >= _COVERS):
-        f: Feature = data.features[int(j)]
-        if role_of(f) == "token" and f.part not in ("position",):
-            parts.append(Part(f.predicate(), data.column(int(j)), False, "token"))
-    clauses = [conjunction((*clause.parts[:k], p, *clause.parts[k + 1 :])) for p in parts]
-    return weighed(fitter, clauses, residual)
-
-
-def lists(setting: Setting, gate: Array, residual: Array) -> list[Part]:
-    """Lists of the words that are strong where the gate holds, by several cut-offs."""
-    ids, names = setting.data.words
-    n = np.bincount(ids, gate, minlength=len(names))
-    mean = np.bincount(ids, gate * residual, minlength=len(names)) / (n + 0.5)
-    top = float(mean.max()) if len(mean) else 0.0
-    out: list[Part] = []
-    for cut in (0.7, 0.45, 0.25):
-        chosen = np.flatnonzero((mean >= cut * top) & (mean > 0.05))
-        chosen = chosen[np.argsort(-(n * mean)[chosen], kind="stable")][:LIST]
-        if len(chosen):
-            words = TokenIn(words=tuple(names[int(i)] for i in chosen))
-            out.append(Part(words, np.isin(ids, chosen).astype(np.float64), False, "token"))
-    return out
-
-
-def with_words(setting: Setting, clause: Clause, k: int, words: Sequence[str]) -> Clause:
-    """The clause with its ``k``-th condition being a list of words."""
-    ids, names = setting.data.words
-    known = {name: i for i, name in enumerate(names)}
-    column = np.isin(ids, [known[w] for w in words if w in known]).astype(np.float64)
-    part = Part(TokenIn(words=tuple(words)), column, False, "token")
-    return conjunction((*clause.parts[:k], part, *clause.parts[k + 1 :]))

@@ -20,6 +20,8 @@ from maieutic.explain.views_text import TextView
 
 Array = NDArray[np.float64]
 _BINS = 40
+#: quantities of the token itself
+TOKEN_QUANTITIES = ("number", "digits", "letters")
 #: a bound at or beyond the largest value seen is no bound
 _OPEN = 1e15
 
@@ -88,9 +90,10 @@ def best_bounds(
         gate: positions (0 or 1) at which the condition may hold; elsewhere it counts for nothing.
     """
     n = len(quantity.lows)
-    weight = np.ones(len(residual)) if gate is None else gate
-    rows = quantity.codes * folds + fold
-    sums = np.bincount(rows, residual * weight, minlength=(n + 1) * folds)[: n * folds].reshape(n, folds)
+    at = np.arange(len(residual)) if gate is None else np.flatnonzero(gate)
+    weight = np.ones(len(at)) if gate is None else gate[at]
+    rows = quantity.codes[at] * folds + fold[at]
+    sums = np.bincount(rows, residual[at] * weight, minlength=(n + 1) * folds)[: n * folds].reshape(n, folds)
     counts = np.bincount(rows, weight**2, minlength=(n + 1) * folds)[: n * folds].reshape(n, folds)
     out: list[Bounded] = []
     for shape in ("interval", "ramp"):
@@ -98,7 +101,7 @@ def best_bounds(
         if not len(pairs):
             continue
         table = _table(quantity.name, tuple(quantity.lows.tolist()), shape)
-        a, b = table @ sums, table**2 @ counts
+        a, b = table @ sums, _squared(quantity.name, tuple(quantity.lows.tolist()), shape) @ counts
         w = (a.sum(axis=1, keepdims=True) - a) / (b.sum(axis=1, keepdims=True) - b + ridge)
         gain = (2 * w * a - w**2 * b).sum(axis=1)
         k = int(np.argmax(gain))
@@ -109,7 +112,7 @@ def best_bounds(
 
 def _bounded(quantity: Binned, shape: str, pair: NDArray[np.int64], gain: float) -> Bounded:
     i, j = int(pair[0]), int(pair[1])
-    role = "token" if quantity.name in ("number", "letters") else "context"
+    role = "token" if quantity.name in TOKEN_QUANTITIES else "context"
     x = quantity.values
     if shape == "ramp":
         low, high = float(quantity.lows[i]), float(quantity.lows[j])
@@ -147,3 +150,8 @@ def _table(name: str, lows: tuple[float, ...], shape: str) -> Array:
     if shape == "interval":
         return ((k >= pairs[:, :1]) & (k <= pairs[:, 1:])).astype(np.float64)
     return np.stack([ramp(name, at, float(at[i]), float(at[j])) for i, j in pairs])
+
+
+@lru_cache(maxsize=64)
+def _squared(name: str, lows: tuple[float, ...], shape: str) -> Array:
+    return _table(name, lows, shape) ** 2

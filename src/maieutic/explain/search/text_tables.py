@@ -38,7 +38,9 @@ def phrases(data: FeatureMatrix, residual: Array, *, most: int = ROWS, smallest:
         delta = np.bincount(ids, left, minlength=len(names)) / (n + PSEUDO[level])
         delta[np.abs(delta) < smallest] = 0.0
         left = left - delta[ids]
-        for i in np.flatnonzero(delta):
+        told = n * delta**2
+        found = np.flatnonzero(delta)
+        for i in found[np.argsort(-told[found], kind="stable")][: 2 * most]:
             key = names[i] if isinstance(names[i], tuple) else (names[i],)
             rows.append((float(n[i] * delta[i] ** 2), (level, *key, round(float(delta[i]), 3))))
     if not rows:

@@ -1,0 +1,219 @@
+"""How wide the kind of token is that a clause is about: a word, a list, a class, an ending, a range of numbers or lengths.
+
+Options for one condition of a clause (see ``text_options``), and tokens that tell them apart: of the corpus, made up for
+endings, and counted out for numbers. It measures nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maieutic.explain.predicates.text import HasAffix, NumberRange, PreviousIs, TokenClass, TokenIn, WordIn
+from maieutic.explain.predicates.text_amounts import InRange
+from maieutic.explain.search.text_fit import Clause, Fitter, Part, conjunction, role_of
+from maieutic.explain.search.text_options import Option, coverage, others, swapped, weighed
+from maieutic.explain.search.text_quantities import TOKEN_QUANTITIES, best_bounds, ranged
+from maieutic.explain.search.text_setting import Setting
+from maieutic.explain.text_words import CLOSED_CLASSES
+from maieutic.stimuli.wordnet import frequent
+
+Array = NDArray[np.float64]
+
+#: a kind of token could be what a clause is about when it holds at this share of its activation
+_COVERS = 0.6
+#: most words in a list
+LIST = 24
+_VOWELS, _CONSONANTS = "aeiou", "bdfgklmnprstvz"
+
+
+def by_width(setting: Setting, fitter: Fitter, clause: Clause, k: int, residual: Array) -> list[Option]:
+    """The clause with its ``k``-th condition, on the token, made wider or narrower.
+
+    ``k`` past the last: the clause is about any token, and is tried with a condition on the token added.
+    """
+    cover = coverage(setting, clause, residual)
+    gate = others(clause, k)
+    given = list(clause.parts[k : k + 1])
+    parts = [*given, *lists(setting, gate, residual), *_bounds(setting, fitter, gate, residual)]
+    least = _COVERS if given else 0.9
+    for j in np.flatnonzero(cover >= least):
+        f = setting.data.features[int(j)]
+        if role_of(f) == "token":
+            parts.append(Part(f.predicate(), setting.data.column(int(j)), False, "token"))
+    parts += _spellings(setting, clause, residual, whole=not given)
+    clauses = [swapped(clause, k, p) for p in parts]
+    return weighed(fitter, clauses if given else [clause, *clauses], residual, most=32)
+
+
+def by_context_width(
+    setting: Setting, fitter: Fitter, clause: Clause, k: int, residual: Array
+) -> tuple[list[Option], int]:
+    """The clause with its ``k``-th condition, on a token a fixed way back, made wider or narrower; and how far back."""
+    part = clause.parts[k].predicate
+    if not isinstance(part, PreviousIs):
+        return [], 0
+    data, cover = setting.data, coverage(setting, clause, residual)
+    parts = [clause.parts[k]]
+    for j in np.flatnonzero(cover >= _COVERS):
+        for f in (data.features[int(j)], *data.aliases.get(int(j), ())):
+            if f.where == part.back:
+                parts.append(replace(clause.parts[k], predicate=f.predicate(), column=data.column(int(j))))
+    if not clause.parts[k].negated:
+        parts += _spellings(setting, clause, residual, back=part.back)
+    return weighed(fitter, [swapped(clause, k, p) for p in parts], residual), part.back
+
+
+def lists(setting: Setting, gate: Array, residual: Array) -> list[Part]:
+    """Lists of the words that are strong where the gate holds, by several cut-offs."""
+    ids, names = setting.data.words
+    n = np.bincount(ids, gate, minlength=len(names))
+    mean = np.bincount(ids, gate * residual, minlength=len(names)) / (n + 0.5)
+    mean -= 3.5 * setting.noise / np.sqrt(np.maximum(n, 0.5))  # a word seen once may be noise
+    top = float(mean.max()) if len(mean) else 0.0
+    out: list[Part] = []
+    for cut in (0.7, 0.45, 0.25):
+        chosen = np.flatnonzero((mean >= cut * top) & (mean > 0.05))
+        chosen = chosen[np.argsort(-(n * mean)[chosen], kind="stable")][:LIST]
+        if len(chosen):
+            words = TokenIn(words=tuple(names[int(i)] for i in chosen))
+            out.append(Part(words, np.isin(ids, chosen).astype(np.float64), False, "token"))
+    return out
+
+
+def _bounds(setting: Setting, fitter: Fitter, gate: Array, residual: Array) -> list[Part]:
+    """The best ranges of numbers and of word lengths."""
+    data = setting.data
+    found = [q for q in data.quantities if q.name in TOKEN_QUANTITIES]
+    bounds = [b for q in found for b in best_bounds(q, residual, data.fold, data.folds, ridge=fitter.ridge, gate=gate)]
+    return [
+        Part(b.predicate, b.column, False, "token")
+        for b in bounds
+        if not hasattr(b.predicate, "quantity") or isinstance(b.predicate, InRange)
+    ]
+
+
+def _spellings(setting: Setting, clause: Clause, residual: Array, *, whole: bool = False, back: int = 0) -> list[Part]:
+    """Endings, beginnings and lengths of the word that carries most of the clause.
+
+    ``whole``: and the word itself. ``back``: of the token so many places before instead.
+    """
+    ids, names = setting.data.words
+    if back:
+        ids = setting.data.shifted_words(back)
+    mass = np.bincount(ids, clause.values * np.clip(residual, 0.0, None), minlength=len(names))
+    if not len(mass) or mass.max() <= 0:
+        return []
+    total, word = float(mass.sum()), names[int(np.argmax(mass))]
+    strong = [names[int(i)] for i in np.flatnonzero(mass >= 0.02 * total)]
+    if not word.isalpha() or not all(w.isalpha() for w in strong):
+        return []
+    tests = [HasAffix(suffix=word[-n:]) for n in (1, 2, 3, 4, 5) if len(word) > n]
+    tests += [HasAffix(prefix=word[:n]) for n in (1, 2, 3, 4, 5) if len(word) > n]
+    held = [
+        t for t in tests if sum(w.endswith(t.suffix) and w.startswith(t.prefix) for w in strong) >= 0.8 * len(strong)
+    ]
+    parts = [
+        Part(PreviousIs(part=t, back=back), _affixed(names, t)[ids], False, "context")
+        if back
+        else Part(t, _affixed(names, t)[ids], False, "token")
+        for t in held
+    ]
+    if whole:
+        parts.append(Part(TokenIn(words=(word,)), (ids == int(np.argmax(mass))).astype(np.float64), False, "token"))
+        size = np.array([len(n) if n.isalpha() else 0 for n in names])[ids]
+        for least in range(2, min(len(w) for w in strong) + 1):
+            predicate = InRange(quantity="letters", low=float(least), high=1e15)
+            parts.append(Part(predicate, (size >= least).astype(np.float64), False, "token"))
+    return parts
+
+
+def _affixed(names: Sequence[str], test: HasAffix) -> Array:
+    need = len(test.prefix) + len(test.suffix)
+    return np.array(
+        [float(len(w) > need and w.isalpha() and w.startswith(test.prefix) and w.endswith(test.suffix)) for w in names]
+    )
+
+
+# --- tokens that tell options apart --------------------------------------------------------------------------------
+def made_up(options: Sequence[Option], k: int, rng: np.random.Generator) -> Iterator[str]:
+    """Words that do not exist, each with one of the endings or beginnings in question and no longer one."""
+    affixes = [p.predicate for o in options for p in o.clause.parts[k : k + 1] if isinstance(p.predicate, HasAffix)]
+    for a in affixes:
+        other = "".join(str(rng.choice(list(_CONSONANTS))) + str(rng.choice(list(_VOWELS))) for _ in range(2))
+        yield other + a.suffix if a.suffix else a.prefix + other
+
+
+def examples(options: Sequence[Option], k: int, rng: np.random.Generator, most: int = 3) -> Iterator[str]:
+    """A few words of each kind in question, whether the corpus has them or not."""
+    for o in options[:12]:
+        for p in o.clause.parts[k : k + 1]:
+            if isinstance(p.predicate, TokenClass):
+                known = CLOSED_CLASSES.get(p.predicate.name) or frequent(p.predicate.name)
+                yield from (known[int(i)] for i in rng.permutation(len(known))[:most])
+
+
+def numbers_between(options: Sequence[Option], k: int) -> Iterator[str]:
+    """Whole numbers around the bounds of the ranges in question."""
+    ranges = [p.predicate for o in options for p in o.clause.parts[k : k + 1] if _numeric(p)]
+    bounds = {round(b) for r in ranges if isinstance(r, (NumberRange, InRange)) for b in (r.low, r.high) if b < 1e9}
+    for b in sorted(bounds):
+        yield from (str(max(b + step, 0)) for step in (0, 1, -1))
+
+
+def by_bounds(setting: Setting, fitter: Fitter, clause: Clause, k: int, residual: Array) -> list[Option]:
+    """A range of numbers with its bounds moved to between the numbers that were seen to be in and out."""
+    part = clause.parts[k]
+    if not _numeric(part) or not isinstance(part.predicate, (NumberRange, InRange)):
+        return []
+    name = "number" if isinstance(part.predicate, NumberRange) else "digits"
+    numbers = next((q.values for q in setting.data.quantities if q.name == name), None)
+    if numbers is None:
+        return []
+    gate = (others(clause, k) > 0.5) & np.isfinite(numbers)
+    level = float(clause.values @ residual) / max(float(clause.values.sum()), 1.0)
+    on, off = numbers[gate & (residual > 0.5 * level)], numbers[gate & (residual <= 0.5 * level)]
+    inside = on[(on >= part.predicate.low) & (on <= part.predicate.high)]
+    if not len(inside):
+        return []
+    low, high = float(inside.min()), float(inside.max())
+    below, above = off[off < low], off[off > high]
+    floor = float(below.max()) if len(below) else -1.0
+    ceiling = float(above.min()) if len(above) else 10 * high + 10
+    clauses = [clause]
+    for lo in _steps(low, floor):
+        for hi in _steps(high, ceiling):
+            column = ((numbers >= lo) & (numbers <= hi)).astype(np.float64)
+            clauses.append(swapped(clause, k, replace(part, predicate=ranged(name, lo, hi), column=column)))
+    return weighed(fitter, clauses, residual, most=49)
+
+
+def _numeric(part: Part) -> bool:
+    """Whether a condition is a range of numbers."""
+    p = part.predicate
+    return isinstance(p, NumberRange) or (isinstance(p, InRange) and p.quantity == "digits")
+
+
+def _steps(inner: float, outer: float, most: int = 7) -> list[float]:
+    """Whole numbers from a bound that is in up to, not including, one that is out."""
+    sign = 1.0 if outer > inner else -1.0
+    gap = max(abs(outer - inner) - 1.0, 0.0)
+    steps = np.unique(np.round(np.linspace(0.0, gap, min(most, int(gap) + 1))))
+    return [inner + sign * float(s) for s in steps]
+
+
+def with_words(setting: Setting, clause: Clause, k: int, words: Sequence[str]) -> Clause:
+    """The clause with its ``k``-th condition being a list of words."""
+    ids, names = setting.data.words
+    known = {name: i for i, name in enumerate(names)}
+    column = np.isin(ids, [known[w] for w in words if w in known]).astype(np.float64)
+    part = Part(TokenIn(words=tuple(words)), column, False, "token")
+    return conjunction((*clause.parts[:k], part, *clause.parts[k + 1 :]))
+
+
+def is_list(part: Part) -> bool:
+    """Whether a condition names its words one by one."""
+    return isinstance(part.predicate, (TokenIn, WordIn))
