@@ -179,7 +179,9 @@ def _scores(readings: Mapping[str, Reading]) -> ReportScores | None:
         pearson=readings["predictive.pearson"],
         controls=_controls("predictive", readings),
         others=tuple(r for n, r in own.items() if n not in special and not _beside(n)),
-        tests=tuple(_test(name, readings) for name in sorted(further, key=lambda n: (n not in TESTS, n))),
+        tests=tuple(
+            _test(name, readings) for name in [n for n in TESTS if n in further] + sorted(set(further) - set(TESTS))
+        ),
     )
 
 
