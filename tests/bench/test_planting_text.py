@@ -230,7 +230,7 @@ def test_what_looks_like_the_cause_of_a_spurious_unit_is_not(
             seems = looks.truth(TextView([str(getattr(s, "content", s)) for s in stimuli]))
             apart.append(float(np.corrcoef(truth, seems)[0, 1]))
         assert apart[0] >= 0.97
-        assert apart[1] < 0.8, unit.about
+        assert apart[1] < 0.9, unit.about
 
 
 def test_edits_hold_both_truths(units: tuple[PlantedUnit, ...], corpora: dict[str, Corpus]) -> None:

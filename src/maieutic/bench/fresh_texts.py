@@ -38,6 +38,9 @@ def fresh_texts(unit: PlantedUnit, test: Sequence[Stimulus], *, seed: int = 0) -
     natural = [_window(texts[i], truth[i] >= 0.5, WINDOW, rng) for i in chosen]
     some = active[:12]
     sources = [_window(texts[i], truth[i] >= 0.5, SHORT, rng) for i in [*some, *order[: max(4, len(some) // 3)]]]
+    # what was active by its place in the text may no longer be after a cut: then the text stays whole
+    for k, cut in enumerate(unit.truth(sources)[: len(some)]):
+        sources[k] = sources[k] if cut.max(initial=0.0) >= 0.5 else texts[some[k]]
     vocabulary = [t.text for text in sources + natural[:20] for t in tokens_of(text) if t.text.isalpha()]
     if not vocabulary:
         return natural, []

@@ -217,8 +217,20 @@ class _Maker:
                 yield None
                 continue
             setting, family = chosen
-            rule = All((main.rule, Without(setting) if absent else setting))
+            condition = Without(setting) if absent else setting
+            rule = All((self._met(main.rule, condition), condition))
             yield _Found(rule, main.family if main.family != "word" else family)
+
+    def _met(self, main: TextRule, condition: TextRule) -> TextRule:
+        """A list of words without those that never meet the condition outside the test split: nobody could know them."""
+        if not isinstance(main, Words) or len(main.strengths) < 2:
+            return main
+        there = (condition.truth(self.ground.view) >= 0.5) & self.ground.known
+        met = [w for w in main.cues() if bool((there & (words(w).truth(self.ground.view) > 0)).any())]
+        if not met or len(met) == len(main.strengths):
+            return main
+        called = main.called.partition(" words ")[0] + " words " if main.called.startswith("one of") else ""
+        return words(*met, called=called + ", ".join(met) if called and len(met) > 1 else "")
 
     def _and(self) -> Iterator[_Found | None]:
         yield from self._joint(absent=False)
@@ -249,7 +261,8 @@ class _Maker:
                 wanted = ground.rare * n / max(int(on.sum()), 1)
                 near = [w for w, s in ground.company(on, within) if 0.3 * wanted <= s <= 1.2 * wanted and w.isalpha()]
                 for word in draw_from(near, self.rng)[:8]:
-                    yield _Found(All((main.rule, Before(words(word), within))), main.family, rare=True)
+                    before = Before(words(word), within)
+                    yield _Found(All((self._met(main.rule, before), before)), main.family, rare=True)
 
     def _graded(self) -> Iterator[_Found | None]:
         makers = (

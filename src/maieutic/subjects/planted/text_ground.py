@@ -79,12 +79,12 @@ class Ground:
         self._taken.append(unit)
         return True
 
-    def examples(self, rule: TextRule, most: int = 8) -> tuple[str, ...]:
-        """The tokens that a rule is active on most often outside the test split, in lower case."""
-        on = (rule.truth(self.view) >= 0.5) & self.known
-        counts = np.bincount(self.low[on], minlength=len(self.words))
-        order = np.argsort(-counts, kind="stable")[:most]
-        return tuple(self.words[int(i)] for i in order if counts[i])
+    def examples(self, rule: TextRule, most: int = 8, seldom: int = 4) -> tuple[str, ...]:
+        """The tokens that a rule is active on most often, then some that it is active on least often, in lower case."""
+        counts = np.bincount(self.low[rule.truth(self.view) >= 0.5], minlength=len(self.words))
+        order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
+        chosen = [*order[:most], *order[most:][-seldom:]]
+        return tuple(self.words[int(i)] for i in chosen)
 
     def frequent(self, low: float, high: float, *, letters: int = 3) -> list[str]:
         """Words of so many letters and more, whose share of all positions lies in a range, sorted."""
