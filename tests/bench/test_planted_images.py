@@ -67,8 +67,8 @@ BOTH = (("owl", LEFT), ("fox", RIGHT))
         (Tint("red", "things", 0.0, 1.0), 1.0),
         (Tint("green", "ground", 0.3, 0.7), 1.0),
         (Tint("green", "whole", 0.5, 0.5), 0.0),  # on from a half; it covers a quarter
-        (Light("whole", 0.0, 1.0), 1 / 3),  # one channel of three everywhere
-        (Light("whole", 1.0, 0.0), 2 / 3),
+        (Light("whole", 0.0, 1.0), 0.75 * 0.2126 + 0.25 * 0.7152),  # red on three quarters, green on one
+        (Light("whole", 1.0, 0.0), 1 - 0.75 * 0.2126 - 0.25 * 0.7152),
         (Every((Shows(("owl",)), ShowsAt("fox", "top"))), 0.0),
         (Without(Shows(("owl",)), Ground("photo")), 1.0),
         (Strongest(((ShowsAt("fox", "left"), 1.0), (Shows(("owl",)), 0.6))), 0.6),

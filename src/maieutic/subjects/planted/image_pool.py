@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.subjects.planted.image_mixes import Every, Strongest, Without
-from maieutic.subjects.planted.image_rules import HUES, Related, Seen, Shows, ShowsAt, Tint, seen, tints
+from maieutic.subjects.planted.image_rules import HUES, Related, Seen, Shows, ShowsAt, Tint, seen
+from maieutic.subjects.planted.image_shades import Shades
 from maieutic.subjects.planted.rule import Rule
 
 Flags = NDArray[np.bool_]
@@ -26,8 +27,6 @@ SELDOM: Mapping[str, int] = {"discover": 4, "select": 2, "test": 3}
 _SELDOM_MOST, _MOST = 8, 0.4
 #: share of pictures outside the test split on which two bound rules may differ, of those where either holds
 _LOOSE = 0.06
-#: share of a colour's pictures that stay its pictures when the colour is drawn a shade wider or narrower
-_CLEAR = 0.94
 #: overlap (shared over either) from which two sets of pictures are nearly the same; under noise, less will do
 LIKE, NOISY_LIKE = 0.94, 0.8
 PLACES = ("left", "right", "top", "bottom")
@@ -55,7 +54,8 @@ class Pool:
         self.splits: dict[str, Flags] = {name: splits == name for name in OFTEN}
         self.known: Flags = splits != "test"
         self._truths: dict[Rule, Floats] = {}
-        self._shades: dict[float, list[dict[tuple[str, str], float]]] = {}
+        self._sample: list[int] = np.flatnonzero(self.splits["discover"])[::2].tolist()
+        self._shades = Shades([self.views[i] for i in self._sample])
         self._taken: set[bytes] = set()
         self.shown = self._shown()
         self.classes = self._classes()
@@ -122,22 +122,9 @@ class Pool:
     def _enough(self, on: Flags, least: Mapping[str, int]) -> bool:
         return all(self.count(on, split) >= n for split, n in least.items())
 
-    def clear(self, rule: Tint) -> bool:
-        """Whether a colour does not hang on where exactly it begins: the unit is much the same a shade paler or deeper.
-
-        Otherwise two people would not agree on the pictures that show it.
-        """
-        rows = np.flatnonzero(self.splits["discover"])[::2].tolist()
-        on = self.active(rule)[rows]
-        for vivid in (0.2, 0.5):
-            if vivid not in self._shades:
-                self._shades[vivid] = [tints(self.views[i].hues, self.views[i].things, vivid=vivid) for i in rows]
-            share = np.array([shade[rule.colour, rule.where] for shade in self._shades[vivid]])
-            # as many pictures with the most of it
-            top = np.argsort(-share, kind="stable")[: int(on.sum())]
-            if not on.any() or on[top].mean() < _CLEAR:
-                return False
-        return True
+    def clear(self, rule: Rule) -> bool:
+        """Whether a measure of pixels does not hang on where exactly a colour or a texture begins."""
+        return self._shades.clear(rule, self.active(rule)[self._sample])
 
     def quantile(self, values: Sequence[float], q: float) -> float:
         return round(float(np.quantile(values, q)), 3)

@@ -286,11 +286,11 @@ def colour_share(picture: Image, colour: str) -> float:
     return led(Seen({}, lambda: picture).pixels, colour)
 
 
-def led(pixels: Pixels, colour: str) -> float:
-    """The same of RGB in [0, 1], ``[height, width, 3]``."""
+def led(pixels: Pixels, colour: str, *, lead: float = 1.25) -> float:
+    """The same of RGB in [0, 1], ``[height, width, 3]``; ``lead``: how far the channel is above the next."""
     i = ("red", "green", "blue").index(colour)
     other = np.maximum(pixels[..., (i + 1) % 3], pixels[..., (i + 2) % 3])
-    return float(((pixels[..., i] > 1.25 * other) & (pixels[..., i] > 60 / 255)).mean())
+    return float(((pixels[..., i] > lead * other) & (pixels[..., i] > 60 / 255)).mean())
 
 
 #: hue angles of the colours that a person calls by these names when they are vivid, degrees
@@ -300,6 +300,8 @@ HUES: Mapping[str, tuple[float, float]] = {
 }  # fmt: skip
 #: all colours that a tint may have
 COLOURS = (*HUES, "black", "white", "grey")
+#: weights of red, green and blue in what looks bright
+_EYE = np.array([0.2126, 0.7152, 0.0722])
 
 
 @dataclass(frozen=True)
@@ -356,9 +358,9 @@ class Light(Rule):
 
 
 def lightness(view: Seen, where: str) -> float:
-    """Mean of the three channels in a region, 0 to 1."""
+    """Mean brightness of a region as an eye weighs the three channels, 0 to 1."""
     region = view.region(where)
-    return float(view.pixels[region].mean()) if region.any() else 0.0
+    return float((view.pixels[region] @ _EYE).mean()) if region.any() else 0.0
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def _sights(pool: Pool, rng: np.random.Generator) -> Plans:
         *(Plan(Shaped("", s), f"a {s} thing", (), "shape") for s in ("tall", "wide")),
     ]
     # a generator, as looking at colours takes time
-    yield from (p for p in _shuffled(plans, rng) if not isinstance(p.rule, Tint) or pool.clear(p.rule))
+    yield from (p for p in _shuffled(plans, rng) if pool.clear(p.rule))
 
 
 def _measures(pool: Pool, rng: np.random.Generator) -> Plans:
@@ -156,7 +156,7 @@ def _measures(pool: Pool, rng: np.random.Generator) -> Plans:
         full = pool.quantile([tinted(v, colour, "whole") for v in sample], 0.95)
         if full > 0.1:
             plans.append(Plan(Tint(colour, "whole", 0.0, full), f"much {colour}", (colour,), "colour"))
-    yield from _shuffled([p for p in plans if _ranges(p.rule)], rng)
+    yield from (p for p in _shuffled(plans, rng) if _ranges(p.rule) and pool.clear(p.rule))
 
 
 def _ranges(rule: Rule) -> bool:
