@@ -17,8 +17,8 @@ logit change with the difference that the label makes to clean logits (-1 to 1, 
 
 "Applies": the prediction is at or above the middle of its own range on test. Intervals: 95 %, whole test documents drawn
 with replacement, the same resamples for every label. What it does not show: effects on later positions, and effects that
-only several units together have. Cost: about 10 passes over the 24 stimuli (texts up to the position), and as much for
-every null unit that stands beside it (once a run).
+only several units together have, and positions after the first 96 words of a text. Cost: about 10 passes over the 24
+stimuli (texts up to the position), and as much for every null unit that stands beside it (once a run).
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ BESIDE = ("ablate", "vs_random", "vs_unrelated", "specific", "steer", "steer_vs_
 ON, OFF, HARD = 12, 12, 6
 #: fewer on either side cannot carry a score
 LEAST = 3
-#: words of a text before a position, at most: longer contexts are not tested
-_LONGEST = 256
+#: words of a text before a position, at most: each step is a pass over all of them
+_LONGEST = 96
 
 
 @dataclass(frozen=True, kw_only=True)
