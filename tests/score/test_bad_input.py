@@ -58,14 +58,16 @@ class Sick(PlantedSubject):
     def _sick(self, values: Any) -> Any:
         if self.raising:
             raise OSError("out of reach")
-        return values * np.float32("inf") if len(values) > 60 else values
+        return values + np.float32("inf") if len(values) > 60 else values
 
     def read(self, stimuli: Any, units: Any, *, interventions: Any = ()) -> Any:
         return [self._sick(v) for v in super().read(stimuli, units, interventions=interventions)]
 
     def forward(self, stimuli: Any, sites: Any, *, interventions: Any = (), maps: bool = False) -> Any:
         out = super().forward(stimuli, sites, interventions=interventions, maps=maps)
-        return replace(out, values={s: self._sick(v) for s, v in out.values.items()})
+        return replace(
+            out, values={s: self._sick(v) if self.raising else v * float("inf") for s, v in out.values.items()}
+        )
 
 
 def test_a_subject_that_gives_infinity(world: Any) -> None:

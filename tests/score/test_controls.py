@@ -9,8 +9,17 @@ import numpy as np
 import pytest
 
 from maieutic.explain.explanation import Explanation
-from maieutic.readings import Reading
-from maieutic.score import CONTROLS, Controls, NullUnit, beats_every_control, random_directions, shuffled, verdict
+from maieutic.readings import Estimate, Reading
+from maieutic.score import (
+    CONTROLS,
+    Controls,
+    NullUnit,
+    beats_every_control,
+    beside,
+    random_directions,
+    shuffled,
+    verdict,
+)
 from maieutic.score.controls import compared
 from maieutic.score.evidence import Sample, Trial
 
@@ -135,3 +144,32 @@ def test_verdict() -> None:
     assert verdict(_readings(shuffled=-0.2)).lost == ("shuffled",)
     abstained = _readings() | {"predictive": Reading.unmeasured("predictive", "abstained: x")}
     assert beats_every_control(abstained) is None
+
+
+def test_one_function_puts_controls_beside_any_scorer(on: Trial) -> None:
+    def estimate(value: float) -> Estimate:
+        return Estimate(value=value, replicates=np.full(10, value))
+
+    def judge(found: Explanation, null: NullUnit | None = None, /) -> Estimate | str:
+        if null is not None:
+            return estimate(0.2) if null.label == "a" else "never fires"
+        return estimate(0.1 if found.abstained else 0.4)
+
+    controls = Controls(
+        shuffled=[label("a/1"), label("a/2")], one_shot=label("a/0", "found nothing"),
+        untrained=[null(on, np.zeros(900), label="a"), null(on, np.zeros(900), label="b")],
+        random_direction=[null(on, np.zeros(900), abstained=True)],
+    )  # fmt: skip
+    found = beside("mine", estimate(0.5), judge, controls, n=7, senseless={"constant": "says nothing here"})
+    levels = {c: found[f"mine.control.{c}"].value for c in CONTROLS}
+    # an abstention is the constant; of two null units one cannot be had; all directions declined: the constant
+    assert levels == {"constant": None, "shuffled": 0.4, "one_shot": 0.1, "untrained": 0.2, "random_direction": 0.1}
+    assert found["mine.beats.shuffled"].value == pytest.approx(0.1)
+    assert found["mine.beats.constant"].reason == "says nothing here"
+    assert found["mine.control.untrained"].details["failed"] == ["never fires"]
+    assert verdict({"mine": Reading(name="mine", value=0.5), **found}, headline="mine").unmeasured == {
+        "constant": "says nothing here"
+    }
+    lost = beside("mine", "abstained", judge, controls)
+    assert lost["mine.beats.shuffled"].reason == "abstained"
+    assert lost["mine.control.shuffled"].value == 0.4

@@ -3,9 +3,11 @@
 from maieutic.score.controls import (
     CONTROLS,
     Controls,
+    Judge,
     NullUnit,
     Verdict,
     beats_every_control,
+    beside,
     null_unit,
     random_directions,
     shuffled,
@@ -13,20 +15,24 @@ from maieutic.score.controls import (
 )
 from maieutic.score.evidence import Evidence, Predictions, Sample, Threshold, Trial, threshold, trial
 from maieutic.score.registry import Request, Scorer, load_scorer, score, scorer_names
+from maieutic.score.shared import Shared
 
 __all__ = [
     "CONTROLS",
     "Controls",
     "Evidence",
+    "Judge",
     "NullUnit",
     "Predictions",
     "Request",
     "Sample",
     "Scorer",
+    "Shared",
     "Threshold",
     "Trial",
     "Verdict",
     "beats_every_control",
+    "beside",
     "load_scorer",
     "null_unit",
     "random_directions",
