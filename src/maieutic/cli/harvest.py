@@ -50,6 +50,9 @@ def harvest(
         keys = [u.key for u in made.units]
         for note in made.corpus.notes:
             say(f"note: {note}")
+        if made.atlas.failed:
+            stimulus, why = next(iter(made.atlas.failed.items()))
+            say(f"note: {len(made.atlas.failed)} stimuli left out, the first ({stimulus[:12]}) because {why}")
         summary = made.atlas.sites[site]
         if as_json:
             print(json.dumps({"run": str(run), "site": site, "units": keys, "positions": summary.count}))

@@ -7,7 +7,7 @@ scorer may ask for ``test``, the Lab never hands that out.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -60,12 +60,14 @@ class Atlas:
         corpus: what was shown.
         sites: per site the mergeable summary (statistics, top and bottom exemplars, uniform sample).
         observe: gives the values of a unit over a split, from what the harvest kept or by measuring now.
+        failed: stimuli that were left out (they did not load, or the subject could not read them), id -> why.
     """
 
     subject: str
     corpus: Corpus
     sites: Mapping[str, SiteSummary]
     observe: Callable[[Unit, Split], Sequence[Observed]]
+    failed: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def _summary(self, unit: Unit) -> SiteSummary:
         if unit.site not in self.sites:
@@ -73,7 +75,7 @@ class Atlas:
         return self.sites[unit.site]
 
     def observed(self, unit: Unit, split: Split) -> Sequence[Observed]:
-        """Measured values of the unit over every stimulus of a split."""
+        """Measured values of the unit over every stimulus of a split that could be read."""
         return self.observe(unit, split)
 
     def moments(self, unit: Unit) -> Moments:

@@ -3,6 +3,9 @@
 Streaming and resumable: a checkpoint holds the summaries, the readouts so far and the number of the next batch, and the
 plan of batches depends on the corpus alone, so a harvest that was killed and run again ends with the same bytes. Only
 the discover split feeds summaries and exemplars; the other splits are read for the kept units alone.
+
+A stimulus that does not load, or for which the subject gives no finite values, is left out and counted with its reason
+(``Atlas.failed``), so that one bad file does not cost a night; when most are like that, the harvest stops.
 """
 
 from __future__ import annotations
@@ -18,13 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from maieutic.errors import StoreError, UsageError, UserError
+from maieutic.errors import StoreError, UsageError
 from maieutic.harvest.atlas import Atlas, Observed
+from maieutic.harvest.readable import Readable
 from maieutic.harvest.readouts import Keeper, Readouts, column
 from maieutic.harvest.summary import SiteSummary
 from maieutic.stimuli.base import SPLITS, Corpus, Split
 from maieutic.store import read_tensors, write_table, write_tensors
-from maieutic.subjects.base import Subject, Unit, raw
+from maieutic.subjects.base import Subject, Unit
 from maieutic.subjects.reading import plan_batches
 
 #: called with (stimuli done, stimuli in all)
@@ -71,7 +75,7 @@ def harvest(
     Raises:
         UsageError: unknown site, empty corpus, wrong modality.
         StoreError: the folder holds a harvest with other settings, or cannot be written.
-        UserError: the subject returned NaN or infinity.
+        UserError: most stimuli cannot be loaded, or the subject gives NaN, infinity or an error for most of them.
     """
     _check(subject, corpus, sites)
     kept = tuple(_default_keep(subject, sites) if keep is None else keep)
@@ -80,7 +84,7 @@ def harvest(
     if folder is not None and (folder / "done.safetensors").exists():
         return load_atlas(subject, corpus, folder, key=key)
     state = _State.resume(folder, key, subject, corpus, sites, kept)
-    batches = _plan(subject, corpus, everything=bool(kept))
+    batches = _plan(subject, corpus, state.readable, everything=bool(kept))
     total, last = sum(len(b.stimuli) for b in batches), time.monotonic()
     for number in range(state.next, len(batches)):
         _read_batch(subject, corpus, sites, batches[number], state)
@@ -90,12 +94,13 @@ def harvest(
         if folder is not None and time.monotonic() - last > checkpoint_every:
             state.write(folder / "checkpoint.safetensors", key)
             last = time.monotonic()
+    state.readable.check(sum(len(b.stimuli) for b in batches), discover=corpus.split("discover"))
     readouts = state.keeper.done()
     if folder is not None:
         _write_tables(folder, corpus, state.summaries)
         state.write(folder / "done.safetensors", key)
         (folder / "checkpoint.safetensors").unlink(missing_ok=True)
-    return _atlas(subject, corpus, state.summaries, readouts)
+    return _atlas(subject, corpus, state.summaries, readouts, state.readable)
 
 
 def load_atlas(subject: Subject, corpus: Corpus, folder: Path, *, key: str | None = None) -> Atlas:
@@ -111,7 +116,7 @@ def load_atlas(subject: Subject, corpus: Corpus, folder: Path, *, key: str | Non
             f"the {what} is not the one {folder} was harvested with: harvest again into a new --run folder"
         )
     state = _State.from_arrays(arrays, note, ())
-    return _atlas(subject, corpus, state.summaries, _readouts(arrays, note))
+    return _atlas(subject, corpus, state.summaries, _readouts(arrays, note), state.readable)
 
 
 def slug(name: str) -> str:
@@ -149,33 +154,37 @@ def _default_keep(subject: Subject, sites: Sequence[str]) -> list[Unit]:
     return [subject.unit(s, i) for s, width in widths.items() for i in range(width or 0)]
 
 
-def _plan(subject: Subject, corpus: Corpus, *, everything: bool) -> list[_Batch]:
-    """Batches of one split each, stimuli of like length together; the same for the same corpus."""
+def _plan(subject: Subject, corpus: Corpus, readable: Readable, *, everything: bool) -> list[_Batch]:
+    """Batches of one split each, stimuli of like length together; the same for the same corpus.
+
+    Texts are loaded here, to know their lengths; those that do not load are left out.
+    """
     out: list[_Batch] = []
     for split in SPLITS if everything else SPLITS[:1]:
         chosen = [i for i, s in enumerate(corpus.stimuli) if s.split == split]
-        text = corpus.modality == "text"
-        lengths = [len(corpus[i].content) // CHARACTERS_PER_TOKEN + 1 if text else 1 for i in chosen]
+        lengths = [1] * len(chosen)
+        if corpus.modality == "text":
+            texts = {i: text for i in chosen if (text := readable.content(corpus[i])) is not None}
+            chosen = list(texts)
+            lengths = [len(text) // CHARACTERS_PER_TOKEN + 1 for text in texts.values()]
         out += [_Batch(split, tuple(chosen[j] for j in b)) for b in plan_batches(lengths, subject.batch_size)]
     return out
 
 
 def _read_batch(subject: Subject, corpus: Corpus, sites: Sequence[str], batch: _Batch, state: _State) -> None:
-    stimuli = [corpus[i] for i in batch.stimuli]
-    out = subject.forward([raw(s) for s in stimuli], sites)
-    values = {s: v if v.ndim == 3 else v[:, None, :] for s, v in out.values.items()}
+    """Read what can be read of a batch into the summaries and the kept readouts."""
+    read = state.readable.forward(subject, [corpus[i] for i in batch.stimuli], sites)
+    if not read.kept:
+        return
+    chosen = [batch.stimuli[i] for i in read.kept]
+    values = {s: v if v.ndim == 3 else v[:, None, :] for s, v in read.values.items()}
     if batch.split == "discover":
         for site in sites:
             if site not in state.summaries:
                 state.summaries[site] = SiteSummary.empty(values[site].shape[2])
-            summary = state.summaries[site]
-            summary.add(values[site], lengths=out.lengths, stimuli=batch.stimuli, ids=[s.id for s in stimuli])
-            if not np.isfinite(summary.total).all():
-                bad = next(s.id for s, v in zip(stimuli, values[site], strict=True) if not bool(v.isfinite().all()))
-                raise UserError(
-                    f"{subject.name} gave NaN or infinity at {site} for stimulus {bad}: remove it or fix the model"
-                )
-    state.keeper.add(values, lengths=out.lengths, stimuli=batch.stimuli)
+            ids = [corpus[i].id for i in chosen]
+            state.summaries[site].add(values[site], lengths=read.lengths, stimuli=chosen, ids=ids)
+    state.keeper.add(values, lengths=read.lengths, stimuli=chosen)
 
 
 @dataclass(kw_only=True)
@@ -186,6 +195,7 @@ class _State:
     summaries: dict[str, SiteSummary]
     keeper: Keeper
     about: dict[str, Any]
+    readable: Readable
 
     @classmethod
     def resume(
@@ -200,7 +210,7 @@ class _State:
         widths = {s: subject.site(s).width for s in sites}
         summaries = {s: SiteSummary.empty(width) for s, width in widths.items() if width is not None}
         about = {"subject": subject.fingerprint, "corpus": corpus.fingerprint}
-        return cls(next=0, summaries=summaries, keeper=Keeper.of(kept), about=about)
+        return cls(next=0, summaries=summaries, keeper=Keeper.of(kept), about=about, readable=Readable(subject.name))
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any], note: Mapping[str, Any], kept: Sequence[Unit]) -> _State:
@@ -209,7 +219,8 @@ class _State:
             for n, site in enumerate(note["sites"])
         }
         keeper, about = Keeper.of(kept, _readouts(arrays, note)), {k: note[k] for k in ("subject", "corpus")}
-        return cls(next=note["next"], summaries=summaries, keeper=keeper, about=about)
+        readable = Readable("the subject", failed=dict(note.get("failed", {})))
+        return cls(next=note["next"], summaries=summaries, keeper=keeper, about=about, readable=readable)
 
     def write(self, file: Path, key: str) -> None:
         readouts, sites = self.keeper.done(), list(self.summaries)
@@ -219,7 +230,14 @@ class _State:
         write_tensors(
             file,
             arrays,
-            note={"key": key, "next": self.next, "sites": sites, "columns": list(readouts.columns), **self.about},
+            note={
+                "key": key,
+                "next": self.next,
+                "sites": sites,
+                "columns": list(readouts.columns),
+                "failed": dict(sorted(self.readable.failed.items())),
+                **self.about,
+            },  # fmt: skip
         )
 
 
@@ -228,24 +246,26 @@ def _readouts(arrays: Mapping[str, Any], note: Mapping[str, Any]) -> Readouts:
     return Readouts(columns=tuple(note["columns"]), **parts)
 
 
-def _atlas(subject: Subject, corpus: Corpus, summaries: Mapping[str, SiteSummary], readouts: Readouts) -> Atlas:
+def _atlas(
+    subject: Subject, corpus: Corpus, summaries: Mapping[str, SiteSummary], readouts: Readouts, readable: Readable
+) -> Atlas:
     indices = {split: [i for i, s in enumerate(corpus.stimuli) if s.split == split] for split in SPLITS}
 
     def observe(unit: Unit, split: Split) -> Sequence[Observed]:
-        chosen = indices[split]
-        stimuli = [corpus[i] for i in chosen]
+        chosen = [i for i in indices[split] if corpus[i].id not in readable.failed]
         if readouts.has(unit):
-            values = readouts.read(unit, chosen)
+            values = dict(zip(chosen, readouts.read(unit, chosen), strict=True))
         else:
-            values = _measured(replace(unit, sign=1), split)
-            values = [unit.sign * v for v in values]
-        return [Observed(s, v) for s, v in zip(stimuli, values, strict=True)]
+            values = {i: unit.sign * v for i, v in _measured(replace(unit, sign=1), split).items()}
+        return [Observed(corpus[i], values[i]) for i in chosen if i in values]
 
     @lru_cache(maxsize=64)
-    def _measured(unit: Unit, split: Split) -> list[Any]:
-        return [v[:, 0] for v in subject.read([corpus[i] for i in indices[split]], [unit])]
+    def _measured(unit: Unit, split: Split) -> dict[int, Any]:
+        chosen = [i for i in indices[split] if corpus[i].id not in readable.failed]
+        found = readable.read(subject, [corpus[i] for i in chosen], unit)
+        return {chosen[k]: v for k, v in found.items()}
 
-    return Atlas(subject=subject.name, corpus=corpus, sites=summaries, observe=observe)
+    return Atlas(subject=subject.name, corpus=corpus, sites=summaries, observe=observe, failed=readable.failed)
 
 
 def _write_tables(folder: Path, corpus: Corpus, summaries: Mapping[str, SiteSummary]) -> None:

@@ -200,8 +200,11 @@ def _lost(request: Request, on: Trial | str, cache: Predictions) -> dict[str, st
         return {}
     samples = (on.test_sample, on.select_sample)
     every = [s for split in _READ for s in request.corpus.split(split)]
+    left_out = {} if request.atlas is None else request.atlas.failed
+    known = {s.id: left_out[s.id] for s in every if s.id in left_out}
+    every = [s for s in every if s.id not in known]
     silent = request.found.abstained or not any(isinstance(cache.of(request.found, s), str) for s in samples)
     if silent:  # then only what was not measured at all can be missing
         seen = {s.id for sample in samples for s in sample.stimuli}
         every = [s for s in every if s.id not in seen]
-    return loadable(every)[1]
+    return known | loadable(every)[1]
