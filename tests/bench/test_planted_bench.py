@@ -17,7 +17,9 @@ from maieutic.bench import BenchResult, Figure, Table, benches, print_result, ru
 from maieutic.bench.calibration import calibration_error, reliability
 from maieutic.bench.figures import figures
 from maieutic.bench.fresh_images import fresh_images
+from maieutic.bench.material import material
 from maieutic.bench.planted import run_planted
+from maieutic.bench.swap import swapped
 from maieutic.bench.trials import Outcome, Settings, agreement, try_units
 from maieutic.errors import UsageError, UserError
 from maieutic.explain.explanation import Explanation
@@ -216,6 +218,20 @@ def test_calibration_by_hand() -> None:
     assert calibration_error("ece", [1.0, 0.0], [True, False]).value == 0.0
     assert calibration_error("ece", [], []).reason == "nothing was answered"
     assert [b.low for b in reliability([1.0, 0.999], [True, True])] == [0.9]
+
+
+@pytest.mark.slow
+@pytest.mark.packaged
+def test_the_search_needs_no_word_that_anybody_knows() -> None:
+    corpus = swapped(material("text", seed=2, quick=True), seed=2)
+    settings = Settings(
+        modality="text", seed=2, explainers=("search",), budget=200,
+        each=(("and_not", 2), ("context", 2), ("dead", 1), ("noise", 1), ("single", 4), ("spurious", 3)),
+    )  # fmt: skip
+    found = try_units(settings, corpus=corpus)
+    assert [o.abstained for o in found if not o.explainable] == [True, True]
+    assert sum(o.wrong_confident for o in found) <= 1
+    assert sum(o.recovered for o in found) >= 6, [(o.truth, o.label, o.agreement) for o in found]
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from maieutic.bench.fresh_images import fresh_images
 from maieutic.bench.fresh_texts import fresh_texts
 from maieutic.bench.lexicon import kinds
 from maieutic.bench.material import material
+from maieutic.errors import UserError
 from maieutic.explain import Explanation
 from maieutic.explain import explain as explain_by
 from maieutic.explain.explanation import Viewer
@@ -290,12 +291,22 @@ def _tries(
         here = stage(settings, corpus=corpus, explain=explain)
         yield len(here.units), (here.outcomes(i) for i in range(len(here.units)))
         return
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import active_children
+
+    others = set(active_children())
     pool = _pool(jobs)
     try:
         # as many questions as workers, so that all of them make their material at the same time
         n = [f.result() for f in [pool.submit(_units, settings) for _ in range(jobs)]][0]
         futures = [pool.submit(_outcomes, settings, i) for i in range(n)]
         yield n, (f.result() for f in futures)
+    except BrokenProcessPool as error:
+        raise UserError("a worker process was killed, perhaps for want of memory: use --jobs 1") from error
+    except BaseException:  # interrupted: what workers are at is of no use any more
+        for worker in set(active_children()) - others:
+            worker.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -309,13 +320,13 @@ def _pool(jobs: int) -> ProcessPoolExecutor:
 
 
 def _quietly() -> None:
-    """A worker: one thread, and no traceback when it is interrupted from the keyboard."""
+    """A worker: one thread; who started it decides what an interruption from the keyboard means."""
     import signal
 
     import torch
 
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 #: the stage of a worker process; one at a time, since each takes a few hundred megabytes
