@@ -150,8 +150,9 @@ def _quantity(view: TextView, name: str) -> NDArray[np.float64]:
         return np.array([float(len(w)) if w.isalpha() else np.nan for w in view.word])
     if name == "open brackets":
         return _depth(view)
-    line, word, indent = _places(view)
-    return {"token of the line": line, "word of the sentence": word, "indentation": indent}[name]
+    line, word, indent, token = _places(view)
+    found = {"token of the line": line, "word of the sentence": word, "indentation": indent}
+    return token if name == "token of the sentence" else found[name]
 
 
 def _depth(view: TextView) -> NDArray[np.float64]:
@@ -164,29 +165,29 @@ def _depth(view: TextView) -> NDArray[np.float64]:
     return out
 
 
-def _places(view: TextView) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Token of the line (1 for the first), word of the sentence (1 for the first; only words count), indentation.
+def _places(view: TextView) -> tuple[NDArray[np.float64], ...]:
+    """Token of the line, word of the sentence (only words count), indentation, token of the sentence; from 1.
 
     A sentence ends at ``.``, ``!`` or ``?`` before white space.
     """
     n = len(view.tokens)
-    line, word, indent = np.zeros(n), np.full(n, np.nan), np.zeros(n)
-    text, at_line, at_word, column, end, ended = view.text, 0, 0, 0.0, 0, False
+    line, word, indent, sentence = np.zeros(n), np.full(n, np.nan), np.zeros(n), np.zeros(n)
+    text, at_line, at_word, at, column, end, ended = view.text, 0, 0, 0, 0.0, 0, False
     for i, token in enumerate(view.tokens):
         body = text[token.start : token.end].strip()
         gap = text[end : token.end].removesuffix(body) if body else text[end : token.end]
         if i == 0 or "\n" in gap:
             at_line, column = 0, float(len(gap.rpartition("\n")[2].expandtabs(4)))
         if ended and gap.strip() != gap:
-            at_word = 0
-        at_line += 1
-        line[i], indent[i] = at_line, column
+            at_word = at = 0
+        at_line, at = at_line + 1, at + 1
+        line[i], indent[i], sentence[i] = at_line, column, at
         if body[:1].isalpha():
             at_word += bool(view.starts_word[i]) or at_word == 0
             word[i] = at_word
         ended = bool(_SENTENCE_MARK.search(body)) or (ended and not gap and body in "\"')]")
         end = token.end
-    return line, word, indent
+    return line, word, indent, sentence
 
 
 def _structure(view: TextView) -> list[tuple[str, ...]]:

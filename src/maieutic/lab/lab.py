@@ -52,15 +52,22 @@ class Question:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+#: so many values are beyond 1 at least in a large corpus of texts
+_FEW = 8
+
+
 def activation_scale(discover: Sequence[Values], *, modality: Modality) -> tuple[float, float]:
     """Raw values that count as 0 and as 1: the median and the 99.9th percentile of discover positions (images: 99th).
 
-    Where those two are equal, a unit that rests nearly always has its largest value as 1, and one that fires nearly
+    In a large corpus the eighth largest value of a text counts as 1 when it is larger, so that what is rare and strong
+    is still told from what is rarer and stronger. Where those two are equal, a unit that rests nearly always has its largest value as 1, and one that fires nearly
     always its smallest as 0. Activations beyond are clipped to 0-1.
     """
     values = np.concatenate(discover)
     zero = float(np.median(values))
     one = float(np.quantile(values, 0.999 if modality == "text" else 0.99))
+    if modality == "text" and len(values) >= _FEW:
+        one = max(one, float(np.partition(values, -_FEW)[-_FEW]))
     if one <= zero:
         one = float(values.max())
     if one <= zero:
@@ -136,6 +143,7 @@ class Lab:
 
         Raises:
             BudgetExhaustedError: more questions than ``remaining``; nothing was measured.
+            UserError: the subject gave NaN or infinity; nothing was recorded.
         """
         if len(questions) > self.remaining:
             raise BudgetExhaustedError(
@@ -148,6 +156,12 @@ class Lab:
             v[:, 0]
             for v in self.subject.read([q.stimulus for q in questions], [self.unit], interventions=interventions)
         ]
+        sick = next((q for q, v in zip(questions, measured, strict=True) if not np.isfinite(v).all()), None)
+        if sick is not None:
+            raise UserError(
+                f"{self.subject.name} gave NaN or infinity in an experiment ({sick.kind}, stimulus {sick.stimulus.id[:12]}): "
+                "fix the model, or explain this unit without experiments"
+            )
         seconds = (time.perf_counter() - start) / len(questions)
         return [self._record(q, values, seconds) for q, values in zip(questions, measured, strict=True)]
 

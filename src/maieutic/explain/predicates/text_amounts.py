@@ -22,6 +22,7 @@ QUANTITIES: dict[str, str] = {
     "digits": "how large the digits of the token are",
     "letters": "how long a word is",
     "word of the sentence": "how many words into the sentence",
+    "token of the sentence": "how far into the sentence",
     "token of the line": "how far into the line",
     "indentation": "how far the line is indented",
     "open brackets": "how many brackets are open",

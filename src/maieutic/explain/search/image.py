@@ -184,8 +184,8 @@ def _remarks(lab: Lab, findings: list[Finding]) -> list[Remark]:
         if f.kind == "paste":  # its first ``n`` entries are the concept itself, the others near misses
             alone = float(np.mean([lab.ledger[i].scaled for i in f.evidence[: f.n]]))
             out.append(remark_of(f.kind, concept, f.effect, pasted=alone))
-        elif f.kind == "part" and f.words:  # a part of the first concept questioned
-            out.append(Remark(concept=next(iter(findings[0].concepts), ""), words=f.words, rank=7))
+        elif f.kind == "part" and f.effect < 0.6:  # a part of the first concept questioned
+            out.append(Remark(concept=next(iter(findings[0].concepts), ""), words=f"not the {f.subject} alone", rank=7))
         elif f.high - f.low <= 0.6:
             out.append(remark_of(f.kind, concept, f.effect))
     return surroundings_only([r for r in out if r])

@@ -5,12 +5,14 @@ Nothing is found here; the test split is not touched.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.search.image_fit import Floats, Rule, Target, average_precision, best_gain, quality
+from maieutic.explain.search.image_pairs import best_pair_gain
 from maieutic.explain.search.image_rivals import Seen
 from maieutic.explain.search.image_table import ImageTable
 
@@ -67,11 +69,20 @@ def _beats_chance(predicted: Floats, high: NDArray[np.bool_], groups: NDArray[np
 
 
 def like_noise(table: ImageTable, target: Target, *, seed: int) -> bool:
-    """Whether no single condition goes with the activation better than with the same values dealt out at random."""
+    """Whether nothing goes with the activation better than with the same values dealt out at random.
+
+    Single conditions are asked first, then pairs of them.
+    """
+    return not (_stands_out(best_gain, table, target, seed) or _stands_out(best_pair_gain, table, target, seed))
+
+
+def _stands_out(
+    gain: Callable[[ImageTable, Floats, Floats], float], table: ImageTable, target: Target, seed: int
+) -> bool:
     rng = np.random.default_rng(seed)
-    found = best_gain(table, target.y, target.weight)
+    found = gain(table, target.y, target.weight)
     for _ in range(_SHUFFLES):
         order = rng.permutation(len(target.y))
-        if best_gain(table, target.y[order], target.weight[order]) >= found:
-            return True
-    return False
+        if gain(table, target.y[order], target.weight[order]) >= found:
+            return False
+    return True

@@ -1,4 +1,4 @@
-"""The edits that experiments make to a scene: what each tests, what its result is called, what it adds to a label.
+"""The edits that experiments make to a scene: what each tests and what its result is called.
 
 Data and words only; making the edited pictures is `image_stage`'s work.
 """
@@ -26,26 +26,6 @@ class Edit:
     hypothesis: str
     done: str
     predicted: bool
-
-    def words(self, kept: float, low: float, high: float, *, named: bool) -> str:
-        """What a kept share adds to the label; empty when unremarkable or too uncertain (interval over 0.6 wide).
-
-        ``named``: whether the label is about a thing; otherwise only what holds of any picture is said.
-        """
-        if high - low > 0.6:
-            return ""
-        if not named:
-            if self.kind == "remove" and kept >= 0.7:
-                return f"whatever stands there ({kept:.0%} with nothing)"
-            return f"in colour ({kept:.0%} in grey)" if self.kind == "grey" and kept < 0.5 else ""
-        if self.kind == "silhouette" and kept >= 0.3:
-            share = "mostly" if kept >= 0.75 else "about half" if kept >= 0.4 else "in part"
-            return f"{share} carried by their outline ({kept:.0%} as silhouettes)"
-        if self.kind == "grey" and kept < 0.5:
-            return f"in colour ({kept:.0%} in grey)"
-        if self.kind == "background" and kept < 0.5:
-            return f"in their usual surroundings ({kept:.0%} on plain ground)"
-        return ""
 
 
 REMOVE = Edit(kind="remove", hypothesis="without {what} the unit rests", done="taking {what} out", predicted=True)

@@ -30,6 +30,8 @@ _LEVELS = (0.80, 0.90, 0.95)
 _BEAM = 4
 _FOLDS = 4
 _RIDGE = 2.0
+#: share of the variance between two states from which there are two: 0.64 of a bell curve, 0.75 of an even spread
+_TWO_STATES = 0.76
 #: quality at which nothing is left to add
 _PERFECT = 0.995
 
@@ -80,11 +82,31 @@ def target_of(table: ImageTable, scaled: Floats, raw: Floats, *, seed: int = 0) 
 def levels_of(values: Floats, discover: Floats) -> NDArray[np.bool_]:
     """Which images lie above the 80th, 90th and 95th percentile of the discover values, ``[level, image]``.
 
-    A unit that is at its maximum on more images than that (on or off, saturated) counts as high exactly there.
+    A unit that is at its maximum on more images than that (on or off, saturated) counts as high exactly there. So does
+    one of two noisy states in its upper state: which values are the largest there is noise.
     """
     bars = [float(np.quantile(discover, q)) for q in _LEVELS]
     top = float(discover.max())
+    between = _two_states(discover)
+    if between is not None:
+        bars = [min(bar, between) for bar in bars]
     return np.stack([values > bar if bar < top else values >= top for bar in bars])
+
+
+def _two_states(values: Floats) -> float | None:
+    """The value between two noisy states, or ``None`` when there are not two (Otsu's threshold and how much it tells).
+
+    A unit that rests exactly has no noise, and its values above rest are told apart by what is shown.
+    """
+    order = np.sort(values)
+    if len(order) < 40 or np.mean(order == order[0]) > 0.2:
+        return None
+    share = np.arange(1, len(order)) / len(order)
+    low = np.cumsum(order)[:-1] / np.arange(1, len(order))
+    high = (order.sum() - np.cumsum(order)[:-1]) / np.arange(len(order) - 1, 0, -1)
+    told = share * (1 - share) * (high - low) ** 2 / max(float(np.var(order)), 1e-12)
+    k = int(np.argmax(told))
+    return float((order[k] + order[k + 1]) / 2) if told[k] >= _TWO_STATES else None
 
 
 def average_precision(scores: Floats, high: NDArray[np.bool_]) -> float:

@@ -18,7 +18,7 @@ RELATIONS = ("left of", "right of", "above", "below", "overlapping")
 #: conditions that the first of a pair is chosen from, and the second
 _FIRST, _SECOND = 120, 320
 #: pairs kept of each sort, and pairs of things whose relations are tried
-_KEPT, _RELATED = 5, 10
+_KEPT, _RELATED = 5, 40
 #: weight of images that a pair must hold on, as a share of the whole
 _LEAST = 0.003
 _RIDGE = 2.0
@@ -52,7 +52,8 @@ def best_pairs(table: ImageTable, residual: Floats, weight: Floats, keep: NDArra
         if len(picked) < _KEPT and pair not in picked:
             picked.add(pair)
             out.append(table.clauses[crisp[first[i]]].joined(table.clauses[crisp[second[j]]]))
-    out += _related(table, [(int(crisp[first[i]]), int(crisp[second[j]])) for i, j in found], wr, w)
+    named = dict.fromkeys(tuple(sorted((int(crisp[first[i]]), int(crisp[second[j]])))) for i, j in found)
+    out += _related(table, [(i, j) for i, j in named], wr, w)
     rest_slope, rest_mass = slope[first][:, None] - held_slope, mass[first][:, None] - held_mass
     apart = _gain(rest_slope, rest_mass, float(weight.sum()))
     apart = np.where(
@@ -63,6 +64,23 @@ def best_pairs(table: ImageTable, residual: Floats, weight: Floats, keep: NDArra
     for i, j in _top(apart, _KEPT):
         out.append(table.clauses[crisp[first[i]]].joined(table.clauses[crisp[second[j]]], without=True))
     return out
+
+
+def best_pair_gain(table: ImageTable, y: Floats, weight: Floats) -> float:
+    """The largest share of the weighted variance that two conditions together take away, or one without another."""
+    residual = y - np.average(y, weights=weight)
+    columns = table.matrix[:, table.crisp]
+    w = (weight / weight.sum()).astype(np.float32)
+    wr = w * residual.astype(np.float32)
+    slope, mass = columns.T @ wr, columns.T @ w
+    first = np.argsort(-np.where(slope > 0, _gain(slope, mass, float(weight.sum())), 0.0), kind="stable")[:_FIRST]
+    a = columns[:, first]
+    held_slope, held_mass = (a * wr[:, None]).T @ columns, (a * w[:, None]).T @ columns
+    both = np.where(held_mass > _LEAST, _gain(held_slope, held_mass, float(weight.sum())), 0.0)
+    rest_slope, rest_mass = slope[first][:, None] - held_slope, mass[first][:, None] - held_mass
+    apart = np.where(rest_mass > _LEAST, _gain(rest_slope, rest_mass, float(weight.sum())), 0.0)
+    total = float(np.average(residual**2, weights=weight))
+    return max(float(both.max(initial=0.0)), float(apart.max(initial=0.0))) / max(total, 1e-12)
 
 
 def _gain(slope: NDArray[np.float32], mass: NDArray[np.float32], total: float) -> NDArray[np.float32]:

@@ -15,14 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import And, Not, Or, Predicate
-from maieutic.explain.predicates.image import Count, Shows
+from maieutic.explain.predicates.image import Count, Relation, Shows
 from maieutic.explain.search.image_columns import Columns
 from maieutic.explain.search.image_fit import Rule, Target, fitted, quality
+from maieutic.explain.search.image_pairs import RELATIONS
 from maieutic.explain.search.image_table import Clause, ImageTable
 
 Floats = NDArray[np.float64]
 #: correlation with a condition from which something came along with it
-_ALONG, _NEARLY = 0.8, 0.9
+_ALONG, _NEARLY = 0.7, 0.9
+#: correlation with a related thing from which another is tried in its place
+_KIN = 0.4
 #: share of a clause's strong images on which a further condition holds, to count as always there; and its share of all
 _ALWAYS, _USUAL = 0.93, 0.6
 _SWAPS, _JOINS, _EITHER, _MOST = 10, 10, 4, 48
@@ -116,6 +119,8 @@ def _changed(table: ImageTable, target: Target, clause: Clause) -> Iterator[Clau
     others = [table.clauses[j] for j in _largest(along, _SWAPS, _ALONG)]
     yield from others
     parts = clause.predicate.parts if isinstance(clause.predicate, And) else (clause.predicate,)
+    if isinstance(clause.predicate, Relation):
+        yield from _relations_changed(table, clause, clause.predicate)
     if len(parts) > 1:
         yield from _parts_changed(table, clause, parts)
     on = clause.column > 0.5
@@ -127,9 +132,30 @@ def _changed(table: ImageTable, target: Target, clause: Clause) -> Iterator[Clau
                 And(parts=(*parts, other)), np.minimum(clause.column, table.columns.of(other)), clause.atoms + 1
             )
     for other in near[:_EITHER]:
-        if isinstance(other.predicate, Shows) and not other.predicate.full and other.predicate not in parts:
+        if _plain(other.predicate) and other.predicate not in parts:
             either = Or(parts=(clause.predicate, other.predicate))
             yield Clause(either, np.maximum(clause.column, other.column), clause.atoms + 1)
+
+
+def _relations_changed(table: ImageTable, clause: Clause, relation: Relation) -> Iterator[Clause]:
+    """Another relation, only being together, and wider or narrower things in the same relation."""
+    for other in RELATIONS:
+        if other != relation.relation:
+            yield table.clause(replace(relation, relation=other), clause.atoms)
+    yield table.clause(And(parts=(Shows(concept=relation.a), Shows(concept=relation.b))), clause.atoms)
+    plain = [j for j in range(table.named) if _plain(table.clauses[j].predicate)]
+    for side in ("a", "b"):
+        mine = table.presence(getattr(relation, side)).astype(np.float32)
+        along = _correlations(table.matrix[:, plain], mine)
+        for k in _largest(along, _SWAPS, _KIN):
+            kin = cast(Shows, table.clauses[plain[k]].predicate).concept
+            if kin not in (relation.a, relation.b):
+                yield table.clause(renamed(relation, getattr(relation, side), kin), clause.atoms)
+
+
+def _plain(predicate: Predicate) -> bool:
+    """Whether it says no more than that something is shown."""
+    return isinstance(predicate, Shows) and not predicate.full
 
 
 def _parts_changed(table: ImageTable, clause: Clause, parts: tuple[Predicate, ...]) -> Iterator[Clause]:

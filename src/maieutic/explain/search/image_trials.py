@@ -14,7 +14,7 @@ some things cannot be tested by cut-outs, and then nothing is concluded. Nothing
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,10 +49,10 @@ class Finding:
         kind: ``paste``, ``remove``, ``background``, ``silhouette``, ``grey``, ``upper hidden``, ``lower hidden``.
         subject: what it is about, in words.
         concepts: the concepts questioned.
-        effect, low, high: kept share, or for ``paste`` the difference on the 0-1 scale, with its 90 % interval.
+        effect, low, high: kept share, or for ``paste`` the difference on the 0-1 scale, with its 90 % interval; for
+            ``part`` what the part reaches alone, as a share of the whole thing.
         n: scenes or stamps behind it.
         sentence: the result in words.
-        words: what it adds to the label; empty when nothing.
         supports: whether it came out as the rule says; ``None`` when the rule says nothing about it.
         refutes: the concept is a bystander (set on the combined verdict only).
         broader: the wider kind that the experiment asks to try instead.
@@ -67,7 +67,6 @@ class Finding:
     high: float
     n: int
     sentence: str
-    words: str = ""
     supports: bool | None = None
     refutes: bool = False
     broader: str = ""
@@ -131,9 +130,6 @@ def run_trials(
             bench.findings.append(_verdict(concept, pasted, removed))
     if not bench.findings:
         _strip(bench, None, _strong_scenes(bench.stage, table, target, None, _SCENES), main=True)
-    for number, finding in enumerate(bench.findings):
-        if foci and foci[0] not in finding.concepts and finding.kind != "part":
-            bench.findings[number] = replace(finding, words="")  # the label's adjuncts are about the leading concept
     return bench.findings
 
 
@@ -191,7 +187,6 @@ def _paste(bench: _Bench, concept: str, n: int) -> Finding | None:
     finding = Finding(
         kind="paste", subject=what, concepts=(concept,), effect=effect, low=low, high=high, n=len(a), sentence=sentence,
         supports=low > 0, evidence=tuple(e.id for e in (*yes, *no)),
-        words=f"though most do little when pasted ({a.mean():.0%} of full scale)" if a.mean() < _WEAK else "",
     )  # fmt: skip
     bench.findings.append(finding)
     if effect < 0.3 * float(a.mean()) + 0.02:
@@ -233,11 +228,11 @@ def _part_alone(bench: _Bench, concept: str, pasted: Finding) -> None:
         return
     alone = float(np.mean([e.scaled for e in entries]))
     whole = float(np.mean([bench.lab.ledger[i].scaled for i in pasted.evidence[: pasted.n]]))
+    share = alone / max(whole, 1e-9)
     bench.findings.append(
         Finding(
-            kind="part", subject=plural(part), concepts=(part,), effect=alone, low=alone, high=alone, n=len(entries),
+            kind="part", subject=plural(part), concepts=(part,), effect=share, low=share, high=share, n=len(entries),
             sentence=f"{plural(part)} alone reach {alone:.2f} of full scale, {plural(concept)} {whole:.2f}",
-            words=f"not the {plural(part)} alone" if alone < 0.6 * whole else "",
             evidence=tuple(e.id for e in entries),
         )
     )  # fmt: skip
@@ -289,7 +284,6 @@ def _kept(
     return Finding(
         kind=edit.kind, subject=what, concepts=(concept,) if concept else (), effect=effect, low=low, high=high,
         n=len(full), sentence=sentence, supports=supports,
-        words=edit.words(effect, low, high, named=concept is not None),
         evidence=tuple(e.id for e in after),
     )  # fmt: skip
 
@@ -308,7 +302,7 @@ def _halves(bench: _Bench, what: str) -> None:
         Finding(
             kind="half", subject=what, concepts=upper.concepts, effect=gap, low=gap, high=gap, n=upper.n,
             sentence=f"the {needed} half of {what} carries the unit: without the other half {spare.effect:.0%} is kept",
-            words=f"mainly their {needed} half", evidence=(*upper.evidence, *lower.evidence),
+            evidence=(*upper.evidence, *lower.evidence),
         )
     )  # fmt: skip
 

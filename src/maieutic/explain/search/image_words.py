@@ -282,7 +282,8 @@ def _part(predicate: Predicate, worth: float) -> _Part:
     also = [f"that are also {p.describe()}" for p in things[1:]]
     if things:
         concept = concepts_in(things[0])[0]
-        head = sight = Shows(concept=concept).describe()
+        formed = isinstance(things[0], (Formed, Count))
+        head = sight = things[0].describe() if formed else Shows(concept=concept).describe()
         where = things[0].describe().removeprefix(head).strip()  # of a placed or related thing
         tails = [*([where] if where else []), *also, *settings]
     elif settings:

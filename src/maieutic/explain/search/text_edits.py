@@ -130,11 +130,18 @@ class Editor:
         return [t for t in made if t and t != case.text]
 
     def at_distances(
-        self, case: Case, inner: Predicate, *, member: str = "", distances: Sequence[int] = DISTANCES
+        self,
+        case: Case,
+        inner: Predicate,
+        *,
+        member: str = "",
+        beside: str = "",
+        distances: Sequence[int] = DISTANCES,
     ) -> Iterator[str]:
         """The case with what a window looks for taken out everywhere and put back at one distance, for many distances.
 
-        Then also at two and at three neighbouring places. ``member``: the word to put back; else one that is there.
+        Then also at two and at three neighbouring places. ``member``: the word to put back, else one that is there;
+        ``beside``: another to put right before it.
         """
         view, i, _ = self.at(case.at)
         text = cut(view, i, context=_FAR)
@@ -153,7 +160,8 @@ class Editor:
             spots = [last - d for d in plan]
             if min(spots) < 0:
                 continue
-            edited = self._replaced(seen, [j for j in hits if j not in spots], fixed=dict.fromkeys(spots, word))
+            fixed = {**dict.fromkeys(spots, word), **({spots[0] - 1: beside} if beside and spots[0] else {})}
+            edited = self._replaced(seen, [j for j in hits if j not in fixed], fixed=fixed)
             if self._sound(edited, case.token):
                 yield edited
 

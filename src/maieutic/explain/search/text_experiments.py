@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import Predicate
-from maieutic.explain.predicates.text import TokenIn, WithinLast
+from maieutic.explain.predicates.text import TokenIn, TopicWords, WithinLast
 from maieutic.explain.search.inquiry import Answer, Probe, inquire
 from maieutic.explain.search.text_edits import Case, Editor, holds
 from maieutic.explain.search.text_fit import Clause, Fitter, Part, Rules
@@ -32,6 +32,7 @@ from maieutic.explain.search.text_width import (
     examples,
     made_up,
     numbers_between,
+    of_lengths,
     with_words,
 )
 from maieutic.lab import Entry, Question
@@ -176,28 +177,36 @@ class Tester:
         return clause
 
     def _window_words(self, clause: Clause, k: int, bases: Sequence[_Base]) -> Clause:
-        """A window with the words that each do alone: those that came along with others are dropped."""
+        """A window with the words that each do alone (or beside another that does): the rest came along with these."""
         part = clause.parts[k].predicate
-        if not isinstance(part, WithinLast) or not isinstance(part.part, TokenIn) or len(part.part.words) < 2:
+        words = _words_looked_for(part)
+        if len(words) < 2:
             return clause
-        inner = part.part
-        rows: list[tuple[str, _Base, str]] = []
-        for i, word in enumerate(inner.words):
+        paired = isinstance(part, TopicWords) and part.at_least > 1
+        inner, rows = TokenIn(words=words), list[tuple[str, _Base, str]]()
+        for i, word in enumerate(words):
             base = bases[i % len(bases)]
-            texts = self.editor.at_distances(base.case, inner, member=word, distances=(1, 2, 3))
+            beside = words[0] if word != words[0] else words[1]
+            texts = self.editor.at_distances(
+                base.case, inner, member=word, beside=beside if paired else "", distances=(1, 2, 3)
+            )
             text = next((t for t in texts if holds(self.setting, t, clause.predicate) > 0.5), None)
             if text:
                 rows.append((word, base, text))
-        fires = self._each(rows, f"{clause_label(clause.predicate)}: does this word alone do?", "move", inner.words)
-        words = tuple(w for w in inner.words if fires.get(w, True))
-        if not words or words == inner.words:
+        fires = self._each(rows, f"{clause_label(clause.predicate)}: does this word do?", "move", words)
+        kept = tuple(w for w in words if fires.get(w, True))
+        if not kept or kept == words or len(kept) < 1 + paired:
             return clause
-        where = self.setting.data.where_now(TokenIn(words=words))
+        where = self.setting.data.where_now(TokenIn(words=kept))
         assert where is not None
-        return swapped(
-            clause, k, replace(clause.parts[k], predicate=replace(part, part=TokenIn(words=words)),
-                               column=self.setting.data.reached(where, part.n)),
-        )  # fmt: skip
+        if isinstance(part, TopicWords):
+            count = self.setting.data.among(where, part.n)
+            changed: Predicate = replace(part, words=kept)
+            column = (count >= part.at_least).astype(np.float64)
+        else:
+            assert isinstance(part, WithinLast)
+            changed, column = replace(part, part=TokenIn(words=kept)), self.setting.data.reached(where, part.n)
+        return swapped(clause, k, replace(clause.parts[k], predicate=changed, column=column))
 
     # --- how wide ------------------------------------------------------------------------------------------------
     def _width(self, clause: Clause, residual: Array, bases: Sequence[_Base]) -> Clause:
@@ -212,7 +221,7 @@ class Tester:
             label = clause_label(clause.predicate)
             rng = self.editor.rng
             words = [*made_up(options, k, rng), *examples(options, k, rng), *numbers_between(options, k)]
-            words += self._members(options)
+            words += [*of_lengths(options, k, rng), *self._members(options)]
             clause = self._asked(clause, options, self._swaps(bases, words), f"{label}: which tokens will do?")
             if k < len(clause.parts):
                 bounds = by_bounds(self.setting, self.fitter, clause, k, residual)
@@ -352,6 +361,15 @@ class Tester:
 def _relative(value: float, base: float) -> float:
     """What a hypothesis foretells as a share of what it foretells of the exemplar, at most 2."""
     return min(value / base, 2.0) if base > 0.15 else value
+
+
+def _words_looked_for(predicate: Predicate) -> tuple[str, ...]:
+    """Words that a window looks for, when it names them."""
+    if isinstance(predicate, TopicWords):
+        return predicate.words
+    if isinstance(predicate, WithinLast) and isinstance(predicate.part, TokenIn):
+        return predicate.part.words
+    return ()
 
 
 def _inner_values(setting: Setting, part: Part) -> Array | None:

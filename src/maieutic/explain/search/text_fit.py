@@ -29,6 +29,8 @@ _LONGER = 1.06
 _BEAM = 5
 #: how far back a window may look, in tokens
 REACHES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
+#: pseudo-count of the joint weights
+_SHRINK = 0.3
 #: most words in a list; and looked for in a window
 _LIST, _WORDS = 12, 16
 #: a further word of a window multiplies the gain by this at least, and is as strong as the others by this share
@@ -170,10 +172,15 @@ class Fitter:
         named = any(p.role == "token" and not p.negated for p in clause.parts)
         if named or self.data.text_level or clause.gain > 0.8 * float(residual @ residual):
             return clause
-        columns, chosen = self.data.lookback["topic"]
-        a = np.asarray(columns @ (self._onehot * residual[:, None].astype(np.float32)), dtype=np.float64)
-        single = np.where(a.sum(axis=1) > 0, gains(a, self._counts[chosen], self.ridge), -np.inf)
-        found = passage(self.data, single, lambda values: self.gain(values, residual))
+        columns = self.data.lookback["topic"][0]
+        k = self.data.folds
+
+        def told(gate: Array) -> Array:
+            stacked = np.concatenate([self._onehot * (residual * gate)[:, None], self._onehot * gate[:, None]], axis=1)
+            both = np.asarray(columns @ stacked.astype(np.float32), dtype=np.float64)
+            return np.where(both[:, :k].sum(axis=1) > 0, gains(both[:, :k], both[:, k:], self.ridge), -np.inf)
+
+        found = passage(self.data, told, lambda values: self.gain(values, residual))
         if found is None or repr(found[0]) in refuted:
             return clause
         other = conjunction((Part(found[0], found[1], False, "context"),))
@@ -329,10 +336,10 @@ class Fitter:
 
     # --- weights -------------------------------------------------------------------------------------------------
     def refit(self, clauses: list[Clause]) -> Rules:
-        """Joint ridge weights of all clauses (the base is not shrunk)."""
+        """Joint weights of all clauses, barely shrunk: a clause found across documents is not to be found again."""
         n = len(self.target)
         x = np.stack([np.ones(n), *(c.values for c in clauses)], axis=1)
-        gram = x.T @ x + np.diag([1e-9, *([self.ridge] * len(clauses))])
+        gram = x.T @ x + np.diag([1e-9, *([_SHRINK] * len(clauses))])
         solution = np.linalg.solve(gram, x.T @ self.target)
         return Rules(tuple(clauses), solution[1:].astype(np.float64), float(solution[0]))
 

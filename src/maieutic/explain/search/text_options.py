@@ -15,6 +15,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from maieutic.explain.predicates.base import Or, Predicate
 from maieutic.explain.search.inquiry import Hypothesis
 from maieutic.explain.search.text_fit import Clause, Fitter, Part, conjunction, role_of
 from maieutic.explain.search.text_label import clause_label
@@ -78,7 +79,7 @@ def _length(clause: Clause) -> float:
     """Conditions beyond the first; a context costs a little more than a token, a list of words a little by the word."""
     extra = float(len(clause.parts) - 1)
     for part in clause.parts:
-        words = getattr(part.predicate, "words", ())
+        words = [w for p in _atoms(part.predicate) for w in getattr(p, "words", ())]
         extra += 0.15 * (part.role == "context") + 0.05 * max(len(words) - 1, 0)
         extra += 0.5 * ("TokenClass" in repr(part.predicate))  # a word is plainer than its kind
         extra += 1.2 * ("HasAffix" in repr(part.predicate))  # an ending is seldom what is meant
@@ -138,3 +139,12 @@ def along(setting: Setting, clause: Clause, residual: Array) -> list[Part]:
                 continue
             out[slot] = Part(predicate, data.column(j), False, role)
     return list(out.values())[:6]
+
+
+def _atoms(predicate: Predicate) -> Iterator[Predicate]:
+    """The predicate, or what it is put together from."""
+    if isinstance(predicate, Or):
+        for p in predicate.parts:
+            yield from _atoms(p)
+    else:
+        yield predicate

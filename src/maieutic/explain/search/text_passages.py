@@ -18,44 +18,71 @@ from maieutic.explain.search.text_features import FeatureMatrix
 Array = NDArray[np.float64]
 Gain = Callable[[Array], float]
 
-#: words tried, window while they are sought, windows tried then
-_CANDIDATES, _WINDOW, _WINDOWS = 14, 20, (8, 10, 12, 15, 20, 24, 30)
-#: a further word multiplies the gain by this at least
-_MORE = 1.03
+#: words tried in pairs, and to be added at each step; window while they are sought, windows tried then
+_PAIRED, _ADDED, _WINDOW, _WINDOWS = 14, 8, 20, (8, 10, 12, 15, 20, 24, 30)
+#: a further word multiplies the gain by this at least; most words
+_MORE, _MOST = 1.02, 12
 
 
-def passage(data: FeatureMatrix, single: Array, gain: Gain) -> tuple[TopicWords, Array] | None:
+def passage(data: FeatureMatrix, told: Callable[[Array], Array], gain: Gain) -> tuple[TopicWords, Array] | None:
     """The best passage and where it holds, or ``None`` when there are too few words.
 
     Args:
         data: the discover positions.
-        single: how much each word of the topic columns tells by itself (``data.lookback["topic"]``).
+        told: how much each word of the topic columns (``data.lookback["topic"]``) tells of the positions of a gate.
         gain: of a condition's values. Cost: about 200 calls.
     """
-    chosen = data.lookback["topic"][1]
-    order = np.argsort(-single, kind="stable")[:_CANDIDATES]
-    words = [data.features[int(chosen[int(i)])].value for i in order if single[int(i)] > 0]
+    everywhere = told(np.ones(data.matrix.shape[0]))
+    words = _leading(data, everywhere, _PAIRED)
     if len(words) < 2:
         return None
     ids, names = data.words
     known = {name: i for i, name in enumerate(names)}
-    here = {w: ids == known[w] for w in words if w in known}
-    counts = {w: data.among(v, _WINDOW) for w, v in here.items()}
+    counts: dict[str, Array] = {}
+
+    def count(word: str) -> Array:
+        if word not in counts:
+            counts[word] = data.among(ids == known[word], _WINDOW)
+        return counts[word]
+
     pairs = [
-        (gain(_two(counts[a] + (counts[b] if a != b else 0.0))), (a, b))
-        for a, b in combinations_with_replacement(counts, 2)
+        (gain(_two(count(a) + (count(b) if a != b else 0.0))), (a, b))
+        for a, b in combinations_with_replacement(words, 2)
     ]
     best, pair = max(pairs, key=lambda p: p[0])
     kept = list(dict.fromkeys(pair))
-    total = np.sum([counts[w] for w in kept], axis=0)
-    while len(kept) < len(counts):
-        rest = [(gain(_two(total + counts[w])), w) for w in counts if w not in kept]
-        more, word = max(rest, key=lambda r: r[0])
+    while len(kept) < _MOST:
+        total = np.sum([count(w) for w in kept], axis=0)
+        # where one of them stands, which other word goes with activity?
+        tried = [w for w in _leading(data, told((total == 1).astype(np.float64)), _ADDED) if w not in kept]
+        rest = [(gain(_two(total + count(w))), w) for w in tried]
+        more, word = max(rest, key=lambda r: r[0], default=(0.0, ""))
         if more < _MORE * best:
             break
-        best, total = more, total + counts[word]
+        best = more
         kept.append(word)
-    return _windowed(data, kept, [here[w] for w in kept], gain)
+    kept = _needed(kept, count, gain)
+    return _windowed(data, kept, [ids == known[w] for w in kept], gain)
+
+
+def _leading(data: FeatureMatrix, told: Array, most: int) -> list[str]:
+    """The words that tell most."""
+    chosen = data.lookback["topic"][1]
+    return [
+        data.features[int(chosen[int(i)])].value for i in np.argsort(-told, kind="stable")[:most] if told[int(i)] > 0
+    ]
+
+
+def _needed(words: Sequence[str], count: Callable[[str], Array], gain: Gain) -> list[str]:
+    """The words without those that can be left out at no loss."""
+    kept = list(words)
+    for word in words:
+        rest = [w for w in kept if w != word]
+        if len(rest) >= 2:
+            now = gain(_two(np.sum([count(w) for w in kept], axis=0)))
+            if gain(_two(np.sum([count(w) for w in rest], axis=0))) >= 0.999 * now:
+                kept = rest
+    return kept
 
 
 def _windowed(

@@ -103,7 +103,7 @@ def best_bounds(
         table = _table(quantity.name, tuple(quantity.lows.tolist()), shape)
         a, b = table @ sums, _squared(quantity.name, tuple(quantity.lows.tolist()), shape) @ counts
         w = (a.sum(axis=1, keepdims=True) - a) / (b.sum(axis=1, keepdims=True) - b + ridge)
-        gain = (2 * w * a - w**2 * b).sum(axis=1)
+        gain = (2 * w * a - w**2 * b).sum(axis=1) * _simplicity(n, shape)
         k = int(np.argmax(gain))
         if gain[k] > 0:
             out.append(_bounded(quantity, shape, pairs[k], float(gain[k])))
@@ -130,6 +130,15 @@ def ranged(name: str, low: float, high: float) -> Predicate:
     if name == "place":
         return Position(first=int(low), last=-1 if high >= _OPEN else int(high))
     return InRange(quantity=name, low=low, high=high)
+
+
+@lru_cache(maxsize=32)
+def _simplicity(n: int, shape: str) -> Array:
+    """An interval with one bound is simpler than one with two: its gain counts for a little more."""
+    pairs = _pairs(n, shape)
+    if shape != "interval":
+        return np.ones(len(pairs))
+    return np.where((pairs[:, 0] == 0) | (pairs[:, 1] == n - 1), 1.02, 1.0)
 
 
 @lru_cache(maxsize=32)

@@ -54,8 +54,9 @@ def _ways(
 ) -> Iterator[tuple[Predicate, Array]]:
     for n in REACHES:
         yield WithinLast(part=inner, n=n), data.reached(where, n)
+    for b in range(1, 9):
+        yield PreviousIs(part=inner, back=b), data.back(where, b)
     if isinstance(part.predicate, PreviousIs):
-        yield PreviousIs(part=inner, back=part.predicate.back), data.back(where, part.predicate.back)
         return
     gap = data.since(where)
     yield EarlierOnLine(part=inner), (gap < data.line).astype(np.float64)

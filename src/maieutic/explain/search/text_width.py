@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from maieutic.explain.predicates.base import Or
 from maieutic.explain.predicates.text import HasAffix, NumberRange, PreviousIs, TokenClass, TokenIn, WordIn
 from maieutic.explain.predicates.text_amounts import InRange
 from maieutic.explain.search.text_fit import Clause, Fitter, Part, conjunction, role_of
@@ -45,6 +46,7 @@ def by_width(setting: Setting, fitter: Fitter, clause: Clause, k: int, residual:
         if role_of(f) == "token":
             parts.append(Part(f.predicate(), setting.data.column(int(j)), False, "token"))
     parts += _spellings(setting, clause, residual, whole=not given)
+    parts += [a for p in parts[:4] for a in _some_alike(setting, p)]
     clauses = [swapped(clause, k, p) for p in parts]
     return weighed(fitter, clauses if given else [clause, *clauses], residual, most=32)
 
@@ -131,6 +133,27 @@ def _spellings(setting: Setting, clause: Clause, residual: Array, *, whole: bool
     return parts
 
 
+def _some_alike(setting: Setting, part: Part) -> list[Part]:
+    """A list of which three words or more share a beginning or ending: that, or the rest of the list."""
+    words = part.predicate.words if isinstance(part.predicate, TokenIn) else ()
+    ids, names = setting.data.words
+    out: list[Part] = []
+    shared: dict[HasAffix, list[str]] = {}
+    for w in words:
+        for n in (2, 3, 4, 5) if w.isalpha() else ():
+            if len(w) > n:
+                shared.setdefault(HasAffix(suffix=w[-n:]), []).append(w)
+                shared.setdefault(HasAffix(prefix=w[:n]), []).append(w)
+    for affix, alike in shared.items():
+        rest = tuple(w for w in words if w not in alike)
+        if len(alike) >= 3 and rest:
+            column = np.maximum(
+                _affixed(names, affix)[ids], np.isin(ids, [i for i, n in enumerate(names) if n in rest])
+            )
+            out.append(Part(Or(parts=(affix, TokenIn(words=rest))), column.astype(np.float64), False, "token"))
+    return out
+
+
 def _affixed(names: Sequence[str], test: HasAffix) -> Array:
     need = len(test.prefix) + len(test.suffix)
     return np.array(
@@ -141,10 +164,19 @@ def _affixed(names: Sequence[str], test: HasAffix) -> Array:
 # --- tokens that tell options apart --------------------------------------------------------------------------------
 def made_up(options: Sequence[Option], k: int, rng: np.random.Generator) -> Iterator[str]:
     """Words that do not exist, each with one of the endings or beginnings in question and no longer one."""
-    affixes = [p.predicate for o in options for p in o.clause.parts[k : k + 1] if isinstance(p.predicate, HasAffix)]
-    for a in affixes:
+    held = [p.predicate for o in options for p in o.clause.parts[k : k + 1]]
+    inner = [q for p in held for q in (p.parts if isinstance(p, Or) else (p,))]
+    for a in dict.fromkeys(q for q in inner if isinstance(q, HasAffix)):
         other = "".join(str(rng.choice(list(_CONSONANTS))) + str(rng.choice(list(_VOWELS))) for _ in range(2))
         yield other + a.suffix if a.suffix else a.prefix + other
+
+
+def of_lengths(options: Sequence[Option], k: int, rng: np.random.Generator) -> Iterator[str]:
+    """Made-up words of one to nine letters, when a length is in question."""
+    if any("letters" in repr(p.predicate) for o in options for p in o.clause.parts[k : k + 1]):
+        for n in (3, 5, 2, 4, 6, 1, 7, 8, 9):
+            letters = [str(rng.choice(list(_CONSONANTS if i % 2 == 0 else _VOWELS))) for i in range(n)]
+            yield "".join(letters)
 
 
 def examples(options: Sequence[Option], k: int, rng: np.random.Generator, most: int = 3) -> Iterator[str]:
