@@ -8,7 +8,8 @@ all units of the run.
 
 The one-shot control *is* the look-up's label, so for the look-up "every control" cannot be said; beside it stands the
 share that beats every *other* control, which all three have, and on which they are compared, unit by unit. What this
-does not show: whether a label is right; on real units nobody knows.
+does not show: whether a label is right; on real units nobody knows. An explainer that is good at labelling random
+directions too has the harder control there.
 """
 
 from __future__ import annotations
@@ -198,13 +199,19 @@ def _gap(a: Standing, b: Standing) -> Reading:
 
 def _tables(standings: Sequence[Standing], found: Mapping[str, Figure], explainers: Sequence[str]) -> list[Table]:
     out: list[Table] = []
-    columns = ("labels that beat", "all controls", "all but one-shot", "AP", "search's gain", "its AP gain")
+    columns = ("labels of", "beat all", "all but one-shot", "AP", "search's gain", "AP gain")
     for subject in dict.fromkeys(s.subject for s in standings):
         rows: list[tuple[str, ...]] = []
         for e in explainers:
             own = [_said(found[f"{subject}.{e}.{w}"].reading, whole=w == "beats_every_other_control") for w in _COLUMNS]
             gains = [found.get(f"{subject}.{explainers[0]}.{w}.{e}") for w in ("gain_over", "ap_gain_over")]
-            rows.append((_SHORT.get(e, e), *own, *("" if g is None else _said(g.reading) for g in gains)))
+            rows.append(
+                (
+                    _SHORT.get(e, e),
+                    *own,
+                    *("" if g is None else _said(g.reading, whole=i == 0) for i, g in enumerate(gains)),
+                )
+            )
         units = len({s.unit for s in standings if s.subject == subject})
         out.append(Table(title=f"{subject}: share of {units} units", columns=columns, rows=tuple(rows)))
     lost = [
@@ -218,7 +225,7 @@ def _tables(standings: Sequence[Standing], found: Mapping[str, Figure], explaine
 
 
 _COLUMNS = ("beats_every_control", "beats_every_other_control", "ap")
-_SHORT = {"search": "search", "search-no-experiments": "no experiments", ONE_SHOT: "look-up"}
+_SHORT = {"search": "search", "search-no-experiments": "no exp.", ONE_SHOT: "look-up"}
 
 
 def _said(reading: Reading, *, whole: bool = True) -> str:
