@@ -122,7 +122,8 @@ def print_summary(summaries: Sequence[Summary]) -> None:
         for null in s.nulls:
             console.print(f"explained afresh, {null}", markup=False)
         for r in s.best():
-            ap = f"AP {r.ap.value:.2f} [{r.ap.low:.2f}, {r.ap.high:.2f}]"
+            bounds = "" if r.ap.low is None or r.ap.high is None else f" [{r.ap.low:.2f}, {r.ap.high:.2f}]"
+            ap = f"AP {r.ap.value:.2f}{bounds}"
             chance = f"chance {r.ap.details.get('base_rate', float('nan')):.3f}"
             correlation = "r unmeasured" if r.pearson.value is None else f"r {r.pearson.value:.2f}"
             stands = "beats every control" if r.beats else "loses to " + ", ".join(c.replace("_", " ") for c in r.lost)
