@@ -12,7 +12,7 @@ from PIL import Image
 
 from maieutic.errors import UserError
 from maieutic.explain.predicates.base import And, Not, Predicate, from_json
-from maieutic.explain.predicates.image import Blend, Colour, Placed, Relation, Shows, Texture, plural
+from maieutic.explain.predicates.image import Blend, Colour, Count, Formed, Placed, Relation, Shows, Texture, plural
 from maieutic.explain.predicates.image_pixels import COLOURS, INDEX, NAMES, SIDE, pixel_features
 from maieutic.explain.views_image import ImageView, ImageViewer
 from maieutic.stimuli.base import Corpus, Stimulus, Thing
@@ -222,3 +222,35 @@ def test_folder_tags_count_only_where_nothing_is_annotated() -> None:
     beside = view(("bird", (0.0, 0.0, 0.5, 0.5)), tags=("animals", "photo"))
     assert beside.share("animals") == 0.0
     assert beside.share("photo") == 1.0
+
+
+TALL, WIDE = (0.1, 0.0, 0.3, 0.8), (0.4, 0.5, 1.0, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("predicate", "value", "words"),
+    [
+        # 0.8 / 0.2 = 4 times: 2 octaves; 0.6 / 0.3 = 2 times: 1 octave
+        (Formed(concept="bird", form="tall", low=0.0, high=4.0), 0.5, "tall birds"),
+        (Formed(concept="bird", form="wide", low=0.0, high=4.0), 0.0, "wide birds"),
+        (Formed(concept="", form="wide", low=0.0, high=4.0), 0.25, "wide things"),
+        (Formed(concept="vehicle", form="wide", low=0.5, high=1.5), 0.5, "wide vehicles"),
+        (Formed(concept="fish", form="wide"), 0.0, "wide fish"),
+        (Count(concept="bird", full=4), 0.25, "many birds"),
+        (Count(concept="", full=2), 1.0, "many things"),
+    ],
+)
+def test_forms_and_numbers(predicate: Predicate, value: float, words: str) -> None:
+    seen = view(("bird", TALL), ("car", WIDE))
+    assert predicate.evaluate(seen) == pytest.approx([value])
+    assert predicate.describe() == words
+    assert from_json(json.loads(json.dumps(predicate.to_json()))) == predicate
+
+
+def test_forms_and_numbers_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(UserError, match="tall or wide"):
+        Formed(concept="bird", form="flat")
+    with pytest.raises(UserError, match="different values"):
+        Formed(concept="bird", form="tall", low=1.0, high=1.0)
+    with pytest.raises(UserError, match="1 or more"):
+        Count(concept="bird", full=0)

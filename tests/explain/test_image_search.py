@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,13 @@ from PIL import Image, ImageDraw
 from sklearn.metrics import average_precision_score
 
 from maieutic.explain.lookup_image import lookup_image
-from maieutic.explain.predicates.image import Shows
+from maieutic.explain.predicates.base import And, Constant, Not, Or
+from maieutic.explain.predicates.image import Blend, Count, Formed, Placed, Relation, Shows, Texture
 from maieutic.explain.search.image import explain_image
+from maieutic.explain.search.image_columns import Columns
+from maieutic.explain.search.image_confidence import Evidence, confidence_of
 from maieutic.explain.search.image_fit import average_precision, correlation, levels_of, search_rules, solve, target_of
+from maieutic.explain.search.image_pairs import best_pairs
 from maieutic.explain.search.image_table import SUPPORT, build_table, folds_of
 from maieutic.explain.search.image_words import concepts_in
 from maieutic.explain.views_image import ImageViewer
@@ -26,6 +30,7 @@ from maieutic.stimuli.scenes import Background, Scene
 from maieutic.stimuli.studio import place
 from maieutic.subjects.planted import Planted, PlantedSubject, Rule, Seen, annotated
 from maieutic.subjects.planted import Shows as Fires
+from maieutic.subjects.planted import ShowsAt as FiresAt
 
 KINDS = {
     "owl": ("owl", "bird", "animal"), "gull": ("gull", "bird", "animal"), "robin": ("robin", "bird", "animal"),
@@ -240,6 +245,103 @@ def test_rules_are_priced_by_their_conditions(corpus: Corpus) -> None:
         allowed=lambda c: "vehicle" not in concepts_in(c.predicate),
     )
     assert all("vehicle" not in concepts_in(c.predicate) for r in banned for c in r.clauses)
+
+
+@pytest.fixture(scope="module")
+def bound(library: Library) -> Corpus:
+    """A bus comes only beside an owl, and a van stands only on the left; other things are free."""
+    rng = np.random.default_rng(2)
+    stimuli: list[Stimulus] = []
+    for split in ("discover", "select", "test"):
+        stamps = library.of("stamp", split)
+        grounds = [t.key for t in library.of("texture", split)]
+        kinds = {n: [s for s in stamps if s.name == n] for n in KINDS}
+        free = [s for s in stamps if s.name not in ("bus", "owl", "van")]
+        for k in range({"discover": 150, "select": 60, "test": 10}[split]):
+            chosen = [free[int(i)] for i in rng.choice(len(free), 2, replace=False)]
+            if k % 5 == 0:
+                chosen[:1] = [kinds["bus"][k % 4], kinds["owl"][k // 5 % 4]]
+            if k % 5 == 1:
+                chosen[0] = kinds["van"][k % 4]
+            at = rng.permutation(len(chosen))
+            things = [
+                place(s, x=(i + 0.5) / len(chosen), y=float(rng.uniform(0.3, 0.7)), scale=0.3)
+                for s, i in zip(chosen, at, strict=True)
+            ]
+            if k % 5 == 1:
+                things[0] = place(chosen[0], x=0.25, y=float(rng.uniform(0.3, 0.7)), scale=0.3)
+            ground = Background(kind="texture", key=grounds[k % 2], zoom=0.4, x=float(rng.random()))
+            scene = Scene(background=ground, placements=tuple(things), size=96, library=library)
+            stimuli.append(scene.stimulus(tags=("several", "background:texture")))
+    return Corpus(name="bound", modality="image", stimuli=stimuli)
+
+
+def shown(library: Library, *things: tuple[str, float]) -> Stimulus:
+    """Test stamps at places from left to right."""
+    placed = tuple(
+        place(next(s for s in library.of("stamp", "test") if s.name == name), x=x, y=0.5, scale=0.3)
+        for name, x in things
+    )
+    ground = Background(kind="plain", key="#808080")
+    return Scene(background=ground, placements=placed, size=96, library=library).stimulus(tags=("scene",))
+
+
+@pytest.mark.parametrize(
+    ("rule", "values"),
+    [
+        # bus alone, owl alone, both; van on the left, van on the right
+        (Fires(("bus",)), (1, 0, 1, 0, 0)),
+        (Fires(("owl",)), (0, 1, 1, 0, 0)),
+        (Fires(("bus",), and_also=("owl",)), (0, 0, 1, 0, 0)),
+        (Fires(("bus", "owl")), (1, 1, 1, 0, 0)),
+        (FiresAt("van", "left"), (0, 0, 0, 1, 0)),
+        (Fires(("van",)), (0, 0, 0, 1, 1)),
+    ],
+)
+def test_experiments_tell_a_cause_from_what_always_comes_with_it(
+    library: Library, bound: Corpus, rule: Rule, values: tuple[int, ...]
+) -> None:
+    lab = lab_of(bound, rule, noise=0.0)
+    found = explain_image(lab)
+    cases = [
+        shown(library, ("bus", 0.3)), shown(library, ("owl", 0.3)), shown(library, ("bus", 0.3), ("owl", 0.7)),
+        shown(library, ("van", 0.3)), shown(library, ("van", 0.7)),
+    ]  # fmt: skip
+    assert [round(v) for v in found.predict(cases)] == list(values)
+    assert 0 < len(lab.ledger) <= 40
+    assert len(found.evidence) == len(lab.ledger)  # nothing was asked for the sake of asking
+    assert any("where it foretells" in why for _, why in found.considered)
+    assert found.confidence > explain_image(lab_of(bound, rule, noise=0.0), experiments=False).confidence
+
+
+def test_columns_are_what_predicates_say(bound: Corpus) -> None:
+    viewer = ImageViewer()
+    views = [viewer(s) for s in bound.split("select")]
+    columns = Columns(views)
+    bus, green = Shows(concept="bus", full=0.1), Texture(feature="greenish", where="ground", low=0.2, high=0.6)
+    for predicate in (
+        bus, green, Placed(concept="owl", where="left"), Relation(a="bus", relation="left of", b="owl"),
+        Formed(concept="", form="wide"), Count(concept="vehicle", full=2), Constant(value=0.4),
+        And(parts=(bus, Not(part=green))), Or(parts=(bus, green)), Shows(concept="nobody"),
+        Blend(parts=(bus, green), strengths=(0.6, -0.3), base=0.2),
+    ):  # fmt: skip
+        assert columns.of(predicate) == pytest.approx([predicate.evaluate(v)[0] for v in views], abs=1e-6)
+
+
+def test_pairs_are_found_where_neither_part_stands_out(bound: Corpus) -> None:
+    lab = lab_of(bound, Fires(("fox",), and_also=("gull",)), noise=0.0)
+    table = build_table([o.stimulus for o in lab.discover], ImageViewer())
+    y = np.array([float(o.values[0]) for o in lab.discover])
+    pairs = best_pairs(table, y - y.mean(), np.ones(len(y)), table.distinct)
+    assert max(correlation(c.column.astype(float), y) for c in pairs) == pytest.approx(1.0)
+    assert max(correlation(c.column.astype(float), y) for c in table.clauses[: table.named]) < 0.9
+
+
+def test_confidence_rises_with_each_reading() -> None:
+    low = Evidence(fit=0.6, select=0.6, belief=0.4, foretold=0.5, support=3)
+    for better in ({"fit": 0.9}, {"select": 0.9}, {"belief": 0.9}, {"foretold": 0.9}, {"support": 9}):
+        assert confidence_of(replace(low, **better)) >= confidence_of(low)
+    assert confidence_of(replace(low, foretold=None)) <= confidence_of(replace(low, foretold=1.0))
 
 
 def test_too_few_images_is_said(library: Library, tmp_path: Path) -> None:

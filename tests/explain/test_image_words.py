@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from maieutic.explain.predicates.base import And, Not, Predicate
 from maieutic.explain.predicates.image import Colour, Placed, Shows, Texture
-from maieutic.explain.search.image_edits import BACKGROUND, GREY, REMOVE, SILHOUETTE
 from maieutic.explain.search.image_fit import Rule
 from maieutic.explain.search.image_table import Clause
 from maieutic.explain.search.image_words import (
@@ -157,13 +156,3 @@ def test_kept_without_the_thing_and_lost_elsewhere_is_the_surroundings() -> None
     made = [remark_of("remove", "bird", 0.9), remark_of("background", "bird", 0.1), remark_of("remove", "car", 0.9)]
     words = {r.concept: r.words for r in surroundings_only([r for r in made if r])}
     assert words == {"bird": "not the object but its surroundings", "car": "strong even when removed"}
-
-
-def test_edits_speak_only_when_they_have_something_to_say() -> None:
-    assert SILHOUETTE.words(0.5, 0.4, 0.6, named=True) == "about half carried by their outline (50% as silhouettes)"
-    assert SILHOUETTE.words(0.1, 0.0, 0.2, named=True) == ""
-    assert SILHOUETTE.words(0.5, 0.0, 0.9, named=True) == ""  # too uncertain
-    assert GREY.words(0.2, 0.1, 0.3, named=False) == "in colour (20% in grey)"
-    assert BACKGROUND.words(0.3, 0.2, 0.4, named=True) == "in their usual surroundings (30% on plain ground)"
-    assert REMOVE.words(0.9, 0.8, 1.0, named=False) == "whatever stands there (90% with nothing)"
-    assert REMOVE.words(0.9, 0.8, 1.0, named=True) == ""

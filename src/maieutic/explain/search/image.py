@@ -194,6 +194,6 @@ def _remarks(lab: Lab, findings: list[Finding]) -> list[Remark]:
 def _evidence(case: _Case, there: Held) -> Evidence:
     verdict = case.verdict
     return Evidence(
-        fit=case.best.fit, select=there.ap, belief=float(verdict.belief[verdict.best]), foretold=verdict.foretold,
+        fit=case.best.fit, select=there.ap, belief=verdict.sure, foretold=verdict.foretold,
         support=there.strong,
     )  # fmt: skip

@@ -33,6 +33,8 @@ _YES, _NO = 0.6, 0.2
 #: spread of outcomes around predictions
 _SPREADS = (0.14, 0.34)
 _OUTLIER = 0.05
+#: predictions this near are the same
+_ALIKE = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Verdict:
     Attributes:
         rivals: what was asked about, with the belief in each, ``[rival]``.
         best: number of the most believed.
+        sure: belief in all rivals that say the same as the best of every picture that was made.
         foretold: share of pictures, on which the winner says a clear yes or no, that came out so; ``None`` without any.
         checked: number of those pictures.
         entries: everything measured, in order.
@@ -51,6 +54,7 @@ class Verdict:
     rivals: tuple[Rival, ...]
     belief: Floats
     best: int
+    sure: float
     foretold: float | None
     checked: int
     entries: tuple[Entry, ...]
@@ -93,11 +97,12 @@ def settle(
     rivals = rivals_of(table, target, rules, seen)
     nat = _CRISP_NAT if crisp else _BLURRED_NAT
     spread = _spread(rivals[0], target)
-    asked = _Asked(recipes=[], entries=[])
+    asked, pool = _Asked(recipes=[], entries=[]), list[Recipe]()
     strong, weak = stage.scenes(strong=True, n=6), stage.scenes(strong=False, n=6)
-    prior = _prior(rivals, nat)
     for turn in range(_ROUNDS):
         pool = [r for r in recipes(stage, rivals, strong, weak) if not any(r == old for old in asked.recipes)]
+        rivals = _distinct(rivals, Columns([r.view() for r in pool]), seen)
+        prior = _prior(rivals, nat)
         belief = _belief(rivals, prior, asked, spread)
         if pool:
             _ask(lab, rivals, belief, pool, asked, spread=spread, most=min(_ASKED, most - len(asked.entries)))
@@ -109,9 +114,20 @@ def settle(
         more = rivals_of(table, target, [rivals[best].rule, *[r.rule for r in rivals[:2]]], seen)
         known = {r.rule.predicate for r in rivals}
         rivals = [*rivals, *(r for r in more if r.rule.predicate not in known)]
-        prior = _prior(rivals, nat)
-    belief = _belief(rivals, prior, asked, spread)
-    return _verdict(rivals, belief, asked)
+    return _verdict(rivals, _belief(rivals, _prior(rivals, nat), asked, spread), asked, pool)
+
+
+def _distinct(rivals: Sequence[Rival], pool: Columns, seen: Seen) -> list[Rival]:
+    """Of rivals that say the same of every picture there is, the simplest and best fitting."""
+    kept: dict[bytes, Rival] = {}
+    for r in sorted(rivals, key=lambda r: (r.atoms, -r.fit)):
+        said = [c.column for c in r.rule.clauses]  # on discover
+        said += [columns.of(r.rule.predicate) for columns in (pool, seen.columns) if columns.views]
+        strengths = np.array([*r.rule.strengths, r.rule.base], dtype=np.float32)
+        whole = strengths[-1] + np.column_stack(said[: len(r.rule.clauses)]) @ strengths[:-1]
+        key = b"".join(np.round(np.clip(v, 0.0, 1.0), 2).tobytes() for v in (whole, *said[len(r.rule.clauses) :]))
+        kept.setdefault(key, r)
+    return sorted(kept.values(), key=lambda r: -r.fit)
 
 
 def _prior(rivals: Sequence[Rival], nat: float) -> Floats:
@@ -198,21 +214,23 @@ def _varied(some: Sequence[Recipe], n: int) -> list[Recipe]:
     return [r for _, _, r in sorted(ranked, key=lambda t: t[:2])[:n]]
 
 
-def _verdict(rivals: Sequence[Rival], belief: Floats, asked: _Asked) -> Verdict:
+def _verdict(rivals: Sequence[Rival], belief: Floats, asked: _Asked, pool: Sequence[Recipe]) -> Verdict:
     best = int(np.argmax(np.round(belief, 9)))
     if not asked.entries:
         silent = "less likely on the corpus; no experiment was made"
         return Verdict(
-            rivals=tuple(rivals), belief=belief, best=best, foretold=None, checked=0, entries=(),
-            why_not=tuple(silent for _ in rivals),
+            rivals=tuple(rivals), belief=belief, best=best, sure=float(belief[best]), foretold=None, checked=0,
+            entries=(), why_not=tuple(silent for _ in rivals),
         )  # fmt: skip
-    columns = asked.columns()
+    columns, made = asked.columns(), Columns([r.view() for r in (*asked.recipes, *pool)])
     foretold = np.stack([columns.of(r.rule.predicate) for r in rivals]).astype(np.float64)
+    said = np.stack([made.of(r.rule.predicate) for r in rivals])
+    alike = np.abs(said - said[best]).max(axis=1) <= _ALIKE
     mine, y = foretold[best], asked.outcomes
     clear = (mine >= _YES) | (mine <= _NO)
     right = np.abs(mine - y) <= 0.4
     return Verdict(
-        rivals=tuple(rivals), belief=belief, best=best, checked=int(clear.sum()),
+        rivals=tuple(rivals), belief=belief, best=best, sure=float(belief[alike].sum()), checked=int(clear.sum()),
         foretold=float(right[clear].mean()) if clear.any() else None, entries=tuple(asked.entries),
         why_not=tuple(_against(row, mine, asked.entries) for row in foretold),
     )  # fmt: skip

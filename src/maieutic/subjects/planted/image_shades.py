@@ -16,7 +16,7 @@ from maieutic.subjects.planted.rule import Rule
 
 Floats = NDArray[np.float64]
 #: least average precision of a measure a shade apart against the pictures on which the rule is active
-CLEAR = 0.95
+CLEAR = 0.97
 
 
 class Shades:
