@@ -451,3 +451,19 @@ def test_the_command_line_on_texts_of_every_script(
 
 def test_every_explainer_has_a_line() -> None:
     assert all(what for what in explainers().values())
+
+
+def test_a_broken_subject_is_given_up_early() -> None:
+    calls: list[int] = []
+
+    def broken(batch: list[str]) -> list[list[float]]:
+        calls.append(len(batch))
+        if any(t.startswith("doc") for t in batch):
+            raise OSError("the service is down")
+        return [[0.0] * len(t.split(" ")) for t in batch]
+
+    subject = mt.function_subject(broken, name="service", tokenizer=lambda t: t.split(" "))
+    corpus = Corpus.from_texts([f"doc {t}" for t in texts(n=600, length=8)])
+    with pytest.raises(UserError, match="the service is down"):
+        mt.harvest(subject, corpus, ["output"])
+    assert len(calls) < 150

@@ -20,8 +20,8 @@ from maieutic.subjects.base import Subject, Unit, Values
 if TYPE_CHECKING:
     import torch
 
-#: with more than this share left out there is nothing to go on with
-MOST_LOST = 0.5
+#: with more than this share left out there is nothing to go on with; looked at early once so many were lost
+MOST_LOST, EARLY = 0.5, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +45,12 @@ class Readable:
     Attributes:
         subject: name, for messages.
         failed: stimulus id -> why.
+        read_so_far: stimuli read since this was made.
     """
 
     subject: str
     failed: dict[str, str] = field(default_factory=dict[str, str])
+    read_so_far: int = 0
 
     def content(self, stimulus: Stimulus) -> Any:
         """The content, or ``None`` after noting why it cannot be had."""
@@ -71,6 +73,9 @@ class Readable:
             lengths += [int(batch.lengths[k]) for k in good]
             for site, value in batch.values.items():
                 rows[site].append(value[good])
+        self.read_so_far += len(kept)
+        if len(self.failed) >= EARLY:
+            self.check(len(self.failed) + self.read_so_far)
         if not kept:
             return Read(kept=(), values={}, lengths=np.zeros(0, np.int64))
         values = {site: _joined(found) for site, found in rows.items()}
@@ -82,10 +87,14 @@ class Readable:
         parts = self._passes(loaded, stimuli, lambda chosen: subject.read([stimuli[i] for i in chosen], [unit]))
         return {i: v[:, 0] for chosen, values in parts for i, v in zip(chosen, values, strict=True)}
 
-    def check(self, total: int, *, discover: Sequence[Stimulus]) -> None:
-        """Stop when most of the stimuli, or all that are for discovering, were left out."""
-        lost = sum(s.id in self.failed for s in discover)
-        if self.failed and (len(self.failed) > MOST_LOST * max(total, 1) or lost == len(discover)):
+    def check(self, total: int, *, discover: Sequence[Stimulus] | None = None) -> None:
+        """Stop when most of the stimuli, or all that are for discovering, were left out.
+
+        Raises:
+            UserError: how many, and why the first.
+        """
+        nothing = discover is not None and all(s.id in self.failed for s in discover)
+        if self.failed and (len(self.failed) > MOST_LOST * max(total, 1) or nothing):
             stimulus, why = next(iter(self.failed.items()))
             raise UserError(
                 f"{self.subject}: {len(self.failed)} of {max(total, len(self.failed))} stimuli could not be read, the first "
