@@ -60,14 +60,15 @@ def explain_image(lab: Lab, *, budget: Budget | None = None, experiments: bool =
 
     if reason := _hopeless(raw):
         return none(reason)
-    table = shared_table(f"{lab.corpus.fingerprint}:discover", [o.stimulus for o in lab.discover], viewer)
+    seen = _seen(lab, viewer, raw)
+    shown = [o.stimulus for o in lab.discover]
+    table = shared_table(f"{lab.corpus.fingerprint}:discover", shown, viewer, elsewhere=seen.columns.presence)
     target = target_of(table, np.asarray(lab.scaled(raw), dtype=np.float64), raw, seed=lab.seed)
     if like_noise(table, target, seed=lab.seed):
         return none("no concept or visual feature goes with this unit better than with shuffled activations")
     rules = search_rules(table, target)
     if not rules:
         return none("no concept or visual feature goes with this unit on the discover images")
-    seen = _seen(lab, viewer, raw)
     allowance = min(lab.remaining, (budget or lab.budget).measurements) if experiments else 0
     case = _questioned(lab, table, target, rules, seen, viewer, allowance)
     return _concluded(lab, case, seen, table, target, _cost(lab, start)).bound(viewer)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from maieutic.explain.predicates.base import Predicate
-from maieutic.explain.predicates.image import Blend
+from maieutic.explain.predicates.base import And, Predicate
+from maieutic.explain.predicates.image import Blend, Relation
 from maieutic.explain.search.image_pairs import best_pairs
 from maieutic.explain.search.image_table import Clause, ImageTable, folds_of
 
@@ -32,6 +32,8 @@ _FOLDS = 4
 _RIDGE = 2.0
 #: share of the variance between two states from which there are two: 0.64 of a bell curve, 0.75 of an even spread
 _TWO_STATES = 0.76
+#: quality from which a pair found among all pairs is believed: below, the best of so many is luck
+_PAIRED = 0.6
 #: quality at which nothing is left to add
 _PERFECT = 0.995
 
@@ -198,13 +200,25 @@ def search_rules(
         held: list[Rule | None] = [*beam] or [None]
         moves = [m for rule in held for m in _moves(table, target, rule, keep)]
         fresh = {_identity(m): m for m in moves if _identity(m) not in found}
-        rules = sorted((fitted(m, target) for m in fresh.values()), key=lambda r: -r.score)
+        made = (fitted(m, target) for m in fresh.values())
+        rules = sorted((r for r in made if r.quality >= _PAIRED or not _paired(r, held)), key=lambda r: -r.score)
         found |= {_identity(r.clauses): r for r in rules}
         bar = beam[0].score if beam else -np.inf
         beam = [r for r in rules[:_BEAM] if r.score > bar]
         if not beam or size == CLAUSES or max(r.quality for r in beam) >= _PERFECT:
             break
     return sorted(found.values(), key=lambda r: -r.score)
+
+
+def _paired(rule: Rule, held: Sequence[Rule | None]) -> bool:
+    """Whether its last clause is a pair that no beam has grown towards: the best of many thousand pairs."""
+    last = rule.clauses[-1].predicate
+    if isinstance(last, Relation):
+        return True
+    if not isinstance(last, And):
+        return False
+    grown = {c.predicate for r in held if r is not None for c in r.clauses}
+    return not any(part in grown for part in (last, *last.parts))
 
 
 def _identity(clauses: Sequence[Clause]) -> frozenset[Predicate]:

@@ -25,12 +25,13 @@ Floats = NDArray[np.float64]
 #: correlation with a condition from which something came along with it
 _ALONG, _NEARLY = 0.7, 0.9
 #: correlation with a related thing from which another is tried in its place
-_KIN = 0.4
+_KIN, _KINDRED = 0.4, 8
 #: share of a clause's strong images on which a further condition holds, to count as always there; and its share of all
 _ALWAYS, _USUAL = 0.93, 0.6
 _SWAPS, _JOINS, _EITHER, _MOST = 10, 10, 4, 48
-#: fit given up at most for a rival
-_MARGIN = 0.12
+#: fit given up at most for a rival, and below which there are no variants
+_MARGIN, _LOOSE = 0.12, 0.6
+_SHORTLIST = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,14 @@ def judged(rule: Rule, target: Target, seen: Seen) -> Rival:
 
 
 def rivals_of(table: ImageTable, target: Target, rules: Sequence[Rule], seen: Seen) -> list[Rival]:
-    """The leading rules and their variants, best fit first; at most ``_MOST``, none much worse than the best."""
+    """The leading rules and their variants, best fit first; at most ``_MOST``, none much worse than the best.
+
+    Where no rule fits well, variants would be fitted to noise: then only the best rules of each size compete.
+    """
+    if judged(rules[0], target, seen).fit < _LOOSE:
+        few = _shortlist(rules)
+        ranked = sorted((judged(r, target, seen) for r in few), key=lambda r: (-round(r.fit, 4), r.atoms))
+        return [r for r in ranked if r.fit >= ranked[0].fit - _MARGIN]
     leading = [_named(r, table, target, seen) for r in rules if r.score >= rules[0].score - 0.04][:4]
     made: dict[frozenset[Predicate], Rule] = {frozenset(c.predicate for c in r.clauses): r for r in leading}
     for rule in leading[:2]:
@@ -69,6 +77,14 @@ def rivals_of(table: ImageTable, target: Target, rules: Sequence[Rule], seen: Se
             made.setdefault(frozenset(c.predicate for c in clauses), fitted(clauses, target))
     ranked = sorted((judged(r, target, seen) for r in made.values()), key=lambda r: (-round(r.fit, 4), r.atoms))
     return [r for r in ranked if r.fit >= ranked[0].fit - _MARGIN][:_MOST]
+
+
+def _shortlist(rules: Sequence[Rule]) -> list[Rule]:
+    """The best few rules and the best of every size."""
+    sizes: dict[int, Rule] = {}
+    for rule in rules:
+        sizes.setdefault(sum(c.atoms for c in rule.clauses), rule)
+    return list({id(r): r for r in [*rules[:_SHORTLIST], *sizes.values()]}.values())
 
 
 def _named(rule: Rule, table: ImageTable, target: Target, seen: Seen) -> Rule:
@@ -121,6 +137,9 @@ def _changed(table: ImageTable, target: Target, clause: Clause) -> Iterator[Clau
     parts = clause.predicate.parts if isinstance(clause.predicate, And) else (clause.predicate,)
     if isinstance(clause.predicate, Relation):
         yield from _relations_changed(table, clause, clause.predicate)
+    names = list(dict.fromkeys(c for p in parts for c in _concepts(p) if ":" not in c))
+    if len(parts) > 1 and len(names) == 2:
+        yield from _made_relations(table, clause, names[0], names[1])
     if len(parts) > 1:
         yield from _parts_changed(table, clause, parts)
     on = clause.column > 0.5
@@ -143,14 +162,28 @@ def _relations_changed(table: ImageTable, clause: Clause, relation: Relation) ->
         if other != relation.relation:
             yield table.clause(replace(relation, relation=other), clause.atoms)
     yield table.clause(And(parts=(Shows(concept=relation.a), Shows(concept=relation.b))), clause.atoms)
-    plain = [j for j in range(table.named) if _plain(table.clauses[j].predicate)]
     for side in ("a", "b"):
-        mine = table.presence(getattr(relation, side)).astype(np.float32)
-        along = _correlations(table.matrix[:, plain], mine)
-        for k in _largest(along, _SWAPS, _KIN):
-            kin = cast(Shows, table.clauses[plain[k]].predicate).concept
+        for kin in _kin(table, getattr(relation, side)):
             if kin not in (relation.a, relation.b):
                 yield table.clause(renamed(relation, getattr(relation, side), kin), clause.atoms)
+
+
+def _made_relations(table: ImageTable, clause: Clause, a: str, b: str) -> Iterator[Clause]:
+    """How two things stand to each other, instead of where each stands; wider and narrower ones too."""
+    for first in (a, *_kin(table, a)):
+        for second in (b, *_kin(table, b)):
+            for relation in RELATIONS:
+                made = table.clause(Relation(a=first, relation=relation, b=second), 2)
+                if _correlations(made.column[:, None], clause.column)[0] >= _ALONG:
+                    yield made
+
+
+def _kin(table: ImageTable, concept: str) -> list[str]:
+    """Concepts that come along with one, its wider and narrower kinds above all."""
+    plain = [j for j in range(table.named) if _plain(table.clauses[j].predicate)]
+    along = _correlations(table.matrix[:, plain], table.presence(concept).astype(np.float32))
+    names = [cast(Shows, table.clauses[plain[k]].predicate).concept for k in _largest(along, _KINDRED, _KIN)]
+    return [n for n in names if n != concept]
 
 
 def _plain(predicate: Predicate) -> bool:

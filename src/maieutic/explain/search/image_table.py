@@ -8,7 +8,7 @@ depends on the corpus alone, so it is built once and shared by all units. It kno
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +26,8 @@ from maieutic.stimuli.scenes import Scene
 Column = NDArray[np.float32]
 #: groups of images (stamps, photos) that must show a concept before it can be a clause
 SUPPORT = 3
+#: images that must show one that is known from other images as well
+FEW = 4
 _PLACES = ("left", "right", "top", "bottom", "centre")
 _FORMS = ("tall", "wide")
 _RANGES = ((0.50, 0.98), (0.10, 0.90))
@@ -127,13 +129,21 @@ class ImageTable:
         return self._shown.get(narrow, frozenset()) < self._shown.get(wide, frozenset())
 
 
-def build_table(stimuli: Sequence[Stimulus], viewer: ImageViewer) -> ImageTable:
-    """The table of these images. Costs about 3 ms an image plus loading it, once."""
+def build_table(
+    stimuli: Sequence[Stimulus], viewer: ImageViewer, *, elsewhere: Container[str] = frozenset()
+) -> ImageTable:
+    """The table of these images. Costs about 3 ms an image plus loading it, once.
+
+    Args:
+        stimuli: the images.
+        viewer: what predicates see of them.
+        elsewhere: concepts that other images show too: of those ``FEW`` images are enough, whatever their groups.
+    """
     views = tuple(viewer(s) for s in stimuli)
     groups = _numbered([s.group or s.id for s in stimuli])
     grounds = _numbered([_ground(s) for s in stimuli])
     columns = Columns(views)
-    concepts = _concept_clauses(columns, groups)
+    concepts = _concept_clauses(columns, groups, elsewhere)
     clauses = (*concepts, *_pixel_clauses(columns))
     matrix = np.stack([c.column for c in clauses], axis=1) if clauses else np.zeros((len(views), 0), dtype=np.float32)
     return ImageTable(
@@ -151,7 +161,7 @@ def _ground(stimulus: Stimulus) -> str:
     return stimulus.scene.background.key if isinstance(stimulus.scene, Scene) else stimulus.group or stimulus.id
 
 
-def _concept_clauses(columns: Columns, groups: NDArray[np.int64]) -> list[Clause]:
+def _concept_clauses(columns: Columns, groups: NDArray[np.int64], elsewhere: Container[str]) -> list[Clause]:
     """Presence, size, place, form and number of every concept with enough support."""
     views, out = columns.views, list[Clause]()
 
@@ -161,7 +171,8 @@ def _concept_clauses(columns: Columns, groups: NDArray[np.int64]) -> list[Clause
 
     for concept in sorted(columns.presence):
         index = np.flatnonzero(columns.presence[concept])
-        if len(set(groups[index].tolist())) < SUPPORT or len(index) > 0.95 * len(views):
+        enough = len(set(groups[index].tolist())) >= SUPPORT or (len(index) >= FEW and concept in elsewhere)
+        if not enough or len(index) > 0.95 * len(views):
             continue
         shares = np.array([views[i].share(concept) for i in index])
         full = float(np.round(np.quantile(shares, 0.8), 2))
@@ -219,11 +230,13 @@ def folds_of(groups: NDArray[np.int64], n: int, *, seed: int = 0) -> NDArray[np.
 _tables: OrderedDict[str, ImageTable] = OrderedDict()
 
 
-def shared_table(key: str, stimuli: Sequence[Stimulus], viewer: ImageViewer) -> ImageTable:
+def shared_table(
+    key: str, stimuli: Sequence[Stimulus], viewer: ImageViewer, *, elsewhere: Container[str] = frozenset()
+) -> ImageTable:
     """The table of a corpus split, built once per process; the last two are kept."""
     found = _tables.get(key)
     if found is None or [s.id for s in found.stimuli] != [s.id for s in stimuli]:
-        found = _tables[key] = build_table(stimuli, viewer)
+        found = _tables[key] = build_table(stimuli, viewer, elsewhere=elsewhere)
     _tables.move_to_end(key)
     while len(_tables) > 2:
         _tables.popitem(last=False)

@@ -253,3 +253,23 @@ class Editor:
             return None
         text = self._replaced(view, (), fixed={spot: token.strip()})
         return text if text != case.text and self._sound(text, case.token) else None
+
+    def at_place(self, case: Case, place: int) -> str | None:
+        """The case's last token with its nearest context, ``place`` tokens into a text; ``None`` when that cannot be made."""
+        view = self.setting.viewer(case.text)
+        last = len(view.tokens) - 1
+        if place <= last:
+            text = view.text[view.tokens[last - place].start :]
+        else:
+            filler = self.elsewhere(case.token)
+            more = self.setting.viewer(filler)
+            extra, have = place - last, len(more.tokens) - 1
+            if have < 1:
+                return None
+            # repeat the filler's context as often as needed, then cut it to length
+            start = more.text[: more.tokens[have].start].rstrip() + " "
+            words = self.setting.viewer(start * (extra // have + 2)).tokens
+            whole = start * (extra // have + 2)
+            text = whole[words[len(words) - extra].start :].rstrip() + " " + view.text.lstrip()
+        tokens = self.setting.viewer(text).tokens
+        return text if len(tokens) - 1 == place and self._sound(text, case.token) else None

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import Predicate
-from maieutic.explain.predicates.text import TokenIn, TopicWords, WithinLast
+from maieutic.explain.predicates.text import Position, TokenIn, TopicWords, WithinLast
 from maieutic.explain.search.inquiry import Answer, Probe, inquire
 from maieutic.explain.search.text_edits import Case, Editor, holds
 from maieutic.explain.search.text_fit import Clause, Fitter, Part, Rules
@@ -33,6 +33,7 @@ from maieutic.explain.search.text_width import (
     made_up,
     numbers_between,
     of_lengths,
+    places_between,
     with_words,
 )
 from maieutic.lab import Entry, Question
@@ -228,6 +229,21 @@ class Tester:
                 swaps = self._swaps(bases, numbers_between(bounds, k))
                 clause = self._asked(clause, bounds, swaps, f"{label}: from what number to what?")
                 clause = self._listed(clause, k, residual, bases)
+        return self._placed(clause, residual, bases)
+
+    def _placed(self, clause: Clause, residual: Array, bases: Sequence[_Base]) -> Clause:
+        """A range of places in the text with its bounds tried out."""
+        for k, part in enumerate(clause.parts):
+            if not isinstance(part.predicate, Position) or self.left < 2:
+                continue
+            options = by_bounds(self.setting, self.fitter, clause, k, residual)
+            places = places_between(options, k) if len(options) > 1 else []
+            edits = [
+                (b, t, "move")
+                for p, b in zip(places, cycle(bases), strict=False)
+                if (t := self.editor.at_place(b.case, p))
+            ]
+            clause = self._asked(clause, options, edits, f"{clause_label(clause.predicate)}: from where to where?")
         return clause
 
     def _swaps(self, bases: Sequence[_Base], words: Iterable[str]) -> list[tuple[_Base, str, str]]:

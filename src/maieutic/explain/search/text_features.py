@@ -155,6 +155,9 @@ class FeatureMatrix:
             ids, names = self.words
             known = {name: i for i, name in enumerate(names)}
             return np.isin(ids, [known[w] for w in predicate.words if w in known])
+        if isinstance(predicate, HasAffix):
+            ids, names = self.levels["word"]
+            return np.array([affixed(str(w), predicate) for w in names], dtype=np.bool_)[ids]
         j = self._here.get(repr(predicate))
         return None if j is None else self.column(j) > 0.5
 
@@ -217,6 +220,12 @@ class FeatureMatrix:
         lo, hi = self.matrix.indptr[j], self.matrix.indptr[j + 1]
         out[self.matrix.indices[lo:hi]] = 1.0
         return out
+
+
+def affixed(word: str, test: HasAffix) -> bool:
+    """Whether a word is longer than, and begins or ends with, the letters."""
+    longer = len(word) > len(test.prefix) + len(test.suffix) and word.isalpha()
+    return longer and word.startswith(test.prefix) and word.endswith(test.suffix)
 
 
 def _ease(feature: Feature) -> float:
@@ -321,7 +330,7 @@ def _blocks(
         (3, enough & (kind == "token")),
         ("near", enough & (kind == "token")),
         ("further", enough & (kind == "token")),
-        ("topic", enough & content & (count >= 2 * support)),
+        ("topic", enough & content),
     ]
     blocks: list[Any] = []
     features: list[Feature] = []

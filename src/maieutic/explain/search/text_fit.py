@@ -178,7 +178,9 @@ class Fitter:
         def told(gate: Array) -> Array:
             stacked = np.concatenate([self._onehot * (residual * gate)[:, None], self._onehot * gate[:, None]], axis=1)
             both = np.asarray(columns @ stacked.astype(np.float32), dtype=np.float64)
-            return np.where(both[:, :k].sum(axis=1) > 0, gains(both[:, :k], both[:, k:], self.ridge), -np.inf)
+            a, b = both[:, :k].sum(axis=1), both[:, k:].sum(axis=1)
+            # in one document only it may still be right: it is the joint gain that has to hold across documents
+            return np.where(a > 0, a**2 / (b + self.ridge), -np.inf)
 
         found = passage(self.data, told, lambda values: self.gain(values, residual))
         if found is None or repr(found[0]) in refuted:

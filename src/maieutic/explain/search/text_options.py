@@ -104,7 +104,32 @@ def by_conditions(
         for chosen in combinations(unique, n):
             for without in _exceptions(minus):
                 clauses.append(conjunction((*chosen, *without)))
+    if not minus:
+        clauses += [conjunction((*clause.parts, p)) for p in against(setting, clause, residual)]
     return weighed(fitter, [*clauses, clause], residual)
+
+
+def against(setting: Setting, clause: Clause, residual: Array, most: int = 4) -> list[Part]:
+    """Conditions under which the clause holds and the unit yet rests: its exceptions may be among them.
+
+    They hold at most of the resting positions and few of the active ones; the clearest of each place. None when the unit
+    rests at less than a twentieth of the clause's positions.
+    """
+    data, level = setting.data, float(clause.values @ residual) / max(float(clause.values.sum()), 1.0)
+    off = clause.values * (residual < 0.4 * max(level, float(np.max(residual * clause.values, initial=0.0)) / 2))
+    on = clause.values - off
+    if off.sum() < max(5.0, 0.05 * float(clause.values.sum())) or on.sum() < 5:
+        return []
+    here = np.asarray(data.columns @ np.stack([off, on], axis=1))
+    gap = here[:, 0] / off.sum() - here[:, 1] / on.sum()
+    out: dict[object, Part] = {}
+    for j in np.argsort(-gap, kind="stable")[:60]:
+        f = data.features[int(j)]
+        if gap[j] < 0.3 or len(out) == most:
+            break
+        if f.where not in out and role_of(f) == "context" and f.part in ("token", "structure", "position"):
+            out[f.where] = Part(f.predicate(), data.column(int(j)), True, "context")
+    return list(out.values())
 
 
 def _exceptions(minus: Sequence[Part]) -> Iterator[tuple[Part, ...]]:

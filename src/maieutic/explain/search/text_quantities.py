@@ -59,9 +59,10 @@ def cut(name: str, values: Array) -> Binned | None:
         return None
     if not len(levels):
         return None
-    if len(levels) > _BINS:
-        quantiles = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1), method="lower"))
-        small = levels[: _BINS // 2] if name != "number" else levels[:12]
+    most = 2 * _BINS if name in ("number", "digits") else _BINS
+    if len(levels) > most:
+        quantiles = np.unique(np.quantile(known, np.linspace(0, 1, most + 1), method="lower"))
+        small = levels[: _BINS // 2] if name not in ("number", "digits") else levels[:12]
         edges = np.unique(np.concatenate([small, quantiles]))
     else:
         edges = levels
@@ -106,8 +107,44 @@ def best_bounds(
         gain = (2 * w * a - w**2 * b).sum(axis=1) * _simplicity(n, shape)
         k = int(np.argmax(gain))
         if gain[k] > 0:
-            out.append(_bounded(quantity, shape, pairs[k], float(gain[k])))
+            found = _bounded(quantity, shape, pairs[k], float(gain[k]))
+            if shape == "interval":
+                found = _sharpened(quantity, found, pairs[k], residual, fold, folds, ridge, at)
+            out.append(found)
     return out
+
+
+def _sharpened(
+    quantity: Binned, found: Bounded, pair: NDArray[np.int64], residual: Array, fold: NDArray[np.int64], folds: int,
+    ridge: float, at: NDArray[np.int64],
+) -> Bounded:  # fmt: skip
+    """An interval whose bounds are moved inside the bins beside them to the values that gain most."""
+    x, r, f = quantity.values[at], residual[at], fold[at]
+    i, j = int(pair[0]), int(pair[1])
+    n, seen = len(quantity.lows), np.unique(x[np.isfinite(x)])
+
+    def around(k: int) -> NDArray[np.float64]:
+        low, high = quantity.lows[max(k - 1, 0)], quantity.highs[min(k + 1, n - 1)]
+        return seen[(seen >= low) & (seen <= high)][:60]
+
+    def gain(low: float, high: float) -> float:
+        inside = (x >= low) & (x <= high)
+        a = np.bincount(f[inside], r[inside], minlength=folds).astype(np.float64)
+        b = np.bincount(f[inside], minlength=folds).astype(np.float64)
+        w = (a.sum() - a) / (b.sum() - b + ridge)
+        return float((2 * w * a - w**2 * b).sum())
+
+    low = float(quantity.lows[i])
+    high = float(quantity.highs[j]) if j < n - 1 else _OPEN
+    best = gain(low, high)
+    for lo in around(i) if i else ():
+        if (g := gain(float(lo), high)) > best:
+            best, low = g, float(lo)
+    for hi in around(j) if j < n - 1 else ():
+        if (g := gain(low, float(hi))) > best:
+            best, high = g, float(hi)
+    values = ((quantity.values >= low) & (quantity.values <= high)).astype(np.float64)
+    return Bounded(ranged(quantity.name, low, high), values, max(best, found.gain), found.role)
 
 
 def _bounded(quantity: Binned, shape: str, pair: NDArray[np.int64], gain: float) -> Bounded:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import Or
-from maieutic.explain.predicates.text import HasAffix, NumberRange, PreviousIs, TokenClass, TokenIn, WordIn
+from maieutic.explain.predicates.text import HasAffix, NumberRange, Position, PreviousIs, TokenClass, TokenIn, WordIn
 from maieutic.explain.predicates.text_amounts import InRange
 from maieutic.explain.search.text_fit import Clause, Fitter, Part, conjunction, role_of
 from maieutic.explain.search.text_options import Option, coverage, others, swapped, weighed
@@ -28,6 +28,10 @@ Array = NDArray[np.float64]
 _COVERS = 0.6
 #: most words in a list
 LIST = 24
+#: kinds that lengths say better, or that say nothing
+_VAGUE = frozenset(
+    ["beginnings of words", "later parts of words", "content words", "short words", "middling words", "long words"]
+)
 _VOWELS, _CONSONANTS = "aeiou", "bdfgklmnprstvz"
 
 
@@ -43,7 +47,7 @@ def by_width(setting: Setting, fitter: Fitter, clause: Clause, k: int, residual:
     least = _COVERS if given else 0.9
     for j in np.flatnonzero(cover >= least):
         f = setting.data.features[int(j)]
-        if role_of(f) == "token":
+        if role_of(f) == "token" and f.value not in _VAGUE:
             parts.append(Part(f.predicate(), setting.data.column(int(j)), False, "token"))
     parts += _spellings(setting, clause, residual, whole=not given)
     parts += [a for p in parts[:4] for a in _some_alike(setting, p)]
@@ -144,6 +148,14 @@ def _some_alike(setting: Setting, part: Part) -> list[Part]:
             if len(w) > n:
                 shared.setdefault(HasAffix(suffix=w[-n:]), []).append(w)
                 shared.setdefault(HasAffix(prefix=w[:n]), []).append(w)
+    numeric = [w for w in words if w.isdecimal() and len(w) < 16]
+    rest = tuple(w for w in words if w not in numeric)
+    if len(numeric) >= 3 and rest:
+        low, high = min(map(float, numeric)), max(map(float, numeric))
+        digits = next(q.values for q in setting.data.quantities if q.name == "digits")
+        column = ((digits >= low) & (digits <= high)) | np.isin(ids, [i for i, n in enumerate(names) if n in rest])
+        both = Or(parts=(InRange(quantity="digits", low=low, high=high), TokenIn(words=rest)))
+        out.append(Part(both, column.astype(np.float64), False, "token"))
     for affix, alike in shared.items():
         rest = tuple(w for w in words if w not in alike)
         if len(alike) >= 3 and rest:
@@ -190,43 +202,64 @@ def examples(options: Sequence[Option], k: int, rng: np.random.Generator, most: 
 
 def numbers_between(options: Sequence[Option], k: int) -> Iterator[str]:
     """Whole numbers around the bounds of the ranges in question."""
-    ranges = [p.predicate for o in options for p in o.clause.parts[k : k + 1] if _numeric(p)]
-    bounds = {round(b) for r in ranges if isinstance(r, (NumberRange, InRange)) for b in (r.low, r.high) if b < 1e9}
+    held = [q for o in options for p in o.clause.parts[k : k + 1] for q in parts_of(p)]
+    found = [f for q in held if (f := range_of(q)) and f[0] != "place"]
+    bounds = {round(b) for f in found for b in f[1:] if b < 1e9}
     for b in sorted(bounds):
         yield from (str(max(b + step, 0)) for step in (0, 1, -1))
 
 
 def by_bounds(setting: Setting, fitter: Fitter, clause: Clause, k: int, residual: Array) -> list[Option]:
-    """A range of numbers with its bounds moved to between the numbers that were seen to be in and out."""
+    """A range with its bounds moved to between the values that were seen to be in and out."""
     part = clause.parts[k]
-    if not _numeric(part) or not isinstance(part.predicate, (NumberRange, InRange)):
+    found = range_of(part)
+    quantity = next((q for q in setting.data.quantities if found and q.name == found[0]), None)
+    if found is None or quantity is None:
         return []
-    name = "number" if isinstance(part.predicate, NumberRange) else "digits"
-    numbers = next((q.values for q in setting.data.quantities if q.name == name), None)
-    if numbers is None:
-        return []
+    name, first, last = found
+    numbers, sign = quantity.values, -1.0 if part.negated else 1.0
     gate = (others(clause, k) > 0.5) & np.isfinite(numbers)
     level = float(clause.values @ residual) / max(float(clause.values.sum()), 1.0)
-    on, off = numbers[gate & (residual > 0.5 * level)], numbers[gate & (residual <= 0.5 * level)]
-    inside = on[(on >= part.predicate.low) & (on <= part.predicate.high)]
+    firing = (residual > 0.5 * level) == (sign > 0)
+    on, off = numbers[gate & firing], numbers[gate & ~firing]
+    inside = on[(on >= first) & (on <= last)]
     if not len(inside):
         return []
     low, high = float(inside.min()), float(inside.max())
     below, above = off[off < low], off[off > high]
-    floor = float(below.max()) if len(below) else -1.0
-    ceiling = float(above.min()) if len(above) else 10 * high + 10
+    lows = [first] if not len(below) and name == "place" else _steps(low, float(below.max()) if len(below) else -1.0)
+    highs = [last] if not len(above) else _steps(high, float(above.min()))
     clauses = [clause]
-    for lo in _steps(low, floor):
-        for hi in _steps(high, ceiling):
+    for lo in lows:
+        for hi in highs:
             column = ((numbers >= lo) & (numbers <= hi)).astype(np.float64)
             clauses.append(swapped(clause, k, replace(part, predicate=ranged(name, lo, hi), column=column)))
     return weighed(fitter, clauses, residual, most=49)
 
 
-def _numeric(part: Part) -> bool:
-    """Whether a condition is a range of numbers."""
+def range_of(part: Part) -> tuple[str, float, float] | None:
+    """Quantity and bounds of a condition whose bounds can be tried: numbers, digits, the place in the text."""
     p = part.predicate
-    return isinstance(p, NumberRange) or (isinstance(p, InRange) and p.quantity == "digits")
+    if isinstance(p, NumberRange):
+        return "number", p.low, p.high
+    if isinstance(p, InRange) and p.quantity == "digits":
+        return "digits", p.low, p.high
+    if isinstance(p, Position):
+        return "place", float(p.first), float(p.last) if p.last >= 0 else 1e15
+    return None
+
+
+def places_between(options: Sequence[Option], k: int) -> list[int]:
+    """Places around the bounds in question."""
+    found = [range_of(p) for o in options for p in o.clause.parts[k : k + 1]]
+    bounds = {round(b) for f in found if f and f[0] == "place" for b in f[1:] if b < 1e9}
+    return sorted({max(b + step, 0) for b in bounds for step in (0, 1, -1)})
+
+
+def parts_of(part: Part) -> list[Part]:
+    """A condition, or those that it joins by "or"."""
+    p = part.predicate
+    return [replace(part, predicate=q) for q in p.parts] if isinstance(p, Or) else [part]
 
 
 def _steps(inner: float, outer: float, most: int = 7) -> list[float]:
