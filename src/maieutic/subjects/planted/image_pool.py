@@ -61,8 +61,8 @@ class Pool:
         self.classes = self._classes()
         self.bonds = list(self._bonds())
         bound = {c for bond in self.bonds for c in bond.apart}
-        #: colours of the ground that are bound to nothing
-        self.colours = [c for c in HUES if c not in bound]
+        #: colours of the ground that are clear and bound to nothing
+        self.colours = [c for c in HUES if c not in bound and self.clear(Tint(c, "ground", 0.3, 0.7))]
         n = len(self.views)
         every = sorted(self.classes)
         #: concepts in 2 % to 30 % of the pictures that are bound to nothing

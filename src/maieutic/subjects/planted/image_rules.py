@@ -191,7 +191,7 @@ def _lies(box: Box, half: str) -> bool:
     x, y = _middle(box)
     if half == "centre":
         return abs(x - 0.5) < 0.25 and abs(y - 0.5) < 0.25
-    return {"left": x < 0.5, "right": x > 0.5, "top": y < 0.5, "bottom": y > 0.5}[half]
+    return {"left": x < 0.5, "right": x >= 0.5, "top": y < 0.5, "bottom": y >= 0.5}[half]
 
 
 def _middle(box: Box) -> tuple[float, float]:
@@ -333,7 +333,7 @@ def tints(hues: tuple[Pixels, Pixels, Pixels], things: Mask, *, vivid: float = 0
     number = np.searchsorted(edges, hue, side="right") % len(HUES)
     number = np.where((saturation >= vivid) & (value >= 0.25), number, len(COLOURS))
     pale = saturation < 0.15 + (vivid - 0.35) / 2
-    for i, found in enumerate((value < 0.2, pale & (value > 0.85), pale & (value >= 0.2) & (value <= 0.85))):
+    for i, found in enumerate((value < 0.2 - (vivid - 0.35) / 4, pale & (value > 0.85), pale & (value >= 0.2) & (value <= 0.85))):
         number = np.where(found, len(HUES) + i, number)
     inside = np.bincount(number[things], minlength=len(COLOURS) + 1)
     whole = np.bincount(number.ravel(), minlength=len(COLOURS) + 1)
