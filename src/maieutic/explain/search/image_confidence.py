@@ -14,6 +14,8 @@ import numpy as np
 _COEFFICIENTS = (-4.0, 4.0, 1.0, 0.0, 2.0, 1.0)
 #: never quite sure either way
 _LEAST, _MOST = 0.02, 0.98
+#: a label that no experiment has borne out: it fits, as some tone fits any unit, of an untrained network too
+_UNTESTED = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,8 @@ class Evidence:
 
 
 def confidence_of(evidence: Evidence) -> float:
-    """Probability that the label is right, 0.02 to 0.98."""
+    """Probability that the label is right, 0.02 to 0.98; at most 0.75 when no experiment made a clear prediction."""
     intercept, *weights = _COEFFICIENTS
     score = intercept + float(np.dot(weights, evidence.readings))
-    return round(float(np.clip(1 / (1 + np.exp(-score)), _LEAST, _MOST)), 3)
+    most = _UNTESTED if evidence.foretold is None else _MOST
+    return round(float(np.clip(1 / (1 + np.exp(-score)), _LEAST, most)), 3)
