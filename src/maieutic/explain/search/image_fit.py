@@ -3,8 +3,9 @@
 The rule is ``base + sum of strength x clause``, at most ``CLAUSES`` clauses. A clause is added, or the last one is
 narrowed ("A and B", "A but not B"), when that raises the score on held-out groups of the discover split by more than
 its price. Every pair of conditions is tried as a clause of its own too (`image_pairs`), since neither part of "A and B"
-need look like much alone. Score: the mean of average precision for the unit's top 20 %, 10 % and 5 % and of the
-Pearson correlation, all out of fold (one threshold alone is noise when there are fifty positives).
+need look like much alone. Score: the mean of average precision for the images above half scale
+and for the unit's top 20 %, 10 % and 5 %, and of the Pearson correlation, all out of fold (one threshold alone is noise
+when there are fifty positives).
 Nothing here measures the subject, and correlations found here are hypotheses, not findings.
 """
 
@@ -82,12 +83,13 @@ def target_of(table: ImageTable, scaled: Floats, raw: Floats, *, seed: int = 0) 
 
 
 def levels_of(values: Floats, discover: Floats) -> NDArray[np.bool_]:
-    """Which images lie above the 80th, 90th and 95th percentile of the discover values, ``[level, image]``.
+    """Which images lie above half of full scale and the 80th, 90th and 95th percentile of discover, ``[level, image]``.
 
     A unit that is at its maximum on more images than that (on or off, saturated) counts as high exactly there. So does
     one of two noisy states in its upper state: which values are the largest there is noise.
     """
-    bars = [float(np.quantile(discover, q)) for q in _LEVELS]
+    half = (float(np.median(discover)) + float(np.quantile(discover, 0.99))) / 2
+    bars = [half, *(float(np.quantile(discover, q)) for q in _LEVELS)]
     top = float(discover.max())
     between = _two_states(discover)
     if between is not None:

@@ -17,10 +17,11 @@ from dataclasses import replace
 import numpy as np
 
 from maieutic.explain.explanation import Explanation
-from maieutic.explain.lookup_text import constant, lookup_predicate
+from maieutic.explain.lookup_text import constant
 from maieutic.explain.predicates.base import Predicate, Scaled
 from maieutic.explain.predicates.text_rules import RuleSet
-from maieutic.explain.search.text_choose import Candidate, Measured, above_chance, beats, choose, measured
+from maieutic.explain.search.text_choose import Array, Candidate, Measured, above_chance, beats, choose, measured
+from maieutic.explain.search.text_confidence import Evidence, confidence_of
 from maieutic.explain.search.text_experiments import Trials, try_rules
 from maieutic.explain.search.text_fit import Fitter, Rules
 from maieutic.explain.search.text_label import clause_label
@@ -72,13 +73,12 @@ def explain_text(lab: Lab, *, budget: Budget | None = None, experiments: bool = 
         return Explanation.unexplained(
             lab.unit.key, reason, explainer=name, cost=spent, viewer=setting.viewer, considered=trials.considered
         )
-    rival = _rival(setting)
     return Explanation(
         unit=lab.unit.key,
         label=_label(setting, found, words),
         predicate=found.candidate.predicate,
         explainer=name,
-        confidence=_confidence(found, rival, trials),
+        confidence=_confidence(setting, found, trials),
         evidence=trials.evidence,
         considered=trials.considered,
         cost=replace(spent, seconds=time.perf_counter() - start),
@@ -151,12 +151,17 @@ def ladder(setting: Setting, rules: Rules) -> list[Candidate]:
 
 
 def explained(setting: Setting, rules: Rules) -> float:
-    """Share of the discover variance that is not noise which the rules account for, 0 to 1.
+    """Share of the discover variance that is not noise which the rules account for, 0 to 1."""
+    return accounted(setting, np.clip(rules.values(len(setting.discover.target)), 0, 1))
+
+
+def accounted(setting: Setting, predicted: Array) -> float:
+    """Share of the discover variance that is not noise which a prediction accounts for, 0 to 1.
 
     Resting noise is cut off below 0 on the 0-1 scale; of a normal variable that leaves 0.341 of the variance.
     """
     target = setting.discover.target
-    left = float(((target - np.clip(rules.values(len(target)), 0, 1)) ** 2).mean())
+    left = float(((target - predicted) ** 2).mean())
     noise = 0.341 * setting.noise**2
     spread = float(target.var()) - noise
     return float(np.clip(1.0 - max(left - noise, 0.0) / spread, 0.0, 1.0)) if spread > 0 else 0.0
@@ -182,23 +187,22 @@ def _why_not(setting: Setting, found: Measured, trials: Trials | None = None) ->
     return above_chance(found, setting.select)
 
 
-def _rival(setting: Setting) -> Measured:
-    predicate, _ = lookup_predicate(setting)
-    predicted = setting.select.predicted(predicate)
-    return measured(Candidate(name="lookup", predicate=predicate, predicted=predicted, size=1000), setting.select)
-
-
-def _confidence(found: Measured, rival: Measured, trials: Trials) -> float:
-    """From the strength on select, the margin over the look-up, and the share of experiments that went as foretold."""
-    strength = 0.5 * np.clip(np.nan_to_num(found.precision.value), 0, 1) + 0.5 * np.clip(
-        np.nan_to_num(found.correlation.value), 0, 1
+def _confidence(setting: Setting, found: Measured, trials: Trials) -> float:
+    target = setting.discover.target
+    noise = 0.341 * setting.noise**2
+    # the largest correlation that anything can have with a noisy measurement
+    ceiling = float(np.sqrt(max(1.0 - noise / max(float(target.var()), 1e-12), 0.05)))
+    low = (found.correlation.interval() or (0.0, 0.0))[0]
+    asked = trials.passed is not None
+    evidence = Evidence(
+        explained=accounted(setting, setting.discover.predicted(found.candidate.predicate)),
+        select=float(np.clip(np.nan_to_num(found.correlation.value) / ceiling, 0, 1)),
+        surely=float(np.clip(np.nan_to_num(low) / ceiling, 0, 1)),
+        belief=trials.belief if asked else None,
+        foretold=trials.passed,
+        table=_graded(found),
     )
-    margin = beats(found.score, rival.score)
-    passed = trials.passed if trials.passed is not None else 0.5
-    sure = 0.05 + 0.5 * strength + 0.2 * margin + 0.25 * passed
-    # never much surer than the label is surely strong: long lists of words pass experiments on untrained networks too
-    surely = float(np.mean([(e.interval() or (0.0, 0.0))[0] for e in (found.precision, found.correlation)]))
-    return round(float(np.clip(min(sure, 0.1 + max(surely, 0.0)), 0.01, 0.99)), 3)
+    return confidence_of(evidence)
 
 
 # --- words ---------------------------------------------------------------------------------------------------------
