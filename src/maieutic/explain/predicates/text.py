@@ -284,4 +284,6 @@ class TopicWords(Predicate):
         return ((total[at] - total[np.maximum(at - self.n, 0)]) >= self.at_least).astype(np.float64)
 
     def describe(self) -> str:
+        if self.at_least > 1:
+            return f"in passages with at least {self.at_least} of {quoted(self.words)} among {self.n} tokens"
         return f"in passages about {quoted(self.words)}"

@@ -62,10 +62,21 @@ class InRange(Predicate):
         if self.quantity == "indentation":
             return f"on lines indented by {low}" + ("" if exact else " or more" if self.high >= 99 else f" to {high}")
         if self.quantity == "open brackets":
-            return f"inside {low}" + ("" if exact else " or more" if self.high >= 99 else f" to {high}") + " brackets"
-        what = self.quantity.partition(" of ")
-        one = f"{what[0]} {low}" if exact else f"{what[0]}s {low} to {high}"
-        return f"{what[0]}s from the {low}th on, of {what[2]}" if self.high >= 99 else f"{one} of {what[2]}"
+            if self.high == 0:
+                return "outside brackets"
+            count = low if exact else f"{low} or more" if self.high >= 99 else f"{low} to {high}"
+            return f"inside {count} bracket{'' if count == '1' else 's'}"
+        what, _, whole = self.quantity.partition(" of ")
+        if self.high >= 99:
+            return f"{what}s from the {ordinal(self.low)} on, of {whole}"
+        return f"{what} {low} of {whole}" if exact else f"{what}s {low} to {high} of {whole}"
+
+
+def ordinal(n: float) -> str:
+    """1st, 2nd, 3rd, 4th ... 11th, 12th, 13th ... 21st."""
+    k = round(n)
+    ending = "th" if 10 <= k % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(k % 10, "th")
+    return f"{k}{ending}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,18 @@ from maieutic.explain.predicates.text import (
     WithinLast,
     quoted,
 )
+from maieutic.explain.predicates.text_amounts import EarlierOnLine, HowMany, InRange, Nearness, Ramp
 from maieutic.explain.predicates.text_rules import Anywhere
+
+#: what grows along each quantity of a place
+_FURTHER = {
+    "place": "further into the text",
+    "word of the sentence": "further into the sentence",
+    "token of the sentence": "further into the sentence",
+    "token of the line": "further into the line",
+    "indentation": "on lines indented further",
+    "open brackets": "inside more brackets",
+}
 
 
 def clause_label(predicate: Predicate) -> str:
@@ -43,7 +54,10 @@ def _text_label(parts: Sequence[Predicate]) -> str:
 
 
 def _is_context(part: Predicate) -> bool:
-    return isinstance(part, (PreviousIs, WithinLast, TopicWords, Structure, Position))
+    if isinstance(part, (InRange, Ramp)):
+        return part.quantity not in ("number", "digits", "letters")
+    places = (PreviousIs, WithinLast, TopicWords, Structure, Position, EarlierOnLine, Nearness, HowMany)
+    return isinstance(part, places)
 
 
 def _head(part: Predicate) -> str:
@@ -65,4 +79,14 @@ def place(part: Predicate) -> str:
         return f"{where} {_bare(part.part)}"
     if isinstance(part, WithinLast):
         return f"within {part.n} tokens after {_bare(part.part)}"
+    if isinstance(part, EarlierOnLine):
+        return f"after {_bare(part.part)} on the line"
+    if isinstance(part, Nearness):
+        return f"the nearer after {_bare(part.part)} the stronger"
+    if isinstance(part, HowMany):
+        return f"the stronger, the more of the last {part.n} tokens are {_bare(part.part)}"
+    if isinstance(part, Ramp):
+        return f"{'more' if part.high > part.low else 'less'} strongly {_FURTHER[part.quantity]}"
+    if isinstance(part, InRange) and not part.describe().startswith(("on ", "inside ")):
+        return f"as {part.describe()}"
     return part.describe()
