@@ -132,9 +132,10 @@ def test_average_precision_equals_scikit_learn_also_with_ties() -> None:
 
 def test_high_images_of_graded_and_of_on_off_units() -> None:
     graded = np.arange(100.0)
-    assert levels_of(graded, graded).sum(axis=1).tolist() == [20, 10, 5]
+    # half of full scale: between the median 49.5 and the 99th percentile 98.01, at 73.8
+    assert levels_of(graded, graded).sum(axis=1).tolist() == [26, 20, 10, 5]
     on_off = np.repeat([0.0, 1.0], [85, 15])  # on in 15 %: the 90th and 95th percentiles are the maximum itself
-    assert levels_of(on_off, on_off).sum(axis=1).tolist() == [15, 15, 15]
+    assert levels_of(on_off, on_off).sum(axis=1).tolist() == [15, 15, 15, 15]
 
 
 def test_solve_recovers_strengths() -> None:
@@ -177,13 +178,19 @@ def test_a_kind_is_found_named_and_confirmed_by_experiments(corpus: Corpus) -> N
     assert found.label.startswith("vehicles")
     assert found.confidence > 0.7
     assert found.evidence and all(lab.ledger[i].expect is not None for i in found.evidence)
-    kinds = {e.kind for e in lab.ledger.entries}
-    assert {"paste", "near miss", "look", "remove", "background", "silhouette", "grey"} <= kinds
-    said = " ".join(why for _, why in found.considered)
-    assert "taking vehicles out keeps" in said
+    assert {"paste", "remove"} <= {e.kind for e in lab.ledger.entries}
     test = corpus.split("test")
     measured = lab.subject.measure(test, lab.unit)
     assert correlation(np.asarray(found.predict(test)), measured.astype(float)) > 0.9
+
+
+def test_what_no_rule_describes_well_is_asked_how_it_acts(corpus: Corpus) -> None:
+    lab = lab_of(corpus, Fires(("vehicle",)), noise=0.5)
+    found = explain_image(lab)
+    assert found.label.startswith("vehicles")
+    kinds = {e.kind for e in lab.ledger.entries}
+    assert {"paste", "near miss", "look", "remove", "background", "silhouette", "grey"} <= kinds
+    assert "taking vehicles out keeps" in " ".join(why for _, why in found.considered)
 
 
 def test_an_on_off_unit_without_noise_is_found(corpus: Corpus) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import And, Predicate
-from maieutic.explain.predicates.image import Blend, Relation
+from maieutic.explain.predicates.image import Blend, Count, Formed, Placed, Relation
 from maieutic.explain.search.image_pairs import best_pairs
 from maieutic.explain.search.image_table import Clause, ImageTable, folds_of
 
@@ -33,8 +33,8 @@ _FOLDS = 4
 _RIDGE = 2.0
 #: share of the variance between two states from which there are two: 0.64 of a bell curve, 0.75 of an even spread
 _TWO_STATES = 0.76
-#: quality from which a pair found among all pairs is believed: below, the best of so many is luck
-_PAIRED = 0.6
+#: quality from which the best of very many conditions is believed: below, it is luck
+_TRUSTED = 0.6
 #: quality at which nothing is left to add
 _PERFECT = 0.995
 
@@ -203,7 +203,7 @@ def search_rules(
         moves = [m for rule in held for m in _moves(table, target, rule, keep)]
         fresh = {_identity(m): m for m in moves if _identity(m) not in found}
         made = (fitted(m, target) for m in fresh.values())
-        rules = sorted((r for r in made if r.quality >= _PAIRED or not _paired(r, held)), key=lambda r: -r.score)
+        rules = sorted((r for r in made if r.quality >= _TRUSTED or not _lucky(r, held)), key=lambda r: -r.score)
         found |= {_identity(r.clauses): r for r in rules}
         bar = beam[0].score if beam else -np.inf
         beam = [r for r in rules[:_BEAM] if r.score > bar]
@@ -212,15 +212,17 @@ def search_rules(
     return sorted(found.values(), key=lambda r: -r.score)
 
 
-def _paired(rule: Rule, held: Sequence[Rule | None]) -> bool:
-    """Whether its last clause is a pair that no beam has grown towards: the best of many thousand pairs."""
+def _lucky(rule: Rule, held: Sequence[Rule | None]) -> bool:
+    """Whether its last clause is one of so many that the best of them fits noise.
+
+    Pairs that no beam has grown towards, relations, and conditions on form, number and the centre.
+    """
     last = rule.clauses[-1].predicate
-    if isinstance(last, Relation):
+    parts = last.parts if isinstance(last, And) else (last,)
+    if any(isinstance(p, Relation | Formed | Count) or (isinstance(p, Placed) and p.where == "centre") for p in parts):
         return True
-    if not isinstance(last, And):
-        return False
     grown = {c.predicate for r in held if r is not None for c in r.clauses}
-    return not any(part in grown for part in (last, *last.parts))
+    return isinstance(last, And) and not any(part in grown for part in (last, *parts))
 
 
 def _identity(clauses: Sequence[Clause]) -> frozenset[Predicate]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from maieutic.explain.search.image_columns import Columns
 from maieutic.explain.search.image_fit import Rule, Target
 from maieutic.explain.search.image_probes import Recipe, recipes
-from maieutic.explain.search.image_rivals import Rival, Seen, rivals_of
+from maieutic.explain.search.image_rivals import LOOSE, Rival, Seen, rivals_of
 from maieutic.explain.search.image_stage import Stage
 from maieutic.explain.search.image_table import ImageTable
 from maieutic.explain.search.inquiry import Answer, Hypothesis, Probe, inquire
@@ -30,6 +30,8 @@ _CRISP_NAT, _BLURRED_NAT, _ATOM = 0.012, 0.006, 0.35
 _ASKED, _CHECKED, _FAILED, _ROUNDS = 24, 8, 2, 2
 #: foretold values that count as a clear yes and a clear no
 _YES, _NO = 0.6, 0.2
+#: fit given up for a simpler rule where no experiment decides
+_SLACK = 0.005
 #: spread of outcomes around predictions
 _SPREADS = (0.14, 0.34)
 _OUTLIER = 0.05
@@ -92,9 +94,11 @@ def settle(
     Args:
         rules: candidates from the fit, best first.
         crisp: whether some rule fits the pictures nearly perfectly; then small differences in fit decide little.
-        most: measurements allowed.
+        most: measurements allowed. Where no rule fits (below ``LOOSE``) none is made: no rival foretells enough.
     """
     rivals = rivals_of(table, target, rules, seen)
+    if most < 1 or rivals[0].fit < LOOSE:
+        return _unasked(rivals)
     nat = _CRISP_NAT if crisp else _BLURRED_NAT
     spread = _spread(rivals[0], target)
     asked, pool = _Asked(recipes=[], entries=[]), list[Recipe]()
@@ -214,14 +218,23 @@ def _varied(some: Sequence[Recipe], n: int) -> list[Recipe]:
     return [r for _, _, r in sorted(ranked, key=lambda t: t[:2])[:n]]
 
 
+def _unasked(rivals: Sequence[Rival]) -> Verdict:
+    """Without experiments: the simplest rule that fits nearly as well as the best."""
+    order = sorted(range(len(rivals)), key=lambda k: (rivals[k].atoms, -rivals[k].fit))
+    bar = max(r.fit for r in rivals) - _SLACK
+    best = next(k for k in order if rivals[k].fit >= bar)
+    log = _prior(rivals, _BLURRED_NAT)
+    belief = np.exp(log - log.max()) / np.exp(log - log.max()).sum()
+    return Verdict(
+        rivals=tuple(rivals), belief=belief, best=best, sure=float(belief[best]), foretold=None, checked=0, entries=(),
+        why_not=tuple("fits the corpus less well or says more" for _ in rivals),
+    )  # fmt: skip
+
+
 def _verdict(rivals: Sequence[Rival], belief: Floats, asked: _Asked, pool: Sequence[Recipe]) -> Verdict:
     best = int(np.argmax(np.round(belief, 9)))
     if not asked.entries:
-        silent = "less likely on the corpus; no experiment was made"
-        return Verdict(
-            rivals=tuple(rivals), belief=belief, best=best, sure=float(belief[best]), foretold=None, checked=0,
-            entries=(), why_not=tuple(silent for _ in rivals),
-        )  # fmt: skip
+        return _unasked(rivals)
     columns, made = asked.columns(), Columns([r.view() for r in (*asked.recipes, *pool)])
     foretold = np.stack([columns.of(r.rule.predicate) for r in rivals]).astype(np.float64)
     said = np.stack([made.of(r.rule.predicate) for r in rivals])

@@ -30,7 +30,7 @@ _KIN, _KINDRED = 0.4, 8
 _ALWAYS, _USUAL = 0.93, 0.6
 _SWAPS, _JOINS, _EITHER, _MOST = 10, 10, 4, 48
 #: fit given up at most for a rival, and below which there are no variants
-_MARGIN, _LOOSE = 0.12, 0.6
+_MARGIN, LOOSE = 0.12, 0.6
 _SHORTLIST = 12
 
 
@@ -66,7 +66,7 @@ def rivals_of(table: ImageTable, target: Target, rules: Sequence[Rule], seen: Se
 
     Where no rule fits well, variants would be fitted to noise: then only the best rules of each size compete.
     """
-    if judged(rules[0], target, seen).fit < _LOOSE:
+    if judged(rules[0], target, seen).fit < LOOSE:
         few = _shortlist(rules)
         ranked = sorted((judged(r, target, seen) for r in few), key=lambda r: (-round(r.fit, 4), r.atoms))
         return [r for r in ranked if r.fit >= ranked[0].fit - _MARGIN]
