@@ -148,9 +148,7 @@ def test_ablation_takes_the_outputs_away_and_steering_brings_them(
     networks: dict[str, PlantedNetwork], modality: str
 ) -> None:
     network = networks[modality]
-    neutral = [
-        s for s in drawn(modality, 300, 7) if not any(u.truth([s])[0].any() for u in network.units)
-    ]
+    neutral = [s for s in drawn(modality, 300, 7) if not any(u.truth([s])[0].any() for u in network.units)]
     for unit in (u for u in network.units if u.raises):
         active, raises = shown(network, unit), list(unit.raises)
         off = Intervention(unit=unit.unit, kind="ablate_zero")

@@ -60,8 +60,8 @@ def activation_scale(discover: Sequence[Values], *, modality: Modality) -> tuple
     """Raw values that count as 0 and as 1: the median and the 99.9th percentile of discover positions (images: 99th).
 
     In a large corpus the eighth largest value of a text counts as 1 when it is larger, so that what is rare and strong
-    is still told from what is rarer and stronger. Where those two are equal, a unit that rests nearly always has its largest value as 1, and one that fires nearly
-    always its smallest as 0. Activations beyond are clipped to 0-1.
+    is still told from what is rarer and stronger. Where the two are equal, a unit that rests nearly always has its
+    largest value as 1, and one that fires nearly always its smallest as 0. Activations beyond are clipped to 0-1.
     """
     values = np.concatenate(discover)
     zero = float(np.median(values))

@@ -333,7 +333,9 @@ def tints(hues: tuple[Pixels, Pixels, Pixels], things: Mask, *, vivid: float = 0
     number = np.searchsorted(edges, hue, side="right") % len(HUES)
     number = np.where((saturation >= vivid) & (value >= 0.25), number, len(COLOURS))
     pale = saturation < 0.15 + (vivid - 0.35) / 2
-    for i, found in enumerate((value < 0.2 - (vivid - 0.35) / 4, pale & (value > 0.85), pale & (value >= 0.2) & (value <= 0.85))):
+    for i, found in enumerate(
+        (value < 0.2 - (vivid - 0.35) / 4, pale & (value > 0.85), pale & (value >= 0.2) & (value <= 0.85))
+    ):
         number = np.where(found, len(HUES) + i, number)
     inside = np.bincount(number[things], minlength=len(COLOURS) + 1)
     whole = np.bincount(number.ravel(), minlength=len(COLOURS) + 1)
