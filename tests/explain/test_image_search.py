@@ -132,8 +132,10 @@ def test_average_precision_equals_scikit_learn_also_with_ties() -> None:
 
 def test_high_images_of_graded_and_of_on_off_units() -> None:
     graded = np.arange(100.0)
-    # half of full scale: between the median 49.5 and the 99th percentile 98.01, at 73.8
-    assert levels_of(graded, graded).sum(axis=1).tolist() == [26, 20, 10, 5]
+    assert levels_of(graded, graded).sum(axis=1).tolist() == [20, 10, 5]
+    # 70 at rest, 15 at 0.6, 15 at 1: half of full scale is 0.5, the 80th percentile 0.6, the others the maximum
+    parts = np.repeat([0.0, 0.6, 1.0], [70, 15, 15])
+    assert levels_of(parts, parts).sum(axis=1).tolist() == [30, 15, 15, 15]
     on_off = np.repeat([0.0, 1.0], [85, 15])  # on in 15 %: the 90th and 95th percentiles are the maximum itself
     assert levels_of(on_off, on_off).sum(axis=1).tolist() == [15, 15, 15, 15]
 

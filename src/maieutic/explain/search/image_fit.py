@@ -3,9 +3,9 @@
 The rule is ``base + sum of strength x clause``, at most ``CLAUSES`` clauses. A clause is added, or the last one is
 narrowed ("A and B", "A but not B"), when that raises the score on held-out groups of the discover split by more than
 its price. Every pair of conditions is tried as a clause of its own too (`image_pairs`), since neither part of "A and B"
-need look like much alone. Score: the mean of average precision for the images above half scale
-and for the unit's top 20 %, 10 % and 5 %, and of the Pearson correlation, all out of fold (one threshold alone is noise
-when there are fifty positives).
+need look like much alone. Score: the mean of average precision for the unit's top 20 %, 10 % and 5 %
+(of a unit that rests exactly, above half scale too) and of the Pearson correlation, all out of fold (one threshold
+alone is noise when there are fifty positives).
 Nothing here measures the subject, and correlations found here are hypotheses, not findings.
 """
 
@@ -33,8 +33,10 @@ _FOLDS = 4
 _RIDGE = 2.0
 #: share of the variance between two states from which there are two: 0.64 of a bell curve, 0.75 of an even spread
 _TWO_STATES = 0.76
+#: share of images at the very lowest value from which a unit rests exactly
+_RESTS = 0.2
 #: quality from which the best of very many conditions is believed: below, it is luck
-_TRUSTED = 0.6
+_TRUSTED = 0.5
 #: quality at which nothing is left to add
 _PERFECT = 0.995
 
@@ -83,13 +85,17 @@ def target_of(table: ImageTable, scaled: Floats, raw: Floats, *, seed: int = 0) 
 
 
 def levels_of(values: Floats, discover: Floats) -> NDArray[np.bool_]:
-    """Which images lie above half of full scale and the 80th, 90th and 95th percentile of discover, ``[level, image]``.
+    """Which images lie above the 80th, 90th and 95th percentile of the discover values, ``[level, image]``.
+
+    Of a unit that rests exactly on many images, those above half of full scale come first.
 
     A unit that is at its maximum on more images than that (on or off, saturated) counts as high exactly there. So does
     one of two noisy states in its upper state: which values are the largest there is noise.
     """
     half = (float(np.median(discover)) + float(np.quantile(discover, 0.99))) / 2
-    bars = [half, *(float(np.quantile(discover, q)) for q in _LEVELS)]
+    bars = [float(np.quantile(discover, q)) for q in _LEVELS]
+    if np.mean(discover == discover.min()) > _RESTS:
+        bars = [half, *bars]
     top = float(discover.max())
     between = _two_states(discover)
     if between is not None:
@@ -103,7 +109,7 @@ def _two_states(values: Floats) -> float | None:
     A unit that rests exactly has no noise, and its values above rest are told apart by what is shown.
     """
     order = np.sort(values)
-    if len(order) < 40 or np.mean(order == order[0]) > 0.2:
+    if len(order) < 40 or np.mean(order == order[0]) > _RESTS:
         return None
     share = np.arange(1, len(order)) / len(order)
     low = np.cumsum(order)[:-1] / np.arange(1, len(order))

@@ -30,7 +30,7 @@ _KIN, _KINDRED = 0.4, 8
 _ALWAYS, _USUAL = 0.93, 0.6
 _SWAPS, _JOINS, _EITHER, _MOST = 10, 10, 4, 48
 #: fit given up at most for a rival, and below which there are no variants
-_MARGIN, LOOSE = 0.12, 0.6
+_MARGIN, LOOSE = 0.12, 0.45
 _SHORTLIST = 12
 
 
