@@ -179,9 +179,11 @@ def _concept_clauses(columns: Columns, groups: NDArray[np.int64], elsewhere: Con
         add(Shows(concept=concept))
         if np.std(shares) > 0.03 and full > 0:
             add(Shows(concept=concept, full=full))
-        if len(index) >= 10 and any(views[i].boxes(concept) for i in index[:5]):
+        boxed = any(views[i].boxes(concept) for i in index[:5])
+        if len(index) >= 6 and boxed:
+            add(*(Formed(concept=concept, form=f) for f in _FORMS), least=3)
+        if len(index) >= 10 and boxed:
             add(*(Placed(concept=concept, where=w) for w in _PLACES), least=5)
-            add(*(Formed(concept=concept, form=f) for f in _FORMS), least=5)
             if sum(len(views[i].boxes(concept)) > 1 for i in index) >= 5:
                 add(Count(concept=concept, full=3))
     if sum(bool(v.things) for v in views) > len(views) // 2:

@@ -325,9 +325,14 @@ def tinted(view: Seen, colour: str, where: str) -> float:
     return view.tints[colour, where]
 
 
-def tints(hues: tuple[Pixels, Pixels, Pixels], things: Mask, *, vivid: float = 0.35) -> dict[tuple[str, str], float]:
-    """The share of every colour in every region; 0 in a region without pixels. ``vivid``: least saturation of a hue."""
-    hue, saturation, value = hues
+def tints(
+    hues: tuple[Pixels, Pixels, Pixels], things: Mask, *, vivid: float = 0.35, turn: float = 0.0
+) -> dict[tuple[str, str], float]:
+    """The share of every colour in every region; 0 in a region without pixels.
+
+    ``vivid`` is the least saturation of a hue, ``turn`` is added to all hues, degrees.
+    """
+    hue, saturation, value = (hues[0] + turn) % 360, hues[1], hues[2]
     # bounds of hue angles, the first colour also from 345 on
     edges = [15.0, *(high for _, high in list(HUES.values())[1:])]
     number = np.searchsorted(edges, hue, side="right") % len(HUES)

@@ -17,6 +17,8 @@ from maieutic.subjects.planted.rule import Rule
 Floats = NDArray[np.float64]
 #: least average precision of a measure a shade apart against the pictures on which the rule is active
 CLEAR = 0.97
+#: least saturation of a hue and turn of all hues in degrees, where the planted ones are 0.35 and 0
+_SHADES = ((0.2, 0.0), (0.5, 0.0), (0.35, -8.0), (0.35, 8.0))
 
 
 class Shades:
@@ -24,7 +26,7 @@ class Shades:
 
     def __init__(self, views: Sequence[Seen]) -> None:
         self._views = views
-        self._tints: dict[float, list[dict[tuple[str, str], float]]] = {}
+        self._tints: dict[tuple[float, float], list[dict[tuple[str, str], float]]] = {}
 
     def clear(self, rule: Rule, active: NDArray[np.bool_]) -> bool:
         """Whether every measure a shade apart ranks the active pictures first; true of rules that measure nothing."""
@@ -32,7 +34,7 @@ class Shades:
 
     def _measures(self, rule: Rule) -> list[Floats]:
         if isinstance(rule, Tint):
-            return [self._shares(vivid, rule.colour, rule.where) for vivid in (0.2, 0.5)]
+            return [self._shares(shade, rule.colour, rule.where) for shade in _SHADES]
         if isinstance(rule, Colour):
             return [np.array([led(v.pixels, rule.colour, lead=x) for v in self._views]) for x in (1.15, 1.4)]
         if isinstance(rule, Light):
@@ -41,10 +43,11 @@ class Shades:
             return [_signed(rule.start, rule.full) * np.array([_slopes(v, rule.where) for v in self._views])]
         return []
 
-    def _shares(self, vivid: float, colour: str, where: str) -> Floats:
-        if vivid not in self._tints:
-            self._tints[vivid] = [tints(v.hues, v.things, vivid=vivid) for v in self._views]
-        return np.array([shade[colour, where] for shade in self._tints[vivid]])
+    def _shares(self, shade: tuple[float, float], colour: str, where: str) -> Floats:
+        if shade not in self._tints:
+            vivid, turn = shade
+            self._tints[shade] = [tints(v.hues, v.things, vivid=vivid, turn=turn) for v in self._views]
+        return np.array([share[colour, where] for share in self._tints[shade]])
 
 
 def _signed(start: float, full: float) -> float:
