@@ -1,9 +1,12 @@
 """The search explainer for units of vision models: correlate to propose, experiment to decide, select to choose.
 
-1. Look at every discover image over the whole activation range and fit readable rules (`image_fit`).
-2. Test the leading rules by experiments on scenes with exact masks, each predicted before it is measured
-   (`image_trials`); clauses that pasting and removing show to be bystanders are banned, and the rules fitted again.
-3. Choose on the select split; abstain when nothing there beats chance.
+1. Look at every discover image over the whole activation range and fit readable rules (`image_fit`); stop where nothing
+   goes with the activation better than with shuffled values.
+2. Where no rule is crisp, ask how the leading concept acts: pasted, removed, as a silhouette, in grey (`image_trials`);
+   bystanders are banned and the rules fitted again.
+3. Set up rivals of the leading rules, and show the pictures that are expected to tell most between them
+   (`image_rivals`, `image_probes`, `image_inquiry`); every outcome is foretold first, and the winner is checked.
+4. See whether the winner holds on the select split; abstain when it does not beat chance there.
 
 No language model, no network besides the subject. What it cannot find: meanings that no annotation or visual feature of
 `image_pixels` comes near.

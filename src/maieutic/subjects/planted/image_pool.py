@@ -14,7 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.subjects.planted.image_mixes import Every, Strongest, Without
-from maieutic.subjects.planted.image_rules import HUES, Related, Seen, Shows, ShowsAt, Tint, seen
+from maieutic.subjects.planted.image_rules import (
+    HUES,
+    Number,
+    Related,
+    Seen,
+    Shaped,
+    Shows,
+    ShowsAt,
+    Size,
+    Tint,
+    seen,
+)
 from maieutic.subjects.planted.image_shades import Shades
 from maieutic.subjects.planted.rule import Rule
 
@@ -85,7 +96,23 @@ class Pool:
             return np.minimum(self.truth(rule.part), 1.0 - self.truth(rule.other))
         if isinstance(rule, Strongest):
             return np.maximum.reduce([strength * self.truth(p) for p, strength in rule.parts])
-        return np.array([rule.truth(v)[0] for v in self.views])
+        out = np.zeros(len(self.views))
+        for i in self._where(rule):
+            out[i] = rule.truth(self.views[i])[0]
+        return out
+
+    def _where(self, rule: Rule) -> Sequence[int]:
+        """Pictures on which a rule can be active at all."""
+        nowhere = np.zeros(len(self.views), dtype=bool)
+        if isinstance(rule, Shows):
+            shown = np.logical_or.reduce([self.shown.get(c, nowhere) for c in rule.any_of])
+        elif isinstance(rule, Related):
+            shown = self.shown.get(rule.a, nowhere) & self.shown.get(rule.b, nowhere)
+        elif isinstance(rule, ShowsAt | Size | Number | Shaped):
+            shown = self.shown.get(rule.concept, nowhere)
+        else:
+            shown = ~nowhere
+        return np.flatnonzero(shown).tolist()
 
     def active(self, rule: Rule) -> Flags:
         return self.truth(rule) >= 0.5

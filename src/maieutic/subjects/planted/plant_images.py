@@ -64,9 +64,12 @@ def image_units(corpus: Any, rng: np.random.Generator, each: Mapping[str, int] |
         each: number of units of each kind; ``EACH`` when not given.
 
     Raises:
-        UserError: not even single concepts can be planted.
+        UserError: an unknown kind, or not even single concepts can be planted.
     """
-    pool, wanted = Pool(corpus), dict(EACH if each is None else each)
+    wanted = dict(EACH if each is None else each)
+    if unknown := sorted(set(wanted) - set(EACH)):
+        raise UserError(f"no kind {unknown[0]!r} of image unit: choose from {', '.join(EACH)}")
+    pool = Pool(corpus)
     found: dict[str, list[Planted]] = {kind: [] for kind in wanted}
     # those that ask most of the corpus choose first
     for kind in sorted(wanted, key=lambda k: (list(_PLANS).index(k) if k in _PLANS else -1, k)):
