@@ -6,7 +6,7 @@ Everything is read from annotations and pixels of the corpus at hand; how it was
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -132,6 +132,8 @@ class Pool:
     def plain(self, rule: Rule, *, least: float = LIKE) -> bool:
         """Whether no named thing is on nearly the same pictures outside the test split, and not on the same in it.
 
+        Nor its wider or narrower kinds in the same place or form.
+
         A unit whose rule fails this is a spurious one, whatever its rule looks like.
         """
         on = self.active(rule)
@@ -139,7 +141,21 @@ class Pool:
         here = on[self.known].astype(np.float32)
         shared = known @ here
         alike = shared >= least * (known.sum(axis=1) + here.sum() - shared)
-        return all(np.array_equal(self._table[k], on) for k in np.flatnonzero(alike))
+        if not all(np.array_equal(self._table[k], on) for k in np.flatnonzero(alike)):
+            return False
+        return not any(self._alike(on, self.active(other), least) for other in self._kin(rule))
+
+    def _alike(self, a: Flags, b: Flags, least: float) -> bool:
+        """Whether two sets of pictures are nearly the same where explainers look, and differ in the test split."""
+        shared, either = int((a & b & self.known).sum()), int(((a | b) & self.known).sum())
+        return shared >= least * either > 0 and not np.array_equal(a, b)
+
+    def _kin(self, rule: Rule) -> Iterator[Rule]:
+        """The same place, form or size of things that are sometimes the same things."""
+        if isinstance(rule, ShowsAt | Shaped) and rule.concept in self.classes:
+            for concept in sorted(self.classes):
+                if concept != rule.concept and not self.apart(concept, rule.concept):
+                    yield replace(rule, concept=concept)
 
     @cached_property
     def _table(self) -> Flags:
