@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: intercept, and weights of ``Evidence.readings``
-_COEFFICIENTS = (-6.0, 3.0, 2.0, 1.0, 1.0, 1.0, -1.0)
+#: intercept, and weights of ``Evidence.readings``: a logistic fit to 155 labels of planted units of seed 103 (93 with
+#: experiments, 62 without)
+_COEFFICIENTS = (-2.4, 0.0, 1.2, 2.6, 2.6, 0.2, -1.8)
 #: never quite sure either way; and never surer than the label is surely strong, plus this
 _LEAST, _MOST, _SLACK = 0.02, 0.98, 0.1
 

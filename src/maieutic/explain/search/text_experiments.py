@@ -46,7 +46,11 @@ Ask = tuple[str, float, str | None]
 #: exemplars a clause
 _CASES = 3
 #: measurements a unit at most, a question, and fewest that a clause is tested with
-_MOST, _EACH, _FEWEST = 90, 14, 8
+_MOST, _EACH, _FEWEST = 72, 14, 8
+#: a clause that accounts for less of the unit's variance is not worth testing
+_SMALL = 0.025
+#: share of measurements that must come as foretold for further clauses to be tested
+_FORETOLD = 0.6
 #: an option this little believed is told as refuted
 _REFUTED = 0.05
 
@@ -125,7 +129,9 @@ class Tester:
     def revised(self, clause: Clause, residual: Array) -> Clause | None:
         """The clause as experiments leave it; ``None`` when none of its exemplars fires again."""
         level = float(clause.values @ residual) / max(float(clause.values.sum()), 1.0)
-        if level <= 0.02 or self.left < _FEWEST:
+        spread = float(self.setting.discover.target.var()) * len(residual)
+        small = level <= 0.02 or clause.gain < _SMALL * spread
+        if small or self.left < _FEWEST or self._vague:
             return clause
         label = clause_label(clause.predicate)
         bases = self._bases(clause, label)
@@ -135,6 +141,12 @@ class Tester:
         clause = self._conditions(clause, residual, bases)
         clause = self._reach(clause, residual, bases)
         return self._width(clause, residual, bases)
+
+    @property
+    def _vague(self) -> bool:
+        """Whether so little came as foretold that more experiments on conditions would tell little of such a unit."""
+        outcomes = self.notes.outcomes
+        return len(outcomes) >= _FEWEST and float(np.mean(outcomes)) < _FORETOLD
 
     def _bases(self, clause: Clause, label: str) -> list[_Base]:
         """Exemplars of the clause that keep at least half of their activation when cut short."""
@@ -283,7 +295,7 @@ class Tester:
         part = clause.parts[k].predicate
         if not isinstance(part, TokenIn):
             return clause
-        doubtful = self._doubtful(clause, k, residual)
+        doubtful = self._doubtful(clause, k, residual)[: 2 * _EACH]
         rows = [
             (word, base, text)
             for word, base in zip(doubtful, cycle(bases), strict=False)
