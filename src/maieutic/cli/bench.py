@@ -15,7 +15,7 @@ EXAMPLE = "Example:  maieutic bench planted --modality text --seed 3 --json"
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="Which bench: planted, puzzles or find.")],
+    name: Annotated[str, typer.Argument(help="Which bench: planted, units, puzzles or find.")],
     modality: Annotated[str | None, typer.Option(help="text or image; default both.")] = None,
     seed: Annotated[int, typer.Option(help="Fresh material for every seed.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Less material, few units: a first look.")] = False,
