@@ -94,7 +94,7 @@ def _sought(setting: Setting, fitter: Fitter, *, experiments: bool) -> tuple[Tri
         return trials, _not_worse(setting, trials, rules, _chosen(setting, trials.rules))
     trials = try_rules(setting, fitter)
     found = _chosen(setting, trials.rules)
-    if explained(setting, trials.rules) >= _ENOUGH:
+    if not trials.evidence or explained(setting, trials.rules) >= _ENOUGH:
         return trials, found
     return trials, _not_worse(setting, trials, fitter.rules()[-1], found)
 

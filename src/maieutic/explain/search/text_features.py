@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -101,6 +101,7 @@ class FeatureMatrix:
         aliases: column -> other conditions that hold at exactly the same positions.
         group: document of each position.
         quantities: amounts of each position, in bins.
+        kept: what searches remember of these positions.
         words, previous_words: id of each position's (previous) token without outer spaces, lower case, and the names.
     """
 
@@ -116,6 +117,7 @@ class FeatureMatrix:
     previous_words: tuple[NDArray[np.int64], list[str]]
     quantities: Sequence[Binned] = ()
     text_level: bool = False
+    kept: dict[Any, Any] = field(default_factory=dict[Any, Any], repr=False, compare=False)
 
     @cached_property
     def rows(self) -> Any:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import And, Not, Predicate
 from maieutic.explain.predicates.text import PreviousIs, TokenIn, TopicWords, WithinLast
-from maieutic.explain.search.text_features import Feature, FeatureMatrix
+from maieutic.explain.search.text_features import Feature, FeatureMatrix, hash_of
 from maieutic.explain.search.text_passages import passage
-from maieutic.explain.search.text_quantities import best_bounds
+from maieutic.explain.search.text_quantities import Binned, Bounded, best_bounds, sharpened
 
 Array = NDArray[np.float64]
 
@@ -29,6 +29,8 @@ _LONGER = 1.06
 _BEAM = 5
 #: how far back a window may look, in tokens
 REACHES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
+#: clauses remembered
+_KEPT = 12
 #: pseudo-count of the joint weights
 _SHRINK = 0.3
 #: most words in a list; and looked for in a window
@@ -150,6 +152,16 @@ class Fitter:
 
     # --- one clause ----------------------------------------------------------------------------------------------
     def _best_clause(self, residual: Array, *, first: bool, refuted: set[str]) -> Clause | None:
+        """The best clause; remembered, because explainers and second looks ask again for what the same unit leaves."""
+        key = (hash_of(residual), first, tuple(sorted(refuted)))
+        kept = self.data.kept
+        if key not in kept:
+            kept[key] = self._sought_clause(residual, first=first, refuted=refuted)
+            while len(kept) > _KEPT:
+                kept.pop(next(iter(kept)))
+        return kept[key]
+
+    def _sought_clause(self, residual: Array, *, first: bool, refuted: set[str]) -> Clause | None:
         singles = [c for c in self._singles(residual, first=first) if repr(c.predicate) not in refuted]
         if not singles:
             return None
@@ -158,7 +170,7 @@ class Fitter:
         for _ in range(self.longest - 1):
             longer: list[Clause] = []
             for rank, clause in enumerate(beam):
-                found = self._refined(clause, residual, first=first, bounds=rank < 2)
+                found = self._refined(clause, residual, first=first, bounds=rank == 0)
                 longer += [c for c in found if repr(c.predicate) not in refuted]
             longer.sort(key=lambda c: -c.gain)
             if not longer or longer[0].gain < _LONGER * best.gain:
@@ -259,12 +271,16 @@ class Fitter:
 
     def _bounded(self, before: tuple[Part, ...], residual: Array, gate: Array | None = None) -> list[Clause]:
         """Clauses with a range or ramp of a quantity, alone or added to the conditions of a gate."""
-        data, out = self.data, list[Clause]()
+        data, out = self.data, list[tuple[float, Binned, Bounded]]()
         for quantity in data.quantities:
             for b in best_bounds(quantity, residual, data.fold, data.folds, ridge=self.ridge, gate=gate):
-                part = Part(b.predicate, b.column, False, b.role)
-                out.append(replace(conjunction((*before, part)), gain=0.97 * b.gain))
-        return sorted(out, key=lambda c: -c.gain)[:2]
+                out.append((b.gain, quantity, b))
+        clauses: list[Clause] = []
+        for _, quantity, b in sorted(out, key=lambda row: -row[0])[:2]:
+            exact = sharpened(quantity, b, residual, data.fold, data.folds, ridge=self.ridge, gate=gate)
+            part = Part(exact.predicate, exact.column, False, exact.role)
+            clauses.append(replace(conjunction((*before, part)), gain=0.97 * exact.gain))
+        return clauses
 
     def _clause(self, before: tuple[Part, ...], j: int, negated: bool, gain: float) -> Clause:
         column, feature = self.data.column(j), self.data.features[j]

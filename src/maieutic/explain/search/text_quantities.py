@@ -107,25 +107,27 @@ def best_bounds(
         gain = (2 * w * a - w**2 * b).sum(axis=1) * _simplicity(n, shape)
         k = int(np.argmax(gain))
         if gain[k] > 0:
-            found = _bounded(quantity, shape, pairs[k], float(gain[k]))
-            if shape == "interval":
-                found = _sharpened(quantity, found, pairs[k], residual, fold, folds, ridge, at)
-            out.append(found)
+            out.append(_bounded(quantity, shape, pairs[k], float(gain[k])))
     return out
 
 
-def _sharpened(
-    quantity: Binned, found: Bounded, pair: NDArray[np.int64], residual: Array, fold: NDArray[np.int64], folds: int,
-    ridge: float, at: NDArray[np.int64],
+def sharpened(
+    quantity: Binned, found: Bounded, residual: Array, fold: NDArray[np.int64], folds: int, *, ridge: float,
+    gate: Array | None = None,
 ) -> Bounded:  # fmt: skip
-    """An interval whose bounds are moved inside the bins beside them to the values that gain most."""
+    """An interval whose bounds are moved to the nearby values that gain most (bins only come near them)."""
+    bounds = _bounds_of(found.predicate)
+    if bounds is None:
+        return found
+    at = np.arange(len(residual)) if gate is None else np.flatnonzero(gate)
     x, r, f = quantity.values[at], residual[at], fold[at]
-    i, j = int(pair[0]), int(pair[1])
-    n, seen = len(quantity.lows), np.unique(x[np.isfinite(x)])
+    seen, n = np.unique(x[np.isfinite(x)]), len(quantity.lows)
+    low, high = bounds
 
-    def around(k: int) -> NDArray[np.float64]:
-        low, high = quantity.lows[max(k - 1, 0)], quantity.highs[min(k + 1, n - 1)]
-        return seen[(seen >= low) & (seen <= high)][:60]
+    def around(value: float) -> NDArray[np.float64]:
+        k = int(np.searchsorted(quantity.lows, value, side="right")) - 1
+        near = (seen >= quantity.lows[max(k - 1, 0)]) & (seen <= quantity.highs[min(k + 1, n - 1)])
+        return seen[near][:60]
 
     def gain(low: float, high: float) -> float:
         inside = (x >= low) & (x <= high)
@@ -134,17 +136,21 @@ def _sharpened(
         w = (a.sum() - a) / (b.sum() - b + ridge)
         return float((2 * w * a - w**2 * b).sum())
 
-    low = float(quantity.lows[i])
-    high = float(quantity.highs[j]) if j < n - 1 else _OPEN
     best = gain(low, high)
-    for lo in around(i) if i else ():
+    for lo in around(low) if low > quantity.lows[0] else ():
         if (g := gain(float(lo), high)) > best:
             best, low = g, float(lo)
-    for hi in around(j) if j < n - 1 else ():
+    for hi in around(high) if high < _OPEN else ():
         if (g := gain(low, float(hi))) > best:
             best, high = g, float(hi)
     values = ((quantity.values >= low) & (quantity.values <= high)).astype(np.float64)
     return Bounded(ranged(quantity.name, low, high), values, max(best, found.gain), found.role)
+
+
+def _bounds_of(predicate: Predicate) -> tuple[float, float] | None:
+    if isinstance(predicate, Position):
+        return float(predicate.first), float(predicate.last) if predicate.last >= 0 else _OPEN
+    return (predicate.low, predicate.high) if isinstance(predicate, (NumberRange, InRange)) else None
 
 
 def _bounded(quantity: Binned, shape: str, pair: NDArray[np.int64], gain: float) -> Bounded:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import Or
 from maieutic.explain.predicates.text import HasAffix, NumberRange, Position, PreviousIs, TokenClass, TokenIn, WordIn
-from maieutic.explain.predicates.text_amounts import InRange
+from maieutic.explain.predicates.text_amounts import InRange, Ramp
 from maieutic.explain.search.text_fit import Clause, Fitter, Part, conjunction, role_of
 from maieutic.explain.search.text_options import Option, coverage, others, swapped, weighed
-from maieutic.explain.search.text_quantities import TOKEN_QUANTITIES, best_bounds, ranged
+from maieutic.explain.search.text_quantities import TOKEN_QUANTITIES, best_bounds, ranged, sharpened
 from maieutic.explain.search.text_setting import Setting
 from maieutic.explain.text_words import CLOSED_CLASSES
 from maieutic.stimuli.wordnet import frequent
@@ -94,12 +94,13 @@ def _bounds(setting: Setting, fitter: Fitter, gate: Array, residual: Array) -> l
     """The best ranges of numbers and of word lengths."""
     data = setting.data
     found = [q for q in data.quantities if q.name in TOKEN_QUANTITIES]
-    bounds = [b for q in found for b in best_bounds(q, residual, data.fold, data.folds, ridge=fitter.ridge, gate=gate)]
-    return [
-        Part(b.predicate, b.column, False, "token")
-        for b in bounds
-        if not hasattr(b.predicate, "quantity") or isinstance(b.predicate, InRange)
-    ]
+    out: list[Part] = []
+    for q in found:
+        for b in best_bounds(q, residual, data.fold, data.folds, ridge=fitter.ridge, gate=gate):
+            if not isinstance(b.predicate, Ramp):
+                b = sharpened(q, b, residual, data.fold, data.folds, ridge=fitter.ridge, gate=gate)
+                out.append(Part(b.predicate, b.column, False, "token"))
+    return out
 
 
 def _spellings(setting: Setting, clause: Clause, residual: Array, *, whole: bool = False, back: int = 0) -> list[Part]:
