@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import Or
-from maieutic.explain.predicates.text import HasAffix, NumberRange, Position, PreviousIs, TokenClass, TokenIn, WordIn
+from maieutic.explain.predicates.text import HasAffix, NumberRange, Position, PreviousIs, TokenClass, TokenIn
 from maieutic.explain.predicates.text_amounts import InRange, Ramp
 from maieutic.explain.search.text_fit import Clause, Fitter, Part, conjunction, role_of
 from maieutic.explain.search.text_options import Option, coverage, others, swapped, weighed
@@ -278,8 +278,3 @@ def with_words(setting: Setting, clause: Clause, k: int, words: Sequence[str]) -
     column = np.isin(ids, [known[w] for w in words if w in known]).astype(np.float64)
     part = Part(TokenIn(words=tuple(words)), column, False, "token")
     return conjunction((*clause.parts[:k], part, *clause.parts[k + 1 :]))
-
-
-def is_list(part: Part) -> bool:
-    """Whether a condition names its words one by one."""
-    return isinstance(part.predicate, (TokenIn, WordIn))
