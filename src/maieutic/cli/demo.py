@@ -37,6 +37,8 @@ PARTS = (
     Part(subject="smollm2-135m", corpus="text", size=600, site="layers.3.mlp"),
 )
 #: glibc gives large blocks back to the system and faults them in again with every layer; kept, images pass faster
+#: each model has a core to itself: libraries that would use them all get in each other's way
+ONE_CORE = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 #: measurements per unit
 BUDGET = 120
@@ -117,7 +119,7 @@ def _both(run: Path, *, sample: int, seed: int) -> dict[str, float]:
     options = ["--run", str(run), "--sample", str(sample), "--seed", str(seed)]
     command = [sys.executable, "-m", "maieutic", "demo", *options, "--part"]
     pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    environment, started = {**ALLOCATOR, **os.environ}, time.monotonic()
+    environment, started = {**ALLOCATOR, **ONE_CORE, **os.environ}, time.monotonic()
     children = {p.subject: subprocess.Popen([*command, p.subject], text=True, env=environment, **pipes) for p in PARTS}
     errors: dict[str, list[str]] = {name: [] for name in children}
     seconds: dict[str, float] = {}

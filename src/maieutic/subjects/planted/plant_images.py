@@ -38,8 +38,8 @@ from maieutic.subjects.planted.subject import Planted
 
 #: units of each kind
 EACH: Mapping[str, int] = {
-    "single": 36, "or": 18, "and": 18, "and_not": 18, "context": 22, "positional": 18, "graded": 18, "rare": 14,
-    "noisy": 12, "polysemantic": 14, "spurious": 18, "dead": 6, "noise": 6,
+    "single": 30, "or": 18, "and": 18, "and_not": 18, "context": 20, "positional": 16, "graded": 18, "rare": 14,
+    "noisy": 12, "polysemantic": 14, "spurious": 18, "dead": 8, "noise": 8,
 }  # fmt: skip
 _RELATIONS = ("left of", "right of", "above", "below", "on")
 _GROUNDS = {"plain": "a plain ground", "texture": "a textured ground", "photo": "a blurred photo"}

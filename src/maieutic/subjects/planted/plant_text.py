@@ -35,7 +35,7 @@ from maieutic.subjects.planted.text_spurious import spurious
 #: units of each kind
 EACH: Mapping[str, int] = {
     "single": 24, "or": 16, "and": 16, "and_not": 16, "context": 20, "positional": 14, "graded": 18, "rare": 14,
-    "noisy": 14, "polysemantic": 14, "spurious": 20, "dead": 10, "noise": 16,
+    "noisy": 14, "polysemantic": 14, "spurious": 20, "dead": 8, "noise": 12,
 }  # fmt: skip
 #: strengths of the parts of a polysemantic unit
 _PARTS = (1.0, 0.6, 0.3)
