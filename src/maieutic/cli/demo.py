@@ -36,9 +36,9 @@ PARTS = (
     Part(subject="efficientnet-lite0", corpus="photos", size=None, site="blocks.14.expand"),
     Part(subject="smollm2-135m", corpus="text", size=600, site="layers.3.mlp"),
 )
-#: glibc gives large blocks back to the system and faults them in again with every layer; kept, images pass faster
 #: each model has a core to itself: libraries that would use them all get in each other's way
 ONE_CORE = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
+#: glibc gives large blocks back to the system and faults them in again with every layer; kept, images pass faster
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 #: measurements per unit
 BUDGET = 120
