@@ -281,14 +281,19 @@ class Tester:
         return [] if len(options) < 2 else self._split_by([_token_column(o) for o in options[:8]])
 
     def _split_by(self, columns: Sequence[Array], most: int = 24) -> list[str]:
-        """Raw tokens at which some of the columns hold and others do not, in a random order."""
+        """Raw tokens at which the columns differ: for each of them a few that tell it from the first, then any others."""
         if len(columns) < 2:
             return []
         ids, names = self.setting.data.levels["token"]
         inside = np.stack([np.bincount(ids, c, minlength=len(names)) > 0 for c in columns])
-        split = np.flatnonzero(inside.any(axis=0) & ~inside.all(axis=0))
-        order = self.editor.rng.permutation(len(split))
-        return [names[int(split[int(i)])] for i in order if names[int(split[int(i)])].strip()][:most]
+        said = np.array([bool(n.strip()) for n in names])
+        rng, chosen = self.editor.rng, list[int]()
+        for other in (*inside[1:], ~inside[0]):
+            differ = np.flatnonzero((other != inside[0]) & said)
+            chosen += [int(differ[int(i)]) for i in rng.permutation(len(differ))[:3]]
+        split = np.flatnonzero(inside.any(axis=0) & ~inside.all(axis=0) & said)
+        chosen += [int(split[int(i)]) for i in rng.permutation(len(split))]
+        return [names[k] for k in dict.fromkeys(chosen)][:most]
 
     def _listed(self, clause: Clause, k: int, residual: Array, bases: Sequence[_Base]) -> Clause:
         """A list of words with its doubtful members tried one by one."""

@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 _LONGER = 1.06
 _BEAM = 5
 #: how far back a window may look, in tokens
-REACHES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
+REACHES = (*range(1, 17), 18, 20, 24, 28, 30, 32)
 #: clauses remembered
 _KEPT = 12
 #: pseudo-count of the joint weights

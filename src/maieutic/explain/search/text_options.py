@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import Or, Predicate
+from maieutic.explain.predicates.text import TopicWords
+from maieutic.explain.predicates.text_amounts import EarlierOnLine
 from maieutic.explain.search.inquiry import Hypothesis
 from maieutic.explain.search.text_fit import Clause, Fitter, Part, conjunction, role_of
 from maieutic.explain.search.text_label import clause_label
@@ -81,6 +83,7 @@ def _length(clause: Clause) -> float:
     for part in clause.parts:
         words = [w for p in _atoms(part.predicate) for w in getattr(p, "words", ())]
         extra += 0.15 * (part.role == "context") + 0.05 * max(len(words) - 1, 0)
+        extra += 0.4 * isinstance(part.predicate, (TopicWords, EarlierOnLine))  # a window is plainer
         extra += 0.5 * ("TokenClass" in repr(part.predicate))  # a word is plainer than its kind
         extra += 1.2 * ("HasAffix" in repr(part.predicate))  # an ending is seldom what is meant
     return extra

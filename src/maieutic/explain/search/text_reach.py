@@ -56,10 +56,10 @@ def _ways(
         yield WithinLast(part=inner, n=n), data.reached(where, n)
     for b in range(1, 9):
         yield PreviousIs(part=inner, back=b), data.back(where, b)
-    if isinstance(part.predicate, PreviousIs):
-        return
     gap = data.since(where)
     yield EarlierOnLine(part=inner), (gap < data.line).astype(np.float64)
+    if isinstance(part.predicate, PreviousIs):
+        return
     if isinstance(inner, TokenIn):
         for n in (4, 5, 6, 8, *_WIDE[2:]):
             count = data.among(where, n)
