@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from maieutic.explain.lookup_text import constant
 from maieutic.explain.predicates.base import Predicate, Scaled
 from maieutic.explain.predicates.text_rules import RuleSet
 from maieutic.explain.search.text_choose import Array, Candidate, Measured, above_chance, beats, choose, measured
-from maieutic.explain.search.text_confidence import Evidence, confidence_of
+from maieutic.explain.search.text_confidence import LONG, Evidence, confidence_of
 from maieutic.explain.search.text_experiments import Trials, try_rules
 from maieutic.explain.search.text_fit import Fitter, Rules
 from maieutic.explain.search.text_label import clause_label
@@ -201,8 +201,20 @@ def _confidence(setting: Setting, found: Measured, trials: Trials) -> float:
         belief=trials.belief if asked else None,
         foretold=trials.passed,
         table=_graded(found),
+        listed=longest_list(found.candidate.predicate) > LONG,
     )
     return confidence_of(evidence)
+
+
+def longest_list(predicate: Predicate) -> int:
+    """Words of the longest list in a predicate."""
+    inner = [v for f in fields(predicate) for v in _parts(getattr(predicate, f.name))]  # pyright: ignore[reportArgumentType]
+    return max(len(getattr(predicate, "words", ())), *map(longest_list, inner), 0)
+
+
+def _parts(value: object) -> list[Predicate]:
+    values: tuple[object, ...] = value if isinstance(value, tuple) else (value,)
+    return [v for v in values if isinstance(v, Predicate)]
 
 
 # --- words ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,10 @@ import numpy as np
 _COEFFICIENTS = (-2.4, 0.0, 1.2, 2.6, 2.6, 0.2, -1.8)
 #: never quite sure either way; and never surer than the label is surely strong, plus this
 _LEAST, _MOST, _SLACK = 0.02, 0.98, 0.1
+#: words of a long list
+LONG = 12
+#: nor is a long list: of an untrained network, too, every unit answers to some words
+_LISTED = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,7 @@ class Evidence:
         belief: product of the beliefs in what experiments chose, 0 to 1; ``None`` without experiments.
         foretold: share of measurements that came as the standing hypotheses say; ``None`` without experiments.
         table: whether the label rests on a table of graded words and phrases.
+        listed: whether it names more words than a kind of thing would (``LONG``).
     """
 
     explained: float
@@ -37,6 +42,7 @@ class Evidence:
     belief: float | None
     foretold: float | None
     table: bool
+    listed: bool = False
 
     @property
     def readings(self) -> tuple[float, ...]:
@@ -56,5 +62,5 @@ def confidence_of(evidence: Evidence) -> float:
     intercept, *weights = _COEFFICIENTS
     score = intercept + float(np.dot(weights, evidence.readings))
     # long lists of words pass experiments on untrained networks too
-    most = min(_MOST, max(_SLACK + evidence.surely, _LEAST))
+    most = min(_LISTED if evidence.table or evidence.listed else _MOST, max(_SLACK + evidence.surely, _LEAST))
     return round(float(np.clip(1.0 / (1.0 + np.exp(-score)), _LEAST, most)), 3)

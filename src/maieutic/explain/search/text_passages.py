@@ -56,7 +56,9 @@ def passage(data: FeatureMatrix, told: Callable[[Array], Array], gain: Gain) -> 
         # where one of them stands, which other word goes with activity?
         tried = [w for w in _leading(data, told((total == 1).astype(np.float64)), _ADDED) if w not in kept]
         rest = [(gain(_two(total + count(w))), w) for w in tried]
-        more, word = max(rest, key=lambda r: r[0], default=(0.0, ""))
+        if not rest or best <= 0:
+            break
+        more, word = max(rest, key=lambda r: r[0])
         if more < _MORE * best:
             break
         best = more
