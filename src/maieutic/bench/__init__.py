@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
-from importlib.metadata import entry_points
 from inspect import Parameter, signature
 from typing import Any, cast
 
+from maieutic import plugins
 from maieutic.bench.result import BenchResult, Figure, Table, print_result, write_result
-from maieutic.errors import UsageError, did_you_mean
+from maieutic.errors import UsageError
 
 __all__ = ["BenchResult", "Figure", "Table", "benches", "print_result", "run_bench", "write_result"]
 
@@ -24,7 +23,7 @@ BUILT_IN: Mapping[str, str] = {
 
 def benches() -> tuple[str, ...]:
     """Every bench there is, sorted."""
-    return tuple(sorted({*BUILT_IN, *(e.name for e in entry_points(group=GROUP))}))
+    return plugins.names(BUILT_IN, GROUP)
 
 
 def run_bench(name: str, *, seed: int = 0, **options: Any) -> BenchResult:
@@ -50,11 +49,7 @@ def run_bench(name: str, *, seed: int = 0, **options: Any) -> BenchResult:
 
 
 def _found(name: str) -> Callable[..., Any]:
-    if name in BUILT_IN:
-        module, _, attribute = BUILT_IN[name].partition(":")
-        return getattr(import_module(module), attribute)
-    for entry in entry_points(group=GROUP):
-        if entry.name == name:
-            return entry.load()
-    known = benches()
-    raise UsageError(f"no bench {name!r}{did_you_mean(name, known)}: choose from {', '.join(known)}")
+    found = plugins.find(name, BUILT_IN, GROUP)
+    if found is None:
+        raise plugins.unknown("bench", name, benches())
+    return found

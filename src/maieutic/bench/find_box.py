@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any, Literal, Protocol, cast
 
-from maieutic.errors import BudgetExhaustedError, UsageError, did_you_mean
+from maieutic import plugins
+from maieutic.errors import BudgetExhaustedError
 from maieutic.explain import explainers as explainers_of_activations
 
 Kind = Literal["strings", "numeric"]
@@ -126,13 +125,9 @@ def explain_box(lab: BoxLab, explainer: str | Explains = "search") -> Program:
 
 
 def _resolved(name: str) -> Explains:
-    if name in _BUILT_IN:
-        module, _, attribute = _BUILT_IN[name].partition(":")
-        return cast(Explains, getattr(import_module(module), attribute))
-    for entry in entry_points(group=GROUP):
-        if entry.name == name:
-            return cast(Explains, entry.load())
+    found = plugins.find(name, _BUILT_IN, GROUP)
+    if found is not None:
+        return cast(Explains, found)
     if name in explainers_of_activations():
         return lambda lab: Program.unexplained("explains activations, not programs", explainer=name)
-    known = sorted({*_BUILT_IN, *(e.name for e in entry_points(group=GROUP)), *explainers_of_activations()})
-    raise UsageError(f"no explainer {name!r}{did_you_mean(name, known)}: choose from {', '.join(known)}")
+    raise plugins.unknown("explainer", name, sorted({*plugins.names(_BUILT_IN, GROUP), *explainers_of_activations()}))

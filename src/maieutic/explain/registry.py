@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import Protocol, cast
 
-from maieutic.errors import UsageError, did_you_mean
+from maieutic import plugins
+from maieutic.errors import UsageError
 from maieutic.explain.explanation import Explanation, Viewer
 from maieutic.lab import Budget, Lab
 from maieutic.stimuli.base import Corpus
@@ -98,11 +99,10 @@ def explain(lab: Lab, explainer: str | Explainer = "search", *, budget: Budget |
 def _resolve(name: str) -> Explainer:
     if name in _BUILT_IN:
         return _BUILT_IN[name][0]
-    for entry in entry_points(group="maieutic.explainers"):
-        if entry.name == name:
-            return entry.load()
-    known = explainers()
-    raise UsageError(f"no explainer {name!r}{did_you_mean(name, known)}: choose from {', '.join(known)}")
+    plugged = plugins.find(name, {}, "maieutic.explainers")
+    if plugged is None:
+        raise plugins.unknown("explainer", name, tuple(explainers()))
+    return cast(Explainer, plugged)
 
 
 def viewer_of(subject: Subject, corpus: Corpus | None = None) -> Viewer:

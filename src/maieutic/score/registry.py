@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Protocol, cast
 
-from maieutic.errors import StoreError, UsageError, did_you_mean
+from maieutic import plugins
+from maieutic.errors import StoreError, UsageError
 from maieutic.explain.explanation import Explanation
 from maieutic.explain.registry import explain, viewer_of
 from maieutic.harvest import Atlas, harvest
@@ -64,19 +63,15 @@ class Scorer(Protocol):
 
 def scorer_names() -> tuple[str, ...]:
     """Every scorer there is, sorted."""
-    return tuple(sorted({*BUILT_IN, *(e.name for e in entry_points(group=GROUP))}))
+    return plugins.names(BUILT_IN, GROUP)
 
 
 def load_scorer(name: str) -> Scorer:
     """The scorer of that name; ``UsageError`` with the known names otherwise."""
-    if name in BUILT_IN:
-        module, _, attribute = BUILT_IN[name].partition(":")
-        return cast(Scorer, getattr(import_module(module), attribute))
-    for entry in entry_points(group=GROUP):
-        if entry.name == name:
-            return cast(Scorer, entry.load())
-    known = scorer_names()
-    raise UsageError(f"no scorer {name!r}{did_you_mean(name, known)}: choose from {', '.join(known)}")
+    found = plugins.find(name, BUILT_IN, GROUP)
+    if found is None:
+        raise plugins.unknown("scorer", name, scorer_names())
+    return cast(Scorer, found)
 
 
 def score(

@@ -7,7 +7,7 @@ rule with a likelihood that forgives outliers: ``p(y|h) = (1 - e) Normal(y; pred
 answer (or several that foretell the same of everything left to ask) has nearly all the belief, or nothing left would tell.
 
 What it does not do: make hypotheses or stimuli, or say that the best hypothesis is good; when all are wrong the least
-wrong wins, which ``surprise`` shows.
+wrong wins.
 """
 
 from __future__ import annotations
@@ -82,28 +82,17 @@ class Answer:
     Attributes:
         belief: posterior of each hypothesis, in their order.
         entries: what was measured, in order; ``probes`` beside it.
-        surprise: share of measurements more than 0.5 away from what the best hypothesis foretold.
-        forecasts: ``(foretold by the belief at that time, outcome)`` of each measurement, shares.
     """
 
     hypotheses: tuple[Hypothesis, ...]
     belief: Array
     entries: tuple[Entry, ...]
     probes: tuple[Probe, ...]
-    forecasts: tuple[tuple[float, float], ...]
 
     @property
     def best(self) -> int:
         """The most believed hypothesis; the first of equals."""
         return int(np.argmax(np.round(self.belief, 9)))
-
-    @property
-    def surprise(self) -> float:
-        gaps = [
-            abs(float(p.foretold[self.best]) - p.outcome(e.scaled))
-            for p, e in zip(self.probes, self.entries, strict=True)
-        ]
-        return float(np.mean([g > 0.5 for g in gaps])) if gaps else 0.0
 
     def why_not(self, h: int) -> str:
         """The measurement that spoke most for the best hypothesis against ``h``, as a sentence."""
@@ -146,7 +135,7 @@ def inquire(
     """
     weights = np.array([h.weight for h in hypotheses])
     log_belief = weights - weights.max()
-    left, entries, asked, forecasts = list(probes), list[Entry](), list[Probe](), list[tuple[float, float]]()
+    left, entries, asked = list(probes), list[Entry](), list[Probe]()
     while left and len(entries) < min(most, len(entries) + lab.remaining):
         belief = _normal(log_belief)
         told = _expected_information(belief, np.stack([p.foretold for p in left]), spread)
@@ -157,16 +146,11 @@ def inquire(
         left = [p for p in left if not any(p is c for c in chosen)]
         foretold = [float(belief @ p.foretold) for p in chosen]
         got = lab.measure([_question(p, f, question) for p, f in zip(chosen, foretold, strict=True)])
-        for p, e, f in zip(chosen, got, foretold, strict=True):
-            y = p.outcome(e.scaled)
-            log_belief = log_belief + _log_likelihood(y, p.foretold, spread)
-            forecasts.append((f, y))
+        for p, e in zip(chosen, got, strict=True):
+            log_belief = log_belief + _log_likelihood(p.outcome(e.scaled), p.foretold, spread)
         entries += got
         asked += chosen
-    return Answer(
-        hypotheses=tuple(hypotheses), belief=_normal(log_belief), entries=tuple(entries), probes=tuple(asked),
-        forecasts=tuple(forecasts),
-    )  # fmt: skip
+    return Answer(hypotheses=tuple(hypotheses), belief=_normal(log_belief), entries=tuple(entries), probes=tuple(asked))
 
 
 def _question(probe: Probe, foretold: float, question: str) -> Question:
