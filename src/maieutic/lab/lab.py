@@ -96,6 +96,8 @@ class Lab:
         self.ledger = Ledger(unit=unit.key)
         #: every stimulus measured so far, by content id
         self.shown: dict[str, Stimulus] = {}
+        #: per ledger entry the raw values at every position (not stored with the run)
+        self.values: dict[str, Values] = {}
 
     # --- looking -------------------------------------------------------------------------------------------------
     @property
@@ -145,25 +147,7 @@ class Lab:
             BudgetExhaustedError: more questions than ``remaining``; nothing was measured.
             UserError: the subject gave NaN or infinity; nothing was recorded.
         """
-        if len(questions) > self.remaining:
-            raise BudgetExhaustedError(
-                f"{len(questions)} measurements asked, {self.remaining} left of {self.budget.measurements}: raise --budget"
-            )
-        if not questions:
-            return []
-        start = time.perf_counter()
-        measured: list[Values] = [
-            v[:, 0]
-            for v in self.subject.read([q.stimulus for q in questions], [self.unit], interventions=interventions)
-        ]
-        sick = next((q for q, v in zip(questions, measured, strict=True) if not np.isfinite(v).all()), None)
-        if sick is not None:
-            raise UserError(
-                f"{self.subject.name} gave NaN or infinity in an experiment ({sick.kind}, stimulus {sick.stimulus.id[:12]}): "
-                "fix the model, or explain this unit without experiments"
-            )
-        seconds = (time.perf_counter() - start) / len(questions)
-        return [self._record(q, values, seconds) for q, values in zip(questions, measured, strict=True)]
+        return measure_together([self], [questions], interventions=interventions)[0]
 
     def _record(self, question: Question, values: Values, seconds: float) -> Entry:
         text = question.stimulus.modality == "text"
@@ -171,6 +155,7 @@ class Lab:
         # an empty text has no position: it rests
         read = values[question.position : question.position + 1] if question.position >= 0 else values
         value = float(read.max()) if len(values) else self.scale[0]
+        self.values[self.ledger.next_id()] = values
         return self.ledger.append(
             Entry(
                 id=self.ledger.next_id(),
@@ -189,3 +174,41 @@ class Lab:
                 cost=Cost(measurements=1, tokens=len(values) if text else 0, images=0 if text else 1, seconds=seconds),
             )
         )
+
+
+def measure_together(
+    labs: Sequence[Lab], questions: Sequence[Sequence[Question]], *, interventions: Sequence[Intervention] = ()
+) -> list[list[Entry]]:
+    """Show the same stimuli to several units of one subject in one pass, and record what came in each lab.
+
+    Args:
+        labs: of one subject.
+        questions: per lab, in the order of the stimuli, which are the same in all.
+        interventions: made in the pass.
+
+    Raises:
+        BudgetExhaustedError: more questions than a lab has ``remaining``; nothing was measured.
+        UserError: the subject gave NaN or infinity; nothing was recorded.
+    """
+    assert len({id(lab.subject) for lab in labs}) == 1, "one pass is of one subject"
+    assert len({tuple(q.stimulus.id for q in asked) for asked in questions}) == 1, "all are shown the same"
+    for lab, asked in zip(labs, questions, strict=True):
+        if len(asked) > lab.remaining:
+            raise BudgetExhaustedError(
+                f"{len(asked)} measurements asked, {lab.remaining} left of {lab.budget.measurements}: raise --budget"
+            )
+    if not questions[0]:
+        return [[] for _ in labs]
+    start, subject = time.perf_counter(), labs[0].subject
+    measured = subject.read([q.stimulus for q in questions[0]], [lab.unit for lab in labs], interventions=interventions)
+    sick = next((q for q, v in zip(questions[0], measured, strict=True) if not np.isfinite(v).all()), None)
+    if sick is not None:
+        raise UserError(
+            f"{subject.name} gave NaN or infinity in an experiment ({sick.kind}, stimulus {sick.stimulus.id[:12]}): "
+            "fix the model, or explain this unit without experiments"
+        )
+    seconds = (time.perf_counter() - start) / (len(questions[0]) * len(labs))
+    return [
+        [lab._record(q, values[:, i], seconds) for q, values in zip(asked, measured, strict=True)]
+        for i, (lab, asked) in enumerate(zip(labs, questions, strict=True))
+    ]
