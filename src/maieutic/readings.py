@@ -26,13 +26,21 @@ MAX_LEVELS = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a measurement used. ``measurements`` are stimuli shown to the subject; ``seconds`` is wall time."""
+    """What a measurement used.
+
+    Attributes:
+        measurements: stimuli shown to the subject; of these ``tokens`` of text and ``images``.
+        seconds: wall time.
+        llm_tokens: read and written by language models that explained, described or judged.
+        dollars: their price, where it is known.
+    """
 
     measurements: int = 0
     tokens: int = 0
     images: int = 0
     seconds: float = 0.0
     dollars: float = 0.0
+    llm_tokens: int = 0
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
@@ -41,6 +49,7 @@ class Cost:
             images=self.images + other.images,
             seconds=self.seconds + other.seconds,
             dollars=self.dollars + other.dollars,
+            llm_tokens=self.llm_tokens + other.llm_tokens,
         )
 
 

@@ -199,3 +199,23 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_there(tmp_path: Path, monkey
             full.write(b"x")
     assert read_tensors(target)[0]["a"].tolist() == [0, 1, 2]
     assert [p.name for p in tmp_path.iterdir()] == ["t.safetensors"]
+
+
+def test_a_store_of_version_1_is_migrated_and_keeps_its_rows(tmp_path: Path) -> None:
+    with Store.open(tmp_path, create=True) as store:
+        fill(store)
+    with sqlite3.connect(tmp_path / "store.sqlite") as file:  # as version 1 wrote it
+        file.execute("ALTER TABLE explanations DROP COLUMN llm_tokens")
+        file.execute("ALTER TABLE explanations DROP COLUMN dollars")
+        file.execute("PRAGMA user_version = 1")
+        file.execute("INSERT INTO units VALUES (1, 'main', 'a/0', 'main')")
+        file.execute(
+            "INSERT INTO explanations (unit, explainer, label, predicate, confidence, evidence, considered,"
+            " measurements, settings, seconds) VALUES (1, 'search', 'dogs', '{}', 0.5, '[]', '[]', 7, '{}', 1.0)"
+        )
+    with pytest.raises(StoreError, match="store migrate"):
+        Store.open(tmp_path)
+    with Store.open(tmp_path, write=True) as store:
+        (row,) = store.rows(explanations)
+        assert (row["label"], row["measurements"], row["llm_tokens"], row["dollars"]) == ("dogs", 7, 0, 0.0)
+        assert store.integrity() == []

@@ -7,13 +7,13 @@ explainer raised is recorded as failed with the reason, and the run goes on.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from maieutic.campaign.run import Role, Run
 from maieutic.errors import StoreError, UserError
-from maieutic.explain import Explanation, Viewer, explain, viewer_of
+from maieutic.explain import Explanation, Viewer, check_explainer, explain, options_of, viewer_of
 from maieutic.explain.predicates import from_json
 from maieutic.lab import Budget, Entry, Lab
 from maieutic.progress import Report, silent
@@ -48,6 +48,7 @@ def explain_units(
     explainer: str = "search",
     budget: Budget | None = None,
     nulls: bool = True,
+    options: Mapping[str, Any] | None = None,
     report: Report = silent,
 ) -> list[Failure]:
     """Explain units and write what was found.
@@ -58,21 +59,27 @@ def explain_units(
         explainer: a name of ``maieutic.explain.explainers``.
         budget: of each unit.
         nulls: also explain the run's null units, which scores stand beside.
+        options: of the explainer; part of what makes a stored explanation the same.
         report: called with progress.
 
     Returns:
         The units that failed, with why. Everything else is in the store.
     """
-    budget = budget or Budget()
+    budget, options = budget or Budget(), dict(options or {})
+    check_explainer(explainer, **options)
     tasks = _tasks(run, run.units if units is None else units, nulls=nulls)
-    settings = {"budget": budget.measurements, "seed": run.seed, "version": EXPLAIN_VERSION}
+    settings: dict[str, Any] = {"budget": budget.measurements, "seed": run.seed, "version": EXPLAIN_VERSION}
+    if options:
+        settings["options"] = {k: v for k, v in options.items() if v is not None}
+    if "transcripts" in options_of(explainer):
+        options["transcripts"] = run.folder / "transcripts"
     failures: list[Failure] = []
     with report("explain", run.subject.name) as step:
         step(0, len(tasks))
         for done, task in enumerate(tasks, start=1):
             unit_id = run.unit_id(task.role, task.unit)
             if not _is_done(run.store, unit_id, explainer, settings):
-                failure = _explain_one(run, task, unit_id, explainer, budget, settings)
+                failure = _explain_one(run, task, unit_id, explainer, budget, settings, options)
                 failures += [failure] if failure else []
             step(done, len(tasks))
     return failures
@@ -93,12 +100,18 @@ def _is_done(store: Store, unit_id: int, explainer: str, settings: dict[str, Any
 
 
 def _explain_one(
-    run: Run, task: _Task, unit_id: int, explainer: str, budget: Budget, settings: dict[str, Any]
+    run: Run,
+    task: _Task,
+    unit_id: int,
+    explainer: str,
+    budget: Budget,
+    settings: dict[str, Any],
+    options: Mapping[str, Any],
 ) -> Failure | None:
     lab, started = Lab(task.subject, task.unit, task.atlas, budget=budget, seed=run.seed), time.perf_counter()
     found, failure = None, None
     try:
-        found = explain(lab, explainer)
+        found = explain(lab, explainer, **options)
     except StoreError:
         raise
     except Exception as error:  # explainers may be plug-ins: whatever one raises is that unit's failure, recorded
@@ -180,6 +193,8 @@ def _explanation_row(
         "evidence": list(found.evidence),
         "considered": [list(c) for c in found.considered],
         "measurements": found.cost.measurements,
+        "llm_tokens": found.cost.llm_tokens,
+        "dollars": found.cost.dollars,
         "settings": settings,
         "written_at": now(),
         "seconds": seconds,
@@ -205,6 +220,11 @@ def stored_explanation(
         reason=row["reason"],
         evidence=tuple(row["evidence"]),
         considered=tuple((label, why) for label, why in row["considered"]),
-        cost=Cost(measurements=row["measurements"], seconds=row["seconds"]),
+        cost=Cost(
+            measurements=row["measurements"],
+            llm_tokens=row["llm_tokens"],
+            dollars=row["dollars"],
+            seconds=row["seconds"],
+        ),
         viewer=viewer or viewer_of(run.subject, run.corpus),
     )

@@ -1,6 +1,7 @@
 """The table of explainers, and the one call that runs any of them.
 
-Plug-ins register under the entry-point group ``maieutic.explainers``: a callable ``Lab -> Explanation``.
+Plug-ins register under the entry-point group ``maieutic.explainers``: a callable ``Lab -> Explanation`` whose keyword
+arguments are its options. One that has a ``check`` attribute is asked before a campaign whether its options will do.
 """
 
 from __future__ import annotations
@@ -8,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
-from typing import Protocol, cast
+from inspect import Parameter, signature
+from typing import Any, Protocol, cast
 
 from maieutic import plugins
-from maieutic.errors import UsageError
+from maieutic.errors import UsageError, did_you_mean
 from maieutic.explain.explanation import Explanation, Viewer
 from maieutic.lab import Budget, Lab
 from maieutic.stimuli.base import Corpus
 from maieutic.subjects.base import Subject
 
+_GROUP = "maieutic.explainers"
+
 
 class Explainer(Protocol):
-    """Anything that turns a Lab into an Explanation."""
+    """Anything that turns a Lab into an Explanation; keyword arguments are its options."""
 
     def __call__(self, lab: Lab, /) -> Explanation: ...
 
@@ -62,44 +66,87 @@ def _token_table(lab: Lab) -> Explanation:
     return lookup_text(lab, most=0, name="token-table")
 
 
-_BUILT_IN: Mapping[str, tuple[Callable[[Lab], Explanation], str]] = {
+def _agent(lab: Lab, **options: Any) -> Explanation:
+    from maieutic.explain.agent import explain_with_agent
+
+    return explain_with_agent(lab, **options)
+
+
+_BUILT_IN: Mapping[str, tuple[Callable[..., Explanation], str]] = {
     "search": (_search, "hypotheses from exemplars over the whole range, tested by experiments; no LLM"),
     "search-no-experiments": (_search_without_experiments, "the same search with the experiments switched off"),
     "token-table": (_token_table, "every token with its mean activation: no label, a bound for token identity"),
     "lookup": (_lookup, "one shot: what the top exemplars share (the baseline and control)"),
+    "agent": (_agent, "a (V)LM that designs experiments, as programs in a jail or step by step; needs --model"),
 }
+#: where the real function of a built-in explainer with options stands: its signature and its ``check``
+_WITH_OPTIONS: Mapping[str, str] = {"agent": "maieutic.explain.agent:explain_with_agent"}
 
 
 def explainers() -> dict[str, str]:
     """Names of all explainers with one line each."""
-    plugged = {e.name: f"plug-in {e.value}" for e in entry_points(group="maieutic.explainers")}
+    plugged = {e.name: f"plug-in {e.value}" for e in entry_points(group=_GROUP)}
     return {**{name: what for name, (_, what) in _BUILT_IN.items()}, **plugged}
 
 
-def explain(lab: Lab, explainer: str | Explainer = "search", *, budget: Budget | None = None) -> Explanation:
+def explain(
+    lab: Lab, explainer: str | Explainer = "search", *, budget: Budget | None = None, **options: Any
+) -> Explanation:
     """Explain the lab's unit.
 
     Args:
         lab: the unit with its atlas; its ledger receives the experiments.
         explainer: a name from ``explainers()``, or a callable.
         budget: replaces the lab's budget.
+        options: of the explainer (``agent``: see ``maieutic.explain.agent.explain_with_agent``).
 
     Returns:
         The explanation, able to ``predict``. A unit that nothing explains comes back abstained, with the reason.
 
     Raises:
-        UsageError: no explainer of that name.
+        UsageError: no explainer of that name, or an option that it does not have.
     """
     if budget is not None:
         lab.budget = budget
-    found = _resolve(explainer)(lab) if isinstance(explainer, str) else explainer(lab)
+    run: Callable[..., Explanation] = _resolve(explainer) if isinstance(explainer, str) else explainer
+    if options:
+        known = options_of(explainer)
+        other = next((o for o in options if o not in known), None)
+        if other is not None:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise UsageError(f"{explainer} has no option {other!r}{did_you_mean(other, known)}: {has}")
+    found = run(lab, **options)
     return replace(found, viewer=found.viewer or viewer_of(lab.subject, lab.corpus))
+
+
+def options_of(explainer: str | Explainer) -> tuple[str, ...]:
+    """Names of an explainer's options."""
+    kinds = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = list(signature(_real(explainer)).parameters.values())[1:]
+    return tuple(p.name for p in parameters if p.kind in kinds)
+
+
+def check_explainer(explainer: str, **options: Any) -> None:
+    """Whether an explainer could start with these options, before any unit is touched.
+
+    Raises:
+        UserError: what is missing (a model, a package, a jail), with what to do about it.
+    """
+    check = getattr(_real(explainer), "check", None)
+    if check is not None:
+        check(**options)
+
+
+def _real(explainer: str | Explainer) -> Callable[..., Any]:
+    if not isinstance(explainer, str):
+        return explainer
+    return plugins.find(explainer, _WITH_OPTIONS, "") or _resolve(explainer)
 
 
 def _resolve(name: str) -> Explainer:
     if name in _BUILT_IN:
         return _BUILT_IN[name][0]
-    plugged = plugins.find(name, {}, "maieutic.explainers")
+    plugged = plugins.find(name, {}, _GROUP)
     if plugged is None:
         raise plugins.unknown("explainer", name, tuple(explainers()))
     return cast(Explainer, plugged)

@@ -229,7 +229,7 @@ def cost_of(usage: ModelUsage | None, *, seconds: float = 0.0) -> Cost:
     if usage is None:
         return Cost(seconds=seconds)
     tokens = usage.total_tokens or usage.input_tokens + usage.output_tokens
-    return Cost(tokens=tokens, dollars=usage.total_cost or 0.0, seconds=seconds)
+    return Cost(llm_tokens=tokens, dollars=usage.total_cost or 0.0, seconds=seconds)
 
 
 def _one_line(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from maieutic.explain import Explanation
 from maieutic.harvest import Exemplar
 from maieutic.lab import activation_scale
 from maieutic.progress import Report, silent
-from maieutic.readings import Cost, Reading
+from maieutic.readings import Reading
 from maieutic.report.model import (
     ReportControl,
     ReportExemplar,
@@ -163,7 +163,7 @@ def _unit(run: Run, unit: Unit, explainer: str, exemplars: Sequence[Exemplar], h
         considered=found.considered,
         evidence=found.evidence,
         measurements=found.cost.measurements,
-        cost=Cost(measurements=found.cost.measurements, seconds=found.cost.seconds),
+        cost=found.cost,
         seed=run.seed,
     )
 

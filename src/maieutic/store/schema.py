@@ -20,10 +20,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 #: rises with every change of the tables; ``MIGRATIONS[n]`` takes a store from version n to n + 1
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 #: marks the SQLite file as ours ("maie")
 APPLICATION_ID = 0x6D616965
 
@@ -92,6 +93,8 @@ explanations = Table(
     Column("evidence", JSON, nullable=False),
     Column("considered", JSON, nullable=False),
     Column("measurements", Integer, nullable=False),
+    Column("llm_tokens", Integer, nullable=False, server_default="0"),
+    Column("dollars", Float, nullable=False, server_default="0"),
     Column("settings", JSON, nullable=False),
     Column("written_at", String),
     Column("seconds", Float, nullable=False),
@@ -125,5 +128,11 @@ jobs = Table(
 
 TABLES = (harvests, units, experiments, explanations, scores, jobs)
 
-#: none yet: version 1 is the first
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
+
+def _count_model_use(connection: Connection) -> None:
+    """1 to 2: explanations made by language models say what they read, wrote and cost; those before used none."""
+    connection.execute(text("ALTER TABLE explanations ADD COLUMN llm_tokens INTEGER NOT NULL DEFAULT 0"))
+    connection.execute(text("ALTER TABLE explanations ADD COLUMN dollars FLOAT NOT NULL DEFAULT 0"))
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _count_model_use}
