@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -138,6 +138,29 @@ class Lab:
     def remaining(self) -> int:
         """Measurements left in the budget."""
         return self.budget.measurements - len(self.ledger)
+
+    # --- sessions ------------------------------------------------------------------------------------------------
+    def session(self, *, measurements: int, seed: int) -> Lab:
+        """A lab on the same unit with a ledger and a budget of its own. What the corpus showed is shared."""
+        other = Lab(self.subject, self.unit, self.atlas, budget=Budget(measurements=measurements), seed=seed)
+        other.discover = self.discover
+        return other
+
+    def absorb(self, other: Lab, **mark: Any) -> dict[str, str]:
+        """Append a session's ledger to this one's; ids are renumbered, and ``mark`` is added to every detail.
+
+        Returns:
+            The new id of each of the session's entries.
+        """
+        ids: dict[str, str] = {}
+        for entry in other.ledger.entries:
+            new = self.ledger.next_id()
+            ids[entry.id] = new
+            pair = ids.get(entry.pair) if entry.pair else None
+            self.ledger.append(replace(entry, id=new, pair=pair, detail={**entry.detail, **mark}))
+            self.values[new] = other.values[entry.id]
+        self.shown.update(other.shown)
+        return ids
 
     # --- asking --------------------------------------------------------------------------------------------------
     def measure(self, questions: Sequence[Question], *, interventions: Sequence[Intervention] = ()) -> list[Entry]:

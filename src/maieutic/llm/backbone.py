@@ -47,13 +47,14 @@ class Backbone:
         """Answers in the order of the prompts. One that fails after all retries is an ``Answer`` with ``failed`` set."""
 
         async def every() -> list[Answer]:
-            return list(await asyncio.gather(*(self._one(p) for p in prompts)))
+            return list(await asyncio.gather(*(self.answer(p) for p in prompts)))
 
         answers = _wait(every())
         self.spent = sum((a.cost for a in answers), self.spent)
         return answers
 
-    async def _one(self, prompt: Prompt) -> Answer:
+    async def answer(self, prompt: Prompt) -> Answer:
+        """One answer, for code that runs on an event loop of its own (an Inspect evaluation). Not counted in ``spent``."""
         started = time.perf_counter()
         try:
             output = await self._generate(prompt)
