@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from maieutic.errors import UsageError
 from maieutic.stimuli.base import Stimulus, Thing
 from maieutic.stimuli.effects import Effect, apply_effects, hue_shifted
+from maieutic.stimuli.imagine_patterns import is_pattern, pattern_tile
 from maieutic.stimuli.library import Library
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Background:
 
     Attributes:
         kind: ``plain`` colour, tiled ``texture``, or a crop of a ``photo``.
-        key: ``#rrggbb``, or the key of a picture in the library.
+        key: ``#rrggbb``, the key of a picture in the library, or (for a texture) of a drawn pattern.
         zoom: texture: side of a tile; photo: shortest side of the crop; as a fraction of the frame or photo, 0 to 1.
         x, y: where the tiling begins or the crop lies, 0 to 1.
         blur: radius in pixels (a photo out of focus keeps its own objects from being seen).
@@ -65,7 +66,7 @@ class Placement:
         x, y: its centre, fractions of the frame.
         scale: its longest side as a fraction of the frame.
         flip: mirrored left to right.
-        fill: empty, ``#rrggbb`` (silhouette) or the key of a texture that fills its shape.
+        fill: empty, ``#rrggbb`` (silhouette) or the key of a texture or drawn pattern that fills its shape.
         hue: hue shift in degrees.
         hidden: a part of the object, in fractions of its own box, that is cut away.
     """
@@ -304,7 +305,7 @@ def _cutout(placement: Placement, size: int, library: Library) -> Image:
     if placement.fill.startswith("#"):
         cutout = Pictures.new("RGBA", cutout.size, placement.fill)
     elif placement.fill:
-        cutout = _tiled(library.image(placement.fill), cutout.size, round(0.4 * size), 0, 0).convert("RGBA")
+        cutout = _tiled(_tile(placement.fill, library), cutout.size, round(0.4 * size), 0, 0).convert("RGBA")
     if placement.hidden is not None:
         left, top, right, bottom = placement.hidden
         width, height = cutout.size
@@ -325,7 +326,7 @@ def _background(background: Background, size: int, library: Library) -> Image:
             light = np.linspace(1.0, 1.0 - background.shade, size)[:, None, None]
             picture = Pictures.fromarray((np.asarray(picture) * light).astype(np.uint8))
     elif background.kind == "texture":
-        tile = library.image(background.key)
+        tile = _tile(background.key, library)
         picture = _tiled(tile, (size, size), round(background.zoom * size), background.x, background.y)
     else:
         photo = library.image(background.key)
@@ -335,6 +336,10 @@ def _background(background: Background, size: int, library: Library) -> Image:
             (size, size), Pictures.Resampling.BICUBIC, box=(left, top, left + side, top + side)
         ).convert("RGB")
     return picture.filter(ImageFilter.GaussianBlur(background.blur)) if background.blur else picture
+
+
+def _tile(key: str, library: Library) -> Image:
+    return pattern_tile(key) if is_pattern(key) else library.image(key)
 
 
 def _tiled(tile: Image, shape: tuple[int, int], side: int, x: float, y: float) -> Image:
