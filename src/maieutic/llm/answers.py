@@ -56,7 +56,10 @@ class Answer:
         failed: why there is no usable answer (one line), or ``None``.
         parsed: the JSON of an answer with a schema; ``None`` when failed or not asked for.
         logprobs: per answer token its alternatives, token to log-probability; empty when the provider gave none.
-        cost: tokens (read and written), dollars where the provider's price is known, seconds.
+        cost: tokens (read and written), dollars where a price is known, seconds. Tokens and dollars are those of the
+            answer's making, also when it is read from the cache now.
+        cached: whether it came without a request, out of the cache or from an equal prompt beside it.
+        cut: whether it ended at ``max_tokens`` instead of its own end.
     """
 
     text: str = ""
@@ -64,6 +67,8 @@ class Answer:
     parsed: Any = None
     logprobs: tuple[Mapping[str, float], ...] = ()
     cost: Cost = field(default_factory=Cost)
+    cached: bool = False
+    cut: bool = False
 
 
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)

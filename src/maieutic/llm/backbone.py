@@ -1,29 +1,33 @@
 """Backbone: one model of one provider, asked from ordinary (not async) code; many prompts run at once.
 
-Requests run on one background event loop that all backbones share, so clients live as long as the process. Answers are
-cached by Inspect without expiry unless told otherwise, so a repeated run sends nothing twice and gives the same bytes.
+Answers are cached by Inspect without expiry unless told otherwise, so a repeated run sends nothing twice and gives the
+same bytes. What failed, was refused or came empty is not kept: a later run asks again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
-import logging
-import re
-import threading
+import hashlib
+import itertools
+import json
 import time
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from maieutic.errors import MissingExtraError, UsageError
-from maieutic.llm.answers import Answer, Prompt, json_in
+from maieutic.errors import UsageError
+from maieutic.llm import background
+from maieutic.llm.answers import Answer, Prompt
+from maieutic.llm.messages import FORMS, Form, answer_of, config_of, cost_of, data_uri, is_empty, messages_of
+from maieutic.llm.opening import NoSchemaError, Sent, line, one_line, open_model, policy, sent
 from maieutic.readings import Cost
 
 if TYPE_CHECKING:
-    from inspect_ai.model import ChatMessage, GenerateConfig, Model, ModelOutput, ModelUsage
+    from inspect_ai.model import Model, ModelOutput, ModelUsage
 
-T = TypeVar("T")
+__all__ = ["Backbone", "backbone", "cost_of", "data_uri", "line", "one_line", "open_model"]
+
+_serial = itertools.count()
 
 
 @dataclass(kw_only=True)
@@ -33,48 +37,74 @@ class Backbone:
     Attributes:
         name: ``provider/model`` as Inspect writes it.
         cache: whether answers are kept and reused for the same question.
-        spent: everything asked so far.
+        spent: what was really asked so far, and the wall time of it; answers out of the cache cost nothing here.
+        requests: sent to the provider so far, retries included.
     """
 
     name: str
     model: Model = field(repr=False)
     cache: bool = True
     spent: Cost = field(default_factory=Cost)
-    #: how structured output is asked for: the provider's own schemas until one of them turned that down
-    _form: str = "schema"
+    requests: int = 0
+    #: how structured output is asked for: the best form that the server has not turned down
+    _form: Form = "schema"
 
     def ask(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        """Answers in the order of the prompts. One that fails after all retries is an ``Answer`` with ``failed`` set."""
+        """Answers in the order of the prompts. One that fails after all retries is an ``Answer`` with ``failed`` set.
+
+        With the cache on, equal prompts are sent once.
+
+        Raises:
+            UsageError: the provider does not know the key or the model: no prompt can ever succeed.
+        """
+        keys = [_key(p) if self.cache else str(i) for i, p in enumerate(prompts)]
+        first = {key: i for i, key in reversed(list(enumerate(keys)))}
 
         async def every() -> list[Answer]:
-            return list(await asyncio.gather(*(self.answer(p) for p in prompts)))
+            tasks = [asyncio.ensure_future(self._one(prompts[i])) for i in sorted(first.values())]
+            try:
+                return await asyncio.gather(*tasks)
+            finally:  # one raised: the others would go on spending
+                for task in tasks:
+                    task.cancel()
 
-        answers = _wait(every())
-        self.spent = sum((a.cost for a in answers), self.spent)
-        return answers
-
-    async def answer(self, prompt: Prompt) -> Answer:
-        """One answer, for code that runs on an event loop of its own (an Inspect evaluation). Not counted in ``spent``."""
         started = time.perf_counter()
+        given = dict(zip(sorted(first.values()), background.wait(every()), strict=True))
+        paid = [replace(a.cost, seconds=0.0) for a in given.values() if not a.cached]
+        self.spent = sum(paid, self.spent + Cost(seconds=time.perf_counter() - started))
+        return [
+            given[i] if first[k] == i else replace(given[first[k]], cached=given[first[k]].failed is None)
+            for i, k in enumerate(keys)
+        ]
+
+    async def _one(self, prompt: Prompt) -> Answer:
+        counter, started = Sent(), time.perf_counter()
+        sent.set(counter)
         try:
             output = await self._generate(prompt)
+        except UsageError:
+            raise
+        except _EmptyError as error:
+            output = error.output
         except Exception as error:  # whatever a provider raises is this prompt's failure, reported with its reason
-            return Answer(failed=_one_line(error), cost=Cost(seconds=time.perf_counter() - started))
-        return _answer(output, prompt, time.perf_counter() - started)
+            tries = f" (after {counter.requests} tries)" if counter.requests > 1 else ""
+            return Answer(failed=f"{one_line(error)}{tries}", cost=Cost(seconds=time.perf_counter() - started))
+        finally:
+            self.requests += counter.requests
+        return answer_of(output, prompt, seconds=time.perf_counter() - started, cached=counter.requests == 0)
 
     async def _generate(self, prompt: Prompt) -> ModelOutput:
-        from inspect_ai.model import CachePolicy
-
-        policy = CachePolicy(expiry=None) if self.cache else False
-        messages = _messages(prompt)
-        try:
-            return await self.model.generate(messages, config=_config(prompt, self._form), cache=policy)
-        except Exception as error:
-            # servers without json_schema answer 400 or 500 about response_format; the older form says the same
-            if prompt.schema is None or self._form != "schema" or "response_format" not in str(error):
-                raise
-            self._form = "json_object"
-            return await self.model.generate(messages, config=_config(prompt, self._form), cache=policy)
+        messages, form = messages_of(prompt), self._form
+        while True:
+            try:
+                return await self.model.generate(
+                    messages, config=config_of(prompt, form), cache=policy(self.model) if self.cache else False
+                )
+            except NoSchemaError:
+                if prompt.schema is None or form == FORMS[-1]:
+                    raise
+                form = FORMS[FORMS.index(form) + 1]
+                self._form = FORMS[max(FORMS.index(self._form), FORMS.index(form))]
 
 
 def backbone(
@@ -88,185 +118,75 @@ def backbone(
     connections: int = 8,
     retries: int = 5,
     timeout: int = 120,
+    wait: float | None = None,
 ) -> Backbone:
     """A backbone of any Inspect provider.
 
     Args:
         model: ``provider/model`` (``anthropic/…``, ``openai/…``, ``google/…``, ``vllm/…``, ``ollama/…``,
             ``openai-api/<service>/<model>`` for any OpenAI-compatible server).
-        base_url: of the server; ``None``: the provider's own, or its environment variable.
+        base_url: of the server; ``None``: the provider's own, or its environment variable. With ``openai-api`` a key is
+            needed only where the server checks one.
         temperature: ``None`` leaves it to the provider (some models accept no other).
         max_tokens: of an answer.
         seed: where the provider takes one.
         cache: keep answers without expiry.
         connections: requests at once.
-        retries: of one request, with growing waits between them.
+        retries: of one request after a rate limit, a server error, a time-out or a lost connection.
         timeout: seconds of one attempt.
+        wait: seconds before the first retry, doubling to at most 60; a server's Retry-After comes first. ``None``: 2, or
+            0.2 for a server on this machine.
 
     Raises:
         MissingExtraError: Inspect or the provider's package is not installed.
-        UsageError: the name is no model of a known provider.
+        UsageError: the name is no model of a known provider, or no server answers on this machine.
     """
-    return Backbone(
-        name=model,
-        model=open_model(
-            model, base_url=base_url, temperature=temperature, max_tokens=max_tokens, seed=seed,
-            connections=connections, retries=retries, timeout=timeout,
-        ),
-        cache=cache,
+    opened = open_model(
+        model, base_url=base_url, temperature=temperature, max_tokens=max_tokens, seed=seed,
+        connections=connections, retries=retries, timeout=timeout, wait=wait,
     )  # fmt: skip
+    _insist(opened)
+    return Backbone(name=model, model=opened, cache=cache)
 
 
-def open_model(
-    model: str,
-    *,
-    base_url: str | None = None,
-    temperature: float | None = 0.0,
-    max_tokens: int = 1024,
-    seed: int | None = None,
-    connections: int = 8,
-    retries: int = 5,
-    timeout: int = 120,
-) -> Model:
-    """The Inspect model behind a backbone, for code that runs inside an Inspect evaluation. Not shared between loops."""
-    if "/" not in model:
-        raise UsageError(f"{model!r} is no model: write provider/model, as in  --model openai/gpt-5-mini")
-    try:
-        from inspect_ai.model import GenerateConfig, get_model
-    except ImportError as error:
-        raise MissingExtraError(package="inspect-ai", extra="agents", feature=f"the model {model}") from error
-    from maieutic.llm import scripted
+class _EmptyError(Exception):
+    """An empty answer, raised past Inspect's cache so that it is not kept."""
 
-    scripted.register()
-    config = GenerateConfig(
-        temperature=temperature, max_tokens=max_tokens, seed=seed, max_connections=connections, max_retries=retries,
-        attempt_timeout=timeout, timeout=timeout * (retries + 1),
-    )  # fmt: skip
-    # one loud line of httpx for every request would bury everything else
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    try:
-        return get_model(model, config=config, base_url=base_url, memoize=False)
-    except UsageError:
-        raise
-    except Exception as error:
-        what = _one_line(error)
-        raise UsageError(
-            f"cannot use the model {model}: {what}: check its name, its key and its server (--base-url)"
-        ) from error
+    def __init__(self, output: ModelOutput) -> None:
+        super().__init__("empty answer")
+        self.output = output
 
 
-def _config(prompt: Prompt, form: str) -> GenerateConfig:
-    from inspect_ai.model import GenerateConfig, ResponseSchema
+def _insist(model: Model) -> None:
+    """Ask once more after an empty answer, and keep the pool of connections apart from other event loops' pools.
 
-    config = GenerateConfig(max_tokens=prompt.max_tokens)
-    if prompt.logprobs:
-        config.logprobs, config.top_logprobs = True, prompt.logprobs
-    if prompt.schema is not None and form == "schema":
-        # the class takes Inspect's own model of a schema; plain JSON is read into it
-        config.response_schema = ResponseSchema.model_validate({"name": "answer", "json_schema": dict(prompt.schema)})
-    elif prompt.schema is not None:
-        config.extra_body = {"response_format": {"type": "json_object", "schema": dict(prompt.schema)}}
-    return config
+    Inspect shares one pool among all models with the same key; its locks belong to one event loop, and an evaluation may
+    run beside the background loop.
+    """
+    own = vars(model.api)
+    generate, key = model.api.generate, f"{model.api.connection_key()}#backbone-{next(_serial)}"
 
+    async def insisting(*args: Any, **kwargs: Any) -> Any:
+        spent: ModelUsage | None = None
+        for again in (False, True):
+            result = await generate(*args, **kwargs)
+            output = result[0] if isinstance(result, tuple) else result
+            if isinstance(output, Exception) or not is_empty(output):
+                return result
+            if again and output.usage and spent:
+                output.usage += spent
+            spent = output.usage
+        raise _EmptyError(output)
 
-def _messages(prompt: Prompt) -> list[ChatMessage]:
-    from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser, ContentImage, ContentText
-
-    messages: list[ChatMessage] = []
-    if prompt.system:
-        messages.append(ChatMessageSystem(content=prompt.system))
-    for turn in prompt.turns:
-        content = [ContentText(text=turn.text), *(ContentImage(image=data_uri(i)) for i in turn.images)]
-        kind = ChatMessageUser if turn.role == "user" else ChatMessageAssistant
-        messages.append(kind(content=content if turn.images else turn.text))
-    return messages
+    own["generate"] = insisting
+    own["connection_key"] = lambda: key
 
 
-def data_uri(image: Any) -> str:
-    """A picture as a PNG data URI, the one form that every provider takes."""
-    import base64
-    import io
-
-    buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _answer(output: ModelOutput, prompt: Prompt, seconds: float) -> Answer:
-    cost = cost_of(output.usage, seconds=seconds)
-    text = output.completion
-    if output.error or output.empty:
-        return Answer(failed=f"no answer: {_line(output.error or 'the provider sent no choice')}", cost=cost)
-    stop = output.stop_reason
-    if stop == "content_filter":
-        return Answer(text=text, failed="refused", cost=cost)
-    if not text.strip():
-        return Answer(failed=f"empty answer (stopped: {stop})", cost=cost)
-    found = output.choices[0].logprobs
-    tops = tuple({t.token: t.logprob for t in (p.top_logprobs or [])} for p in found.content) if found else ()
-    if prompt.schema is None:
-        return Answer(text=text, logprobs=tops, cost=cost)
-    try:
-        parsed = _checked(json_in(text), prompt.schema)
-    except ValueError as error:
-        short = " (cut off at max_tokens)" if stop == "max_tokens" else ""
-        return Answer(text=text, failed=f"{_line(str(error))}{short}", logprobs=tops, cost=cost)
-    return Answer(text=text, parsed=parsed, logprobs=tops, cost=cost)
-
-
-def _checked(value: Any, schema: Any) -> Any:
-    import jsonschema
-
-    try:
-        jsonschema.validate(value, schema)
-    except jsonschema.ValidationError as error:
-        where = "/".join(str(p) for p in error.absolute_path) or "answer"
-        raise ValueError(f"the answer does not follow its schema ({where}: {_line(error.message)})") from error
-    return value
-
-
-def cost_of(usage: ModelUsage | None, *, seconds: float = 0.0) -> Cost:
-    """Inspect's usage as a cost: all tokens read and written (cached ones too), and dollars where a price is known."""
-    if usage is None:
-        return Cost(seconds=seconds)
-    tokens = usage.total_tokens or usage.input_tokens + usage.output_tokens
-    return Cost(llm_tokens=tokens, dollars=usage.total_cost or 0.0, seconds=seconds)
-
-
-def _one_line(error: BaseException) -> str:
-    inner = error
-    while type(inner).__name__ == "RetryError" and inner.__cause__ is not None:
-        inner = inner.__cause__
-    return f"{type(inner).__name__}: {_line(str(inner) or 'no message')}"
-
-
-def _line(text: str) -> str:
-    """One line of at most 200 characters, without the colour marks that Inspect writes."""
-    first = " ".join(re.sub(r"\[/?(?:bold|blue|red|dim)[^\]]*\]", "", text).split())
-    return first if len(first) <= 200 else first[:197] + "…"
-
-
-# --- the background loop -----------------------------------------------------------------------------------------------
-
-_lock = threading.Lock()
-_loop: asyncio.AbstractEventLoop | None = None
-
-
-def _wait(work: Coroutine[Any, Any, T]) -> T:
-    """Run on the shared loop and wait; an interrupt here cancels what was asked."""
-    future = asyncio.run_coroutine_threadsafe(work, _running())
-    try:
-        return future.result()
-    except BaseException:
-        future.cancel()
-        raise
-
-
-def _running() -> asyncio.AbstractEventLoop:
-    global _loop
-    with _lock:
-        if _loop is None:
-            _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="maieutic-llm", daemon=True).start()
-            atexit.register(_loop.call_soon_threadsafe, _loop.stop)
-        return _loop
+def _key(prompt: Prompt) -> str:
+    """The same text for equal prompts."""
+    turns = [
+        (t.role, t.text, [(i.mode, i.size, hashlib.sha256(i.tobytes()).hexdigest()) for i in t.images])
+        for t in prompt.turns
+    ]
+    schema = None if prompt.schema is None else dict(prompt.schema)
+    return json.dumps([prompt.system, turns, schema, prompt.logprobs, prompt.max_tokens])
