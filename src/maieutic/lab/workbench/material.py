@@ -1,0 +1,99 @@
+"""Stimuli at the workbench: contents that come in by value, and the stimuli they are.
+
+A text or picture that was handed out before is recognised by its content id, so that a scene keeps its exact edits and an
+edited text its original. Stimuli of the test split are refused, whoever holds them. What this does not do: find
+paraphrases of test stimuli or crops of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from maieutic.errors import UserError
+from maieutic.stimuli.base import Corpus, Stimulus
+from maieutic.stimuli.scenes import image_id
+from maieutic.stimuli.texts import text_id, text_stimulus
+from maieutic.subjects.base import Modality
+
+#: largest side of a picture, and characters of a text, that are taken
+LARGEST, LONGEST = 4096, 20_000
+
+
+@dataclass(kw_only=True)
+class Material:
+    """Everything shown so far, by content id.
+
+    Attributes:
+        corpora: whose test stimuli are refused.
+        known: stimuli handed out or measured.
+        kind: how each was made (``exemplar``, ``imagine``, ``substitute`` ...; ``own``: given by whoever asks).
+        parent: id of the stimulus that another was edited from.
+    """
+
+    corpora: Sequence[Corpus]
+    known: dict[str, Stimulus] = field(default_factory=dict[str, Stimulus])
+    kind: dict[str, str] = field(default_factory=dict[str, str])
+    parent: dict[str, str] = field(default_factory=dict[str, str])
+
+    def remember(self, stimulus: Stimulus, kind: str, *, parent: str | None = None) -> Stimulus:
+        """Keep a stimulus under its id; the first way it was made stays.
+
+        Raises:
+            UserError: it belongs to the test split.
+        """
+        self._refuse_test(stimulus)
+        if stimulus.id not in self.known:
+            self.known[stimulus.id] = stimulus
+            self.kind[stimulus.id] = kind
+            if parent is not None and parent != stimulus.id:
+                self.parent[stimulus.id] = parent
+        return self.known[stimulus.id]
+
+    def take(self, content: Any, modality: Modality) -> Stimulus:
+        """The stimulus of a text or a PIL image.
+
+        Raises:
+            UserError: of the other modality, too large, empty, or of the test split.
+        """
+        if modality == "text":
+            return self._text(content)
+        return self._image(content)
+
+    def _text(self, content: Any) -> Stimulus:
+        if not isinstance(content, str):
+            raise UserError(f"this unit reads texts, not {type(content).__name__}: give strings")
+        if not content or len(content) > LONGEST:
+            raise UserError(f"a text has 1 to {LONGEST:,} characters, not {len(content):,}: give another")
+        known = self.known.get(text_id(content))
+        return known or self.remember(text_stimulus(content, group=f"made {text_id(content)[:12]}"), "own")
+
+    def _image(self, content: Any) -> Stimulus:
+        if not hasattr(content, "convert") or not hasattr(content, "size"):
+            raise UserError(f"this unit looks at pictures, not {type(content).__name__}: give PIL images")
+        if min(content.size) < 1 or max(content.size) > LARGEST:
+            raise UserError(f"a picture has sides of 1 to {LARGEST} pixels, not {content.size}: resize it")
+        picture = content.convert("RGB")
+        digest = image_id(picture)
+        if digest in self.known:
+            return self.known[digest]
+        made = Stimulus(id=digest, modality="image", load=lambda: picture, group=f"made {digest[:12]}")
+        return self.remember(made, "own")
+
+    def _refuse_test(self, stimulus: Stimulus) -> None:
+        names = {stimulus.id, _normal(stimulus)} if stimulus.modality == "text" else {stimulus.id}
+        if stimulus.split == "test" or names & self._hidden:
+            raise UserError("that stimulus belongs to the test split, which only scorers see: show another")
+
+    @cached_property
+    def _hidden(self) -> frozenset[str]:
+        """Ids of the test stimuli; of texts also their normal forms."""
+        test = {s.id: s for corpus in self.corpora for s in corpus.split("test")}
+        return frozenset({*test, *(_normal(s) for s in test.values() if s.modality == "text")})
+
+
+def _normal(stimulus: Stimulus) -> str:
+    """A text without case and without differences of white space."""
+    return "normal " + text_id(" ".join(str(stimulus.content).split()).casefold())
