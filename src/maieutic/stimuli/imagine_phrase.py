@@ -310,7 +310,8 @@ class _Scanner:
             key, said = pattern_key(PATTERNS[match[0]], **inks), " ".join([*colours[:2], match[0]])
             self.colour = ""
         elif not colours and (texture := self.finder.texture(MATERIALS.get(self.words[i], ""))):
-            key, said, match = texture, f"texture {texture.rpartition('/')[2]}", (self.words[i], 1)
+            said = f"texture {self.finder.studio.library.pictures[texture].name}"
+            key, match = texture, (self.words[i], 1)
         else:
             return 0
         j += match[1]
@@ -435,7 +436,7 @@ def _named(words: list[str], j: int, colours: list[str], finder: Finder) -> tupl
             paint = dict(zip(("ink", "paper"), map(_rgb, colours), strict=False))
             return Ground(key=pattern_key(PATTERNS[phrase], **paint), said=" ".join([*colours[:2], phrase])), n
         if key := finder.texture(MATERIALS.get(phrase, phrase)):
-            return Ground(key=key, said=f"texture {key.rpartition('/')[2]}"), n
+            return Ground(key=key, said=f"texture {finder.studio.library.pictures[key].name}"), n
         place = phrase if phrase in GROUNDS else normal(phrase)
         if place in GROUNDS:
             return _place(place, finder), n

@@ -27,7 +27,7 @@ COLOURS: Mapping[str, str] = {
 SPELLINGS: Mapping[str, str] = {
     "gray": "grey", "greyish": "grey", "grayish": "grey", "reddish": "red", "bluish": "blue", "greenish": "green",
     "yellowish": "yellow", "brownish": "brown", "colored": "coloured", "color": "colour", "center": "centre",
-    "centered": "centred", "grayscale": "greyscale", "blurry": "blurred", "blur": "blurred", "upsidedown": "upside down",
+    "centered": "centred", "grayscale": "greyscale", "blurry": "blurred", "upsidedown": "upside down",
     "picture": "image", "photo": "image", "photograph": "image", "painting": "image", "drawing": "image",
     "monochrome": "greyscale", "flipped": "mirrored", "inverted": "upside down", "backdrop": "background",
 }
