@@ -61,7 +61,7 @@ class Backbone:
         first = {key: i for i, key in reversed(list(enumerate(keys)))}
 
         async def every() -> list[Answer]:
-            tasks = [asyncio.ensure_future(self._one(prompts[i])) for i in sorted(first.values())]
+            tasks = [asyncio.ensure_future(self.answer(prompts[i])) for i in sorted(first.values())]
             try:
                 return await asyncio.gather(*tasks)
             finally:  # one raised: the others would go on spending
@@ -77,7 +77,8 @@ class Backbone:
             for i, k in enumerate(keys)
         ]
 
-    async def _one(self, prompt: Prompt) -> Answer:
+    async def answer(self, prompt: Prompt) -> Answer:
+        """One answer, for code on an event loop of its own (an Inspect evaluation). Not counted in ``spent``."""
         counter, started = Sent(), time.perf_counter()
         sent.set(counter)
         try:
