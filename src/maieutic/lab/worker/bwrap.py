@@ -1,0 +1,174 @@
+"""Bubblewrap: the interpreter in namespaces of its own, seeing only the files it needs. The default on Linux.
+
+The folder tree is made anew and read-only but for one scratch folder in memory of limited size; there is no ``/proc``, no
+``/etc``, no network device, no other process. Bubblewrap itself starts with an empty environment (``--clearenv`` would leave
+the caller's where the program can read it). On top the process confines itself as with every backend.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from maieutic.lab.worker import confine, syscalls
+from maieutic.lab.worker.interpreter import interpreter, package_folders
+from maieutic.lab.worker.launch import ISOLATED, Running, own_user, resource_limits, spawn
+from maieutic.lab.worker.limits import Limits
+
+INSTALL = "install it with  apt-get install bubblewrap  (dnf install bubblewrap), or choose the jail landlock or docker"
+#: root makes the namespaces itself and gives up its user inside; others need a user namespace for it
+_NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
+_AS_ROOT = (*_NAMESPACES, "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
+_AS_USER = ("--unshare-all", "--uid", "65534", "--gid", "65534")
+
+
+@dataclass(frozen=True)
+class Bwrap:
+    """See the module."""
+
+    name: str = "bwrap"
+    jailed: bool = True
+    compiled: bool = True
+
+    def refusal(self) -> str:
+        if not sys.platform.startswith("linux"):
+            return "it needs Linux: choose the jail docker"
+        if os.uname().machine not in syscalls.MACHINES:
+            return f"machines of type {os.uname().machine} are not supported: choose the jail docker"
+        if shutil.which("bwrap") is None:
+            return f"bubblewrap is not installed: {INSTALL}"
+        return ""
+
+    def launch(self, limits: Limits) -> Running:
+        program = shutil.which("bwrap")
+        assert program is not None, "asked to launch what was refused"
+        told, tell = os.pipe()
+        try:
+            argv = [
+                program,
+                *arguments(limits, info=tell, root=os.geteuid() == 0),
+                "--",
+                "/python/bin/python3",
+                *ISOLATED,
+            ]
+            process = spawn(argv, pass_fds=[tell])
+        except BaseException:
+            os.close(told)
+            raise
+        finally:
+            os.close(tell)
+        try:
+            python = _child(told, limits.start_seconds)
+        finally:
+            os.close(told)
+        handle = None
+        if python is not None:
+            try:
+                handle = os.pidfd_open(python)
+            except ProcessLookupError:
+                python = None
+        return _InBwrap(process, _settings(limits), python=python, handle=handle)
+
+
+class _InBwrap(Running):
+    """Its scratch is a file system in memory that only it sees; the host keeps a handle on it to count its files."""
+
+    def ready(self) -> None:
+        self.descriptors.append(os.open(f"/proc/{self.python}/root/scratch", os.O_PATH | os.O_DIRECTORY))
+
+    def usage(self) -> tuple[int, int]:
+        if not self.descriptors:
+            return 0, 0
+        found = os.statvfs(self.descriptors[0])
+        return (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree - 1
+
+
+def arguments(limits: Limits, *, info: int, root: bool) -> list[str]:
+    """Options of bubblewrap.
+
+    Args:
+        limits: of the worker; the size of scratch and the packages are taken from it.
+        info: descriptor on which bubblewrap tells the process id.
+        root: whether the caller is root.
+    """
+    python = interpreter()
+    out = [
+        *(_AS_ROOT if root else _AS_USER),
+        "--die-with-parent",
+        "--new-session",
+        "--as-pid-1",
+        "--info-fd",
+        str(info),
+    ]
+    out += ["--hostname", "jail"]
+    for folder in ("/python", "/python/bin", "/python/lib", "/packages", "/dev", "/usr", "/usr/lib"):
+        out += ["--perms", "0755", "--dir", folder]
+    version = python.stdlib.name  # python3.11
+    out += _read_only([(python.binary, "/python/bin/python3"), (python.stdlib, f"/python/lib/{version}")])
+    for inside in ("site-packages", "dist-packages"):
+        if (python.stdlib / inside).is_dir():
+            out += ["--tmpfs", f"/python/lib/{version}/{inside}", "--remount-ro", f"/python/lib/{version}/{inside}"]
+    out += _read_only([(p, f"/python/lib/{p.name}") for p in python.libraries])
+    out += _read_only([(p, f"/packages/{name}") for name, p in package_folders(limits.packages)])
+    out += _system(python.system)
+    out += [
+        "--dev-bind",
+        "/dev/null",
+        "/dev/null",
+        "--size",
+        str(limits.scratch),
+        "--perms",
+        "0777",
+        "--tmpfs",
+        "/scratch",
+    ]
+    return [*out, "--chdir", "/scratch", "--remount-ro", "/"]
+
+
+def _read_only(pairs: Sequence[tuple[Path, str]]) -> list[str]:
+    return [part for host, inside in pairs for part in ("--ro-bind", str(host), inside)]
+
+
+def _system(folders: Sequence[Path]) -> list[str]:
+    """The system's libraries where they are, and the links to them at the root."""
+    out = _read_only([(p, str(p)) for p in folders])
+    for link in ("/lib", "/lib64", "/usr/lib64"):
+        if os.path.islink(link):
+            out += ["--symlink", os.readlink(link), link]
+    return out
+
+
+def _settings(limits: Limits) -> dict[str, object]:
+    everything = (1 << 15) - 1 & ~confine.EXECUTE
+    null = confine.READ_FILE | confine.WRITE_FILE | confine.TRUNCATE
+    return {
+        "rules": [("/", confine.READ), ("/scratch", everything), ("/dev/null", null)],
+        "scratch": "/scratch",
+        "stdlib": None,
+        "packages": {name: f"/packages/{name}" for name in limits.packages},
+        "limits": resource_limits(limits),
+        "user": own_user(),
+        "die_with_parent": True,
+        "landlock": 99,
+        "landlock_needed": False,
+        "filter": True,
+    }
+
+
+def _child(descriptor: int, seconds: float) -> int | None:
+    """Process id of the interpreter as bubblewrap tells it; ``None`` when bubblewrap ended before."""
+    said = b""
+    while not said.rstrip().endswith(b"}"):
+        if not select.select([descriptor], [], [], seconds)[0]:
+            return None
+        part = os.read(descriptor, 4096)
+        if not part:
+            return None
+        said += part
+    return int(json.loads(said)["child-pid"])
