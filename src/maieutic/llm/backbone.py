@@ -20,6 +20,7 @@ from maieutic.llm import background
 from maieutic.llm.answers import Answer, Prompt
 from maieutic.llm.messages import FORMS, Form, answer_of, config_of, cost_of, data_uri, is_empty, messages_of
 from maieutic.llm.opening import NoSchemaError, Sent, line, one_line, open_model, policy, sent
+from maieutic.llm.prices import price_of
 from maieutic.readings import Cost
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Backbone:
         cache: whether answers are kept and reused for the same question.
         spent: what was really asked so far, and the wall time of it; answers out of the cache cost nothing here.
         requests: sent to the provider so far, retries included.
+        priced: whether its price is known (``maieutic.llm.prices``); else dollars are 0 whatever it costs.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Backbone:
     cache: bool = True
     spent: Cost = field(default_factory=Cost)
     requests: int = 0
+    priced: bool = False
     #: how structured output is asked for: the best form that the server has not turned down
     _form: Form = "schema"
 
@@ -80,7 +83,7 @@ class Backbone:
     async def answer(self, prompt: Prompt) -> Answer:
         """One answer, for code on an event loop of its own (an Inspect evaluation). Not counted in ``spent``."""
         counter, started = Sent(), time.perf_counter()
-        sent.set(counter)
+        before = sent.set(counter)
         try:
             output = await self._generate(prompt)
         except UsageError:
@@ -91,6 +94,7 @@ class Backbone:
             tries = f" (after {counter.requests} tries)" if counter.requests > 1 else ""
             return Answer(failed=f"{one_line(error)}{tries}", cost=Cost(seconds=time.perf_counter() - started))
         finally:
+            sent.reset(before)
             self.requests += counter.requests
         return answer_of(output, prompt, seconds=time.perf_counter() - started, cached=counter.requests == 0)
 
@@ -147,7 +151,7 @@ def backbone(
         connections=connections, retries=retries, timeout=timeout, wait=wait,
     )  # fmt: skip
     _insist(opened)
-    return Backbone(name=model, model=opened, cache=cache)
+    return Backbone(name=model, model=opened, cache=cache, priced=price_of(model) is not None)
 
 
 class _EmptyError(Exception):
