@@ -76,6 +76,11 @@ def is_pattern(key: str) -> bool:
     return key.startswith(_PREFIX)
 
 
+def pattern_name(key: str) -> str:
+    """The pattern without its colours."""
+    return key.removeprefix(_PREFIX).partition("/")[0]
+
+
 @lru_cache(maxsize=64)
 def pattern_tile(key: str) -> Image:
     """The square that is repeated, RGB, 96 px."""

@@ -3,8 +3,6 @@
 Everything is read from a thumbnail of 64 x 64 pixels, so it says nothing of detail finer than about 1.5 % of the image.
 A feature is named ``map@region`` (``red@things``, ``edges@whole``, ``brightness@top``); shape and layout features stand
 alone (``size``, ``tall``, ``regular``). Values are shares or strengths in [0, 1]. It knows no concept names.
-
-The eleven colours are the basic colour terms of English, assigned to pixels by hue, saturation and value.
 """
 
 from __future__ import annotations
@@ -16,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from maieutic.stimuli.describe_colours import COLOURS, colour_maps
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIDE = 64
-COLOURS = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
 #: ``reddish`` to ``yellowish``: one channel (for yellow, two) leads the others, whatever the colour is called
 TONES = ("reddish", "greenish", "bluish", "yellowish")
 TEXTURES = (
@@ -52,7 +51,7 @@ def pixel_features(image: Image, things: Mask | None) -> NDArray[np.float32]:
     """
     rgb = thumbnail(image)
     light = np.float32(0.299) * rgb[0] + np.float32(0.587) * rgb[1] + np.float32(0.114) * rgb[2]
-    maps = np.concatenate([_colour_maps(rgb), _texture_maps(rgb, light)]).reshape(-1, SIDE * SIDE)
+    maps = np.concatenate([colour_maps(rgb), _texture_maps(rgb, light)]).reshape(-1, SIDE * SIDE)
     regions = _regions(things)
     share = regions / np.maximum(regions.sum(axis=1, keepdims=True), 1.0)
     means = maps @ share.T
@@ -61,44 +60,6 @@ def pixel_features(image: Image, things: Mask | None) -> NDArray[np.float32]:
     shapes = [*_outline(regions[1].reshape(SIDE, SIDE) > 0), _regular(light)]
     everything = np.concatenate([means.ravel(), contrast, shapes])
     return np.clip(everything, 0.0, 1.0).astype(np.float32)
-
-
-#: colours in the order of the conditions of ``_colour_maps``
-_ORDER = ("black", "white", "grey", "pink", "red", "brown", "orange", "yellow", "green", "blue", "purple")
-
-
-def _colour_maps(rgb: Floats) -> Floats:
-    """One-hot ``[colour, 64, 64]``."""
-    high, low = np.maximum(np.maximum(rgb[0], rgb[1]), rgb[2]), np.minimum(np.minimum(rgb[0], rgb[1]), rgb[2])
-    chroma = high - low
-    saturation = chroma / np.maximum(high, 1e-9)
-    hue = _hue(rgb, high, chroma)
-    names = np.select(
-        [
-            high < 0.22,
-            (saturation < 0.13) & (high > 0.85),
-            (saturation < 0.16) | (chroma < 0.06),
-            ((hue >= 295) | (hue < 14)) & (saturation < 0.55) & (high > 0.65),
-            (hue >= 342) | (hue < 14),
-            (hue < 48) & ((high < 0.68) | (saturation < 0.4)),
-            hue < 42,
-            hue < 68,
-            hue < 168,
-            hue < 258,
-            hue < 320,
-        ],
-        [COLOURS.index(c) for c in _ORDER],
-        default=COLOURS.index("pink"),
-    )  # fmt: skip
-    return (np.arange(len(COLOURS))[:, None, None] == names).astype(np.float32)
-
-
-def _hue(rgb: Floats, high: Floats, chroma: Floats) -> Floats:
-    """Hue angle, degrees 0 to 360."""
-    r, g, b = rgb
-    safe = np.maximum(chroma, 1e-9)
-    sector = np.where(high == r, ((g - b) / safe) % 6, np.where(high == g, (b - r) / safe + 2, (r - g) / safe + 4))
-    return (60.0 * sector).astype(np.float32)
 
 
 def _texture_maps(rgb: Floats, light: Floats) -> Floats:
