@@ -13,7 +13,7 @@ from maieutic.explain import Explanation, Viewer, viewer_of
 from maieutic.harvest import Atlas
 from maieutic.progress import Report, silent
 from maieutic.readings import Reading
-from maieutic.score import load_scorer, score
+from maieutic.score import check_scorers, score
 from maieutic.score.controls import Controls, NullUnit, null_unit, shuffled
 from maieutic.score.evidence import Predictions, trial
 from maieutic.score.predictive import scored
@@ -33,6 +33,7 @@ def score_units(
     *,
     explainer: str = "search",
     scorers: Sequence[str] = ("predictive",),
+    options: Mapping[str, Any] | None = None,
     report: Report = silent,
 ) -> dict[str, dict[str, Reading]]:
     """Score explained units and write the readings.
@@ -40,15 +41,22 @@ def score_units(
     The one-shot control's labels are made here (by the look-up explainer, no measurements). Units without an
     explanation are left out.
 
+    Args:
+        run: opened for writing.
+        units: which; ``None`` for all units of the run.
+        explainer: whose explanations.
+        scorers: names.
+        options: of the scorers (``judge``, ``base_url`` ...); the details of a reading say which judge it is by.
+        report: called with progress.
+
     Returns:
         Readings by unit key.
 
     Raises:
-        UsageError: unknown scorer.
+        UsageError: unknown scorer or option, or no judge for a scorer that needs one.
         UserError: nothing of the run is explained yet.
     """
-    for name in scorers:  # before anything is measured
-        load_scorer(name)
+    check_scorers(scorers, options)  # before anything is measured
     viewer = viewer_of(run.subject, run.corpus)
     found = _explained(run, "main", run.units, explainer, viewer)
     chosen = run.units if units is None else units
@@ -77,7 +85,7 @@ def score_units(
                     controls = replace(controls, untrained=untrained)
             readings[unit.key] = score(
                 found[unit.key], run.subject, unit, run.corpus, scorers,
-                atlas=run.atlas, controls=controls, seed=run.seed, shared=memory,
+                atlas=run.atlas, controls=controls, seed=run.seed, shared=memory, options=options,
             )  # fmt: skip
             _write(run, "main", unit, explainer, readings[unit.key])
             step(done, len(targets))

@@ -24,9 +24,19 @@ def score(
     scorers: Annotated[
         str,
         typer.Option(
-            help="Separated by commas: predictive, generative, discrimination, interventional, or a plug-in's."
+            help="Separated by commas: predictive, generative, discrimination, interventional; judged by a language model: "
+            "detection, fuzzing, simulation, delphi-detection, delphi-fuzzing; embedding; or a plug-in's."
         ),
     ] = "predictive",
+    judge: Annotated[
+        str | None, typer.Option(help="Model of judged scorers, provider/model as Inspect writes it.", metavar="MODEL")
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="Server of the judge, where it is not the provider's own.")
+    ] = None,
+    embedder: Annotated[
+        str | None, typer.Option(help="Sentence encoder of the embedding scorer: hf:FOLDER or hf:HUB/NAME.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every reading as JSON.")] = False,
 ) -> None:
     """Score labels on the test split, which no explainer has seen, every control beside every score."""
@@ -39,7 +49,9 @@ def score(
         raise UsageError("no scorer named: give --scorers predictive,generative")
     with open_run(run, write=True) as opened:
         chosen = [opened.subject.parse_unit(k) for k in units] if units else None
-        readings = score_units(opened, chosen, explainer=explainer, scorers=names, report=reporter())
+        given = {"judge": judge, "base_url": base_url, "embedder": embedder}
+        options = {k: v for k, v in given.items() if v is not None}
+        readings = score_units(opened, chosen, explainer=explainer, scorers=names, options=options, report=reporter())
         if as_json:
             rows = {key: {name: r.to_json() for name, r in rs.items()} for key, rs in readings.items()}
             print(json.dumps({"run": str(run), "readings": rows}))

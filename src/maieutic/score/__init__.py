@@ -14,7 +14,7 @@ from maieutic.score.controls import (
     verdict,
 )
 from maieutic.score.evidence import Evidence, Predictions, Sample, Threshold, Trial, threshold, trial
-from maieutic.score.registry import Request, Scorer, load_scorer, score, scorer_names
+from maieutic.score.registry import Request, Scorer, check_scorers, load_scorer, score, scorer_names
 from maieutic.score.shared import Shared
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Verdict",
     "beats_every_control",
     "beside",
+    "check_scorers",
     "load_scorer",
     "null_unit",
     "random_directions",

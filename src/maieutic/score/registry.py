@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from maieutic import plugins
 from maieutic.errors import StoreError, UsageError
@@ -29,6 +29,12 @@ BUILT_IN: Mapping[str, str] = {
     "generative": "maieutic.score.generative:generative_scorer",
     "discrimination": "maieutic.score.discrimination:discrimination_scorer",
     "interventional": "maieutic.score.interventional:interventional_scorer",
+    "detection": "maieutic.score.judged.detection:detection",
+    "fuzzing": "maieutic.score.judged.fuzzing:fuzzing",
+    "simulation": "maieutic.score.judged.simulation:simulation",
+    "embedding": "maieutic.score.judged.embedding:embedding",
+    "delphi-detection": "maieutic.score.judged.delphi:delphi_detection",
+    "delphi-fuzzing": "maieutic.score.judged.delphi:delphi_fuzzing",
 }
 
 
@@ -43,6 +49,7 @@ class Request:
         controls: what the run provides to stand beside the score.
         seed: of everything random.
         shared: what the units of a run have in common, worked out once.
+        options: of scorers that have some (``judge`` ...).
     """
 
     found: Explanation
@@ -53,10 +60,15 @@ class Request:
     controls: Controls = field(default_factory=Controls)
     seed: int = 0
     shared: Shared = field(default_factory=Shared)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Scorer(Protocol):
-    """Request -> readings, whose names begin with the scorer's own."""
+    """Request -> readings, whose names begin with the scorer's own.
+
+    A scorer with options names them in an attribute ``options`` and may have a ``check(**options)``, which raises a
+    ``UserError`` before anything is measured.
+    """
 
     def __call__(self, request: Request, /) -> Mapping[str, Reading]: ...
 
@@ -74,6 +86,26 @@ def load_scorer(name: str) -> Scorer:
     return cast(Scorer, found)
 
 
+def check_scorers(names: Sequence[str], options: Mapping[str, Any] | None = None) -> None:
+    """Whether these scorers could start with these options, before anything is measured.
+
+    Raises:
+        UsageError: an unknown scorer, or an option that none of them has.
+        UserError: what is missing (a judge, a package), with what to do about it.
+    """
+    given = {k: v for k, v in (options or {}).items() if v is not None}
+    scorers = {name: load_scorer(name) for name in names}
+    known = {name: tuple[str, ...](getattr(s, "options", ())) for name, s in scorers.items()}
+    other = next((o for o in given if not any(o in has for has in known.values())), None)
+    if other is not None:
+        has = ", ".join(sorted({o for names in known.values() for o in names})) or "none"
+        raise UsageError(f"no scorer of {', '.join(names)} has the option {other!r}: they have {has}")
+    for name, scorer in scorers.items():
+        check = getattr(scorer, "check", None)
+        if check is not None:
+            check(**{k: v for k, v in given.items() if k in known[name]})
+
+
 def score(
     found: Explanation,
     subject: Subject,
@@ -85,6 +117,7 @@ def score(
     controls: Controls | None = None,
     seed: int = 0,
     shared: Shared | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> dict[str, Reading]:
     """Test an explanation on evidence that no explainer has seen.
 
@@ -99,6 +132,7 @@ def score(
             constant and the one-shot label (made here from the discover split) stand beside the score.
         seed: of resampling and subsampling.
         shared: a memory to share between the units of a run.
+        options: of scorers that have some: ``judge`` (``provider/model`` or a backbone) and ``base_url`` of judged ones.
 
     Returns:
         Readings by name: for ``predictive`` the headline, ``predictive.pearson`` and the other columns, and for each
@@ -107,9 +141,10 @@ def score(
         reason; stimuli that fail to load are left out and counted.
 
     Raises:
-        UsageError: unknown scorer, or a corpus of another modality than the subject.
+        UsageError: unknown scorer or option, no judge, or a corpus of another modality than the subject.
     """
-    chosen = [load_scorer(name) for name in scorers]  # all names are checked before anything is measured
+    check_scorers(scorers, options)  # all names are checked before anything is measured
+    chosen = [load_scorer(name) for name in scorers]
     if corpus.modality != subject.modality:
         what = f"{subject.name} reads {subject.modality}, the corpus {corpus.name} is {corpus.modality}"
         raise UsageError(f"{what}: give a corpus of the subject's modality")
@@ -118,7 +153,7 @@ def score(
         atlas, controls = _own_controls(subject, unit, corpus, atlas)
     request = Request(
         found=found.bound(viewer), subject=subject, unit=unit, corpus=corpus, atlas=atlas,
-        controls=controls.bound(viewer), seed=seed, shared=shared or Shared(),
+        controls=controls.bound(viewer), seed=seed, shared=shared or Shared(), options=dict(options or {}),
     )  # fmt: skip
     readings: dict[str, Reading] = {}
     for name, scorer in zip(scorers, chosen, strict=True):
