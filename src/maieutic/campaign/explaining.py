@@ -13,7 +13,7 @@ from typing import Any
 
 from maieutic.campaign.run import Role, Run
 from maieutic.errors import StoreError, UserError
-from maieutic.explain import Explanation, Viewer, check_explainer, explain, options_of, viewer_of
+from maieutic.explain import Explanation, Viewer, check_explainer, explain, material, options_of, viewer_of
 from maieutic.explain.predicates import from_json
 from maieutic.lab import Budget, Entry, Lab
 from maieutic.progress import Report, silent
@@ -70,7 +70,7 @@ def explain_units(
     tasks = _tasks(run, run.units if units is None else units, nulls=nulls)
     settings: dict[str, Any] = {"budget": budget.measurements, "seed": run.seed, "version": EXPLAIN_VERSION}
     if options:
-        settings["options"] = {k: v for k, v in options.items() if v is not None}
+        settings["options"] = material(explainer, options)
     if "transcripts" in options_of(explainer):
         options["transcripts"] = run.folder / "transcripts"
     failures: list[Failure] = []

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from maieutic.cli.agents import BaseUrl, Dollars, Jail, Mode, Model, More, Runs, Turns, given
 from maieutic.cli.progress import reporter, say
 
 EXAMPLE = "Example:  maieutic explain runs/mine layers.3.mlp/17 --budget 200"
@@ -22,9 +23,19 @@ def explain(
         list[str] | None,
         typer.Argument(help="Units SITE/INDEX (a trailing - for the negative tail); default: all studied."),
     ] = None,
-    explainer: Annotated[str, typer.Option(help="search, search-no-experiments, lookup, or a plug-in.")] = "search",
+    explainer: Annotated[
+        str, typer.Option(help="search, search-no-experiments, lookup, agent, one-shot, or a plug-in.")
+    ] = "search",
     budget: Annotated[int, typer.Option(min=0, help="Measurements (stimuli shown in experiments) per unit.")] = 120,
     nulls: Annotated[bool, typer.Option(help="Also explain the run's null units, which scores stand beside.")] = True,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    mode: Mode = None,
+    runs: Runs = None,
+    turns: Turns = None,
+    dollars: Dollars = None,
+    jail: Jail = None,
+    option: More = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Question units and label them. Finished units are kept, so an interrupted command goes on when run again."""
@@ -36,12 +47,16 @@ def explain(
         raise UsageError(
             f"no explainer {explainer!r}{did_you_mean(explainer, explainers())}: choose from {', '.join(explainers())}"
         )
+    options = given(
+        option, model=model, base_url=base_url, mode=mode, runs=runs, turns=turns, dollars=dollars, jail=jail
+    )
     with open_run(run, write=True) as opened:
         chosen = [opened.subject.parse_unit(k) for k in units] if units else list(opened.units)
         from maieutic.lab import Budget
 
         failures = explain_units(
-            opened, chosen, explainer=explainer, budget=Budget(measurements=budget), nulls=nulls, report=reporter()
+            opened, chosen, explainer=explainer, budget=Budget(measurements=budget), nulls=nulls, options=options,
+            report=reporter(),
         )  # fmt: skip
         found = {u.key: stored_explanation(opened, "main", u, explainer=explainer) for u in chosen}
     rows = [

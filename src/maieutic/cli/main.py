@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from maieutic.cli import bench, demo, explain, fetch, harvest, models, report, score, store
+from maieutic.cli import ask, bench, demo, explain, fetch, harvest, models, report, score, store
 from maieutic.errors import UsageError, UserError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command(epilog=demo.EXAMPLE)(demo.demo)
 app.command(epilog=models.EXAMPLE)(models.models)
 app.command(epilog=harvest.EXAMPLE)(harvest.harvest)
 app.command(epilog=explain.EXAMPLE)(explain.explain)
+app.command(epilog=ask.EXAMPLE)(ask.ask)
 app.command(epilog=score.EXAMPLE)(score.score)
 app.command(epilog=report.EXAMPLE)(report.report)
 app.command(epilog=bench.EXAMPLE)(bench.bench)

@@ -1,7 +1,8 @@
 """The table of explainers, and the one call that runs any of them.
 
 Plug-ins register under the entry-point group ``maieutic.explainers``: a callable ``Lab -> Explanation`` whose keyword
-arguments are its options. One that has a ``check`` attribute is asked before a campaign whether its options will do.
+arguments are its options. One that has a ``check`` attribute is asked before a campaign whether its options will do; its
+``immaterial`` attribute names options that do not change what it finds.
 """
 
 from __future__ import annotations
@@ -124,6 +125,12 @@ def options_of(explainer: str | Explainer) -> tuple[str, ...]:
     kinds = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     parameters = list(signature(_real(explainer)).parameters.values())[1:]
     return tuple(p.name for p in parameters if p.kind in kinds)
+
+
+def material(explainer: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that an explanation depends on: those given, without a server's address and the like."""
+    immaterial: tuple[str, ...] = getattr(_real(explainer), "immaterial", ())
+    return {k: v for k, v in options.items() if v is not None and k not in immaterial}
 
 
 def check_explainer(explainer: str, **options: Any) -> None:

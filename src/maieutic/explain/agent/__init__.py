@@ -3,7 +3,8 @@
 Needs the ``agents`` extra; nothing here loads Inspect before an agent is asked for.
 """
 
+from maieutic.explain.agent.asking import Answered, Asked, ask
 from maieutic.explain.agent.explaining import explain_with_agent
 from maieutic.explain.agent.settings import AgentSettings
 
-__all__ = ["AgentSettings", "explain_with_agent"]
+__all__ = ["AgentSettings", "Answered", "Asked", "ask", "explain_with_agent"]

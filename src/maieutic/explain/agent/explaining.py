@@ -98,6 +98,7 @@ def check(**options: Any) -> None:
 
 
 explain_with_agent.check = check  # pyright: ignore[reportFunctionMemberAccess]
+explain_with_agent.immaterial = ("base_url", "cache", "approval", "retries", "jail")  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def _session(lab: Lab, settings: AgentSettings, tools: Tools, viewer: Viewer, run: int) -> Session:

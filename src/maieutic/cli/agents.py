@@ -1,0 +1,64 @@
+"""Options of explainers that use language models, shared by the verbs that take them."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+Model = Annotated[
+    str | None,
+    typer.Option(help="Language model, provider/model as Inspect names it (agent, one-shot).", show_default=False),
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(help="Its server, e.g. http://127.0.0.1:8080/v1 for llama.cpp, vLLM, Ollama.", show_default=False),
+]
+Mode = Annotated[
+    str | None, typer.Option(help="Agent: code (default) or structured (small models).", show_default=False)
+]
+Runs = Annotated[
+    int | None,
+    typer.Option(min=1, help="Agent: independent runs; their agreement is the confidence.", show_default=False),
+]
+Turns = Annotated[int | None, typer.Option(min=1, help="Agent: model answers a run (default 16).", show_default=False)]
+Dollars = Annotated[float | None, typer.Option(min=0, help="Agent: price limit a run.", show_default=False)]
+Jail = Annotated[
+    str | None,
+    typer.Option(help="Agent: where its programs run: bwrap (default), landlock, docker, none.", show_default=False),
+]
+More = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        "-o",
+        metavar="NAME=VALUE",
+        help="Any other option of the explainer; may be repeated.",
+        show_default=False,
+    ),
+]
+
+
+def given(more: list[str] | None, **named: Any) -> dict[str, Any]:
+    """Options that were given, by name. ``NAME=VALUE`` values are read as JSON where they are, else as text.
+
+    Raises:
+        UsageError: something that is not NAME=VALUE.
+    """
+    from maieutic.errors import UsageError
+
+    options = {k: v for k, v in named.items() if v is not None}
+    for text in more or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"{text!r} is no option: write NAME=VALUE, as in  -o code_seconds=30")
+        options[name.strip().replace("-", "_")] = _value(value)
+    return options
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
