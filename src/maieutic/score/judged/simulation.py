@@ -48,11 +48,11 @@ _SYSTEM = (
 
 
 def schema(n: int) -> dict[str, Any]:
-    """A number from 0 to 10 for each of ``n`` tokens, by their numbers from 1."""
+    """A number for each of ``n`` tokens, by their numbers from 1. Short, as it is part of every prompt."""
     names = [str(i) for i in range(1, n + 1)]
     return {
         "type": "object",
-        "properties": {name: {"type": "integer", "enum": list(range(TOP + 1))} for name in names},
+        "properties": {name: {"type": "integer"} for name in names},
         "required": names,
         "additionalProperties": False,
     }
@@ -71,8 +71,14 @@ def question(label: str, window: Window, *, seed: int) -> Prompt:
 
 
 def simulated(answer: Answer) -> FloatArray:
-    """Activation ``[position]``, 0 to 10: expected values where alternatives are known, else what was said."""
+    """Activation ``[position]``, 0 to 10: expected values where alternatives are known, else what was said.
+
+    Raises:
+        ValueError: a number that is not from 0 to 10.
+    """
     said = {int(k): float(v) for k, v in answer.parsed.items()}
+    if not all(0 <= v <= TOP for v in said.values()):
+        raise ValueError(f"an activation that is not from 0 to {TOP}")
     likely = Likely.of(answer)
     for match in _VALUES.finditer(likely.text):
         name = int(match[1])
