@@ -15,16 +15,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from maieutic.errors import UsageError
 from maieutic.llm import background
 from maieutic.llm.answers import Answer, Prompt
-from maieutic.llm.messages import FORMS, Form, answer_of, config_of, cost_of, data_uri, is_empty, messages_of
-from maieutic.llm.opening import NoSchemaError, Sent, line, one_line, open_model, policy, sent
+from maieutic.llm.messages import FORMS, Form, answer_of, config_of, cost_of, data_uri, messages_of
+from maieutic.llm.opening import (
+    EmptyError,
+    ModelError,
+    NoSchemaError,
+    Sent,
+    is_empty,
+    line,
+    one_line,
+    open_model,
+    policy,
+    sent,
+)
 from maieutic.llm.prices import price_of
 from maieutic.readings import Cost
 
 if TYPE_CHECKING:
-    from inspect_ai.model import Model, ModelOutput, ModelUsage
+    from inspect_ai.model import Model, ModelOutput
 
 __all__ = ["Backbone", "backbone", "cost_of", "data_uri", "line", "one_line", "open_model"]
 
@@ -86,13 +96,11 @@ class Backbone:
         before = sent.set(counter)
         try:
             output = await self._generate(prompt)
-        except UsageError:
-            raise
-        except _EmptyError as error:
+        except EmptyError as error:
             output = error.output
-        except Exception as error:  # whatever a provider raises is this prompt's failure, reported with its reason
+        except (ModelError, NoSchemaError) as error:
             tries = f" (after {counter.requests} tries)" if counter.requests > 1 else ""
-            return Answer(failed=f"{one_line(error)}{tries}", cost=Cost(seconds=time.perf_counter() - started))
+            return Answer(failed=f"{error}{tries}", cost=Cost(seconds=time.perf_counter() - started))
         finally:
             sent.reset(before)
             self.requests += counter.requests
@@ -150,20 +158,12 @@ def backbone(
         model, base_url=base_url, temperature=temperature, max_tokens=max_tokens, seed=seed,
         connections=connections, retries=retries, timeout=timeout, wait=wait,
     )  # fmt: skip
-    _insist(opened)
+    _apart(opened)
     return Backbone(name=model, model=opened, cache=cache, priced=price_of(model) is not None)
 
 
-class _EmptyError(Exception):
-    """An empty answer, raised past Inspect's cache so that it is not kept."""
-
-    def __init__(self, output: ModelOutput) -> None:
-        super().__init__("empty answer")
-        self.output = output
-
-
-def _insist(model: Model) -> None:
-    """Ask once more after an empty answer, and keep the pool of connections apart from other event loops' pools.
+def _apart(model: Model) -> None:
+    """Keep empty answers out of the cache, and the pool of connections apart from other event loops' pools.
 
     Inspect shares one pool among all models with the same key; its locks belong to one event loop, and an evaluation may
     run beside the background loop.
@@ -171,19 +171,14 @@ def _insist(model: Model) -> None:
     own = vars(model.api)
     generate, key = model.api.generate, f"{model.api.connection_key()}#backbone-{next(_serial)}"
 
-    async def insisting(*args: Any, **kwargs: Any) -> Any:
-        spent: ModelUsage | None = None
-        for again in (False, True):
-            result = await generate(*args, **kwargs)
-            output = result[0] if isinstance(result, tuple) else result
-            if isinstance(output, Exception) or not is_empty(output):
-                return result
-            if again and output.usage and spent:
-                output.usage += spent
-            spent = output.usage
-        raise _EmptyError(output)
+    async def said(*args: Any, **kwargs: Any) -> Any:
+        result = await generate(*args, **kwargs)
+        output = result[0] if isinstance(result, tuple) else result
+        if not isinstance(output, Exception) and is_empty(output):
+            raise EmptyError(output)
+        return result
 
-    own["generate"] = insisting
+    own["generate"] = said
     own["connection_key"] = lambda: key
 
 

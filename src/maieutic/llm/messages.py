@@ -79,13 +79,6 @@ def answer_of(output: ModelOutput, prompt: Prompt, *, seconds: float, cached: bo
     return Answer(text=text, failed=failed, parsed=parsed, logprobs=tops, cost=cost, cached=cached, cut=cut)
 
 
-def is_empty(output: ModelOutput) -> bool:
-    """Whether the model said nothing at all: no text, no tool call, no refusal, no error."""
-    if output.error or output.empty or output.stop_reason in ("content_filter", "model_length"):
-        return False
-    return not output.completion.strip() and not output.choices[0].message.tool_calls
-
-
 def unusable(output: ModelOutput) -> str | None:
     """Why an output says nothing: an error, a refusal, an empty message. One line, or ``None``."""
     if output.error or output.empty:

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from maieutic.errors import MissingExtraError, UsageError
+from maieutic.errors import MissingExtraError, UsageError, UserError
 from maieutic.llm import prices
 
 if TYPE_CHECKING:
-    from inspect_ai.model import CachePolicy, Model
+    from inspect_ai.model import CachePolicy, Model, ModelOutput
 
 #: seconds; no retry waits longer
 LONGEST_WAIT = 60.0
@@ -40,6 +40,18 @@ class Sent:
 
 #: set by whoever wants to know
 sent: ContextVar[Sent | None] = ContextVar("maieutic_sent", default=None)
+
+
+class ModelError(Exception):
+    """A request failed for good. The message is one line, without the request."""
+
+
+class EmptyError(Exception):
+    """An empty answer, raised past Inspect's cache so that it is not kept."""
+
+    def __init__(self, output: ModelOutput) -> None:
+        super().__init__("empty answer")
+        self.output = output
 
 
 class NoSchemaError(Exception):
@@ -188,25 +200,59 @@ def _explained(model: str, error: Exception) -> UsageError | MissingExtraError:
 
 
 def _tame(model: Model, *, first: float) -> None:
-    """Bound the waits of a model's retries and sort its errors. Both are methods that Inspect lets a provider define."""
+    """Bound the waits of a model's retries, ask once more after an empty answer, and say errors in one line.
+
+    ``generate`` and ``retry_wait`` are what Inspect lets a provider define; they are replaced on this one model.
+    """
+    from inspect_ai.util import LimitExceededError
+
     own = vars(model.api)
     generate = cast("Callable[..., Awaitable[Any]]", model.api.generate)
     name = str(model)
 
-    async def sorted_errors(*args: Any, **kwargs: Any) -> Any:
+    async def once(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         if (counter := sent.get()) is not None:
             counter.requests += 1
         try:
             result = await generate(*args, **kwargs)
         except Exception as error:
-            raise _sorted(error, name) from error
+            if (other := _sorted(error, name)) is error:
+                raise
+            raise other from error
         failed = result[0] if isinstance(result, tuple) else result
         if isinstance(failed, Exception) and (other := _sorted(failed, name)) is not failed:
             raise other from failed
+        return result, failed
+
+    async def asking(*args: Any, **kwargs: Any) -> Any:
+        result, output = await once(*args, **kwargs)
+        if not isinstance(output, Exception) and is_empty(output):  # most often a hiccup
+            spent = output.usage
+            result, output = await once(*args, **kwargs)
+            if spent and not isinstance(output, Exception) and output.usage:
+                output.usage += spent
         return result
 
-    own["generate"] = sorted_errors
+    own["generate"] = asking
     own["retry_wait"] = lambda: _Wait(first)
+    whole = model.generate
+
+    async def plainly(*args: Any, **kwargs: Any) -> ModelOutput:
+        try:
+            return await whole(*args, **kwargs)
+        except (UserError, NoSchemaError, EmptyError, LimitExceededError):
+            raise
+        except Exception as error:
+            raise ModelError(one_line(error)) from error
+
+    vars(model)["generate"] = plainly
+
+
+def is_empty(output: ModelOutput) -> bool:
+    """Whether the model said nothing at all: no text, no tool call, no refusal, no error."""
+    if output.error or output.empty or output.stop_reason in ("content_filter", "model_length"):
+        return False
+    return not output.completion.strip() and not output.choices[0].message.tool_calls
 
 
 def _sorted(error: Exception, model: str) -> Exception:

@@ -23,9 +23,10 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import Tool, ToolCall, ToolResult, tool
 
+from maieutic.errors import UserError
 from maieutic.explain.agent.prompts import LAST, NUDGE
 from maieutic.llm.messages import data_uri
-from maieutic.llm.opening import policy
+from maieutic.llm.opening import ModelError, policy
 
 if TYPE_CHECKING:
     from maieutic.explain.agent.session import Happened, Session
@@ -45,7 +46,11 @@ def programmer(session: Session, model: Model) -> Agent:
         async def execute(state: AgentState) -> AgentState:
             idle = 0
             for turn in range(1, session.settings.turns + 1):
-                state.output = await model.generate(state.messages, tools=[tool], cache=keep)
+                try:
+                    state.output = await model.generate(state.messages, tools=[tool], cache=keep)
+                except (ModelError, UserError) as error:
+                    session.ended = f"the model failed: {error}"
+                    break
                 message = as_call(state.output.message)
                 state.messages.append(message)
                 if state.output.stop_reason == "content_filter":
