@@ -300,7 +300,7 @@ def test_an_answer_is_checked_and_kept(text_lab: mt.Lab, build: Any) -> None:
         lambda: lab.submit(), lambda: lab.submit("cats"), lambda: lab.submit("cats", confidence=1.2),
         lambda: lab.submit("cats", confidence=0.5, unexplained="both"), lambda: lab.submit("", confidence=0.5),
         lambda: lab.submit("cats", P.broken(), 0.5), lambda: lab.submit("cats", confidence=0.5, evidence="output/0#7"),
-        lambda: lab.submit("c" * 601, confidence=0.5),
+        lambda: lab.submit("c" * 1201, confidence=0.5),
     ):  # fmt: skip
         with pytest.raises(UserError):
             wrong()

@@ -46,18 +46,21 @@ def fenced(text: str, marks: Sequence[str]) -> str:
     return _MARK.format(marks[0], broken(plain(text), marks))
 
 
-def marked(text: str, tokens: Sequence[Sequence[Any]], marks: Sequence[str]) -> str:
-    """A text as data: its active tokens in «», cut around the strongest one when it is long."""
-    peak = max((float(v) for _, v in tokens), default=0.0)
+def marked(text: str, tokens: Sequence[Sequence[Any]], marks: Sequence[str], *, position: int | None = None) -> str:
+    """A text as data: its active tokens in «», cut around the token at ``position`` (else the strongest) when it is long."""
+    values = [float(v) for _, v in tokens]
+    peak = max(values, default=0.0)
+    wanted = position if position is not None else values.index(peak) if values else 0
     level, at, focus, spans = max(0.25, 0.5 * peak), 0, 0, list[tuple[int, int]]()
-    for token, value in tokens:
+    for number, (token, value) in enumerate(tokens):
         start = text.find(token, at)
         at = at if start < 0 else start + len(token)
         if start >= 0 and float(value) >= level:
             spans.append((start, at))
-        if start >= 0 and float(value) == peak:
-            focus = focus or start
-    first, last = max(0, focus - _BEFORE), min(len(text), focus + _AFTER)
+        if start >= 0 and number == wanted:
+            focus = start
+    first = max(0, focus - _BEFORE)
+    last = min(len(text), max(focus + _AFTER, first + _BEFORE + _AFTER))
     out, at = "…" if first else "", first
     for start, end in [s for s in spans if first <= s[0] and s[1] <= last]:
         out += _escaped(text[at:start]) + "«" + _escaped(text[start:end]) + "»"
@@ -83,8 +86,9 @@ class Results(list[Any]):
 class Item:
     """A stimulus: ``.text`` or ``.image``, and what is known of it as attributes.
 
-    Seen by a unit: ``.value`` (0-1), ``.raw``, ``.quantile``, ``.unit``, ``.tokens`` [(token, value)], ``.expect`` and
-    ``.entry`` (its id in the ledger) when it was measured. Made: ``.note`` says what was understood.
+    Seen by a unit: ``.value`` (0-1), ``.raw``, ``.quantile``, ``.unit``, ``.tokens`` [(token, value)]; of an exemplar text
+    ``.value`` is that of the token at ``.position``. Measured: ``.expect`` and ``.entry`` (its id in the ledger). Made:
+    ``.note`` says what was understood.
     """
 
     text: str | None = None
@@ -111,15 +115,28 @@ class Item:
         """What stands beside it: the value, the expectation, the ledger id."""
         known = self._data
         parts = [f"value={self.value:.2f}"] if self.value is not None else []
+        if known.get("position") is not None:
+            parts.append(f"at token {known['position']}")
         parts += [f"expected={known['expect']:.2f}"] if known.get("expect") is not None else []
         parts += [f"quantile={known['quantile']:.3f}"] if "quantile" in known else []
         parts += [known["entry"]] if known.get("entry") else []
-        return " ".join([*parts, *([f"({visible(self.note)})"] if self.note else [])])
+        return " ".join([*parts, *([f"note={fenced(self.note, self._lab.marks)}"] if self.note else [])])
 
     def __repr__(self) -> str:
         if self.text is not None:
-            return f"{self.caption()} {marked(self.text, self._data.get('tokens', ()), self._lab.marks)}".strip()
+            known = self._data
+            shown = marked(self.text, known.get("tokens", ()), self._lab.marks, position=known.get("position"))
+            return f"{self.caption()} {shown}".strip()
         return f"{self.caption()} image {'x'.join(map(str, self.image.size))} {self._data['id'][:8]}".strip()
+
+
+class Words(str):
+    """Words about a stimulus, which print as data."""
+
+    marks: Sequence[str] = ()
+
+    def __repr__(self) -> str:
+        return fenced(self, self.marks)
 
 
 class Effect:
@@ -233,7 +250,12 @@ class Lab:
     def describe(self, images: Any) -> Any:
         """What pictures show, in the words of a describer that sees neither values nor hypotheses."""
         items = [images] if isinstance(images, Item) or hasattr(images, "convert") else list(images)
-        return Results(self._call("describe", [_content(i) for i in items]))
+        return Results(self._words(told) for told in self._call("describe", [_content(i) for i in items]))
+
+    def _words(self, told: str) -> Words:
+        words = Words(told)
+        words.marks = self.marks
+        return words
 
     def write(self, instruction: str, n: int = 4) -> Any:
         """Texts that follow an instruction (such as: sentences with "river")."""
@@ -339,7 +361,9 @@ def _entries(evidence: Any) -> list[str]:
 def _numbers(expect: Any) -> Any:
     if isinstance(expect, dict):
         return {str(k): _numbers(v) for k, v in expect.items()}
-    return float(expect) if isinstance(expect, (int, float)) else [float(v) for v in expect]
+    if hasattr(expect, "tolist"):  # numpy's numbers and arrays
+        return _numbers(expect.tolist())
+    return [float(v) for v in expect] if isinstance(expect, (list, tuple)) else expect
 
 
 def _data(value: Any) -> Any:

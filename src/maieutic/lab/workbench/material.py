@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from maieutic.errors import UserError
 from maieutic.stimuli.base import Corpus, Stimulus
 from maieutic.stimuli.scenes import image_id
@@ -71,6 +73,10 @@ class Material:
         return known or self.remember(text_stimulus(content, group=f"made {text_id(content)[:12]}"), "own")
 
     def _image(self, content: Any) -> Stimulus:
+        from PIL import Image
+
+        if getattr(content, "dtype", None) == np.uint8 and content.ndim == 3 and content.shape[2] == 3:
+            content = Image.fromarray(content)
         if not hasattr(content, "convert") or not hasattr(content, "size"):
             raise UserError(f"this unit looks at pictures, not {type(content).__name__}: give PIL images")
         if min(content.size) < 1 or max(content.size) > LARGEST:

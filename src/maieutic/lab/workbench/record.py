@@ -18,7 +18,7 @@ Status = Literal["open", "supported", "rejected"]
 #: a label or predicate, to what will be scored, in words
 Reads = Callable[[str, Any], str]
 #: characters of a label, hypothesis or reason at most; things of one ``show``
-LONGEST, MOST = 600, 24
+LONGEST, MOST = 1200, 24
 
 
 @dataclass(kw_only=True)
