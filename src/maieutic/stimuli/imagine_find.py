@@ -68,14 +68,11 @@ class Found:
 
 @dataclass
 class Finder:
-    """Looks words up among the pictures of one studio. Remembers what it resolved."""
+    """Looks words up among the pictures of one studio (and in WordNet, if given). Remembers what it resolved."""
 
     studio: Studio
+    words: Wordnet | None = field(default_factory=open_wordnet, repr=False)
     _found: dict[str, Found | None] = field(default_factory=dict[str, "Found | None"], repr=False)
-
-    @cached_property
-    def words(self) -> Wordnet | None:
-        return open_wordnet()
 
     @cached_property
     def _stamps(self) -> dict[str, list[Picture]]:

@@ -232,7 +232,7 @@ class Tools:
 
 
 def load_tools(
-    corpus: Corpus,
+    corpus: Corpus | Sequence[Corpus],
     *,
     imagine: str | Imagines | None = None,
     edit: str | Edits | None = None,
@@ -243,7 +243,8 @@ def load_tools(
     """Tools for a corpus by name (or ready-made). Cheap: pictures, weights and models are loaded at the first call.
 
     Args:
-        corpus: what the lab's subject is shown; of a text corpus only ``write`` is offered, of pictures the others.
+        corpus: what the lab's subjects are shown, one or several; of texts ``write`` is offered, of pictures the others
+            (each over the first corpus of its kind).
         imagine, edit: ``compositor`` (default), ``diffusers:<hub id or folder>``, a plug-in's name, or ``none``.
         describe: ``embedded`` (default), a language model's name (``provider/model``), a plug-in's name, or ``none``.
         write: ``corpus`` (default), a language model's name, a plug-in's name, or ``none``.
@@ -253,7 +254,8 @@ def load_tools(
         UsageError: an unknown name, or a tool named for a corpus of the other modality.
     """
     asked: dict[str, Any] = {"imagine": imagine, "edit": edit, "describe": describe, "write": write}
-    made = {kind: _tool(kind, choice, corpus, seed) for kind, choice in asked.items()}
+    corpora = [corpus] if isinstance(corpus, Corpus) else list(corpus)
+    made = {kind: _tool(kind, choice, corpora, seed) for kind, choice in asked.items()}
     return Tools(imagine=made["imagine"], edit=made["edit"], describe=made["describe"], write=made["write"])
 
 
@@ -263,18 +265,16 @@ def tool_names(kind: str) -> tuple[str, ...]:
     return plugins.names(built_in, group)
 
 
-def _tool(kind: str, choice: Any, corpus: Corpus, seed: int) -> Any:
-    fits = corpus.modality == MODALITY[kind]
+def _tool(kind: str, choice: Any, corpora: Sequence[Corpus], seed: int) -> Any:
+    corpus = next((c for c in corpora if c.modality == MODALITY[kind]), None)
     if choice is None:
-        choice = DEFAULTS[kind] if fits else "none"
+        choice = DEFAULTS[kind] if corpus is not None else "none"
     if choice == "none":
         return None
-    if not fits:
+    if corpus is None:
         named = choice if isinstance(choice, str) else choice.name
-        raise UsageError(
-            f"{kind} {named!r} is for {MODALITY[kind]} units, the corpus {corpus.name} holds {corpus.modality}s: "
-            f"leave --{kind} out"
-        )
+        held = ", ".join(f"{c.name} holds {c.modality}s" for c in corpora)
+        raise UsageError(f"{kind} {named!r} is for {MODALITY[kind]} units, {held}: leave --{kind} out")
     if not isinstance(choice, str):
         return choice
     group, built_in = GROUPS[kind]
