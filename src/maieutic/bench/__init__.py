@@ -15,7 +15,9 @@ __all__ = ["BenchResult", "Figure", "Table", "benches", "print_result", "run_ben
 GROUP = "maieutic.benches"
 BUILT_IN: Mapping[str, str] = {
     "find": "maieutic.bench.find:run_find",
+    "jail": "maieutic.bench.jail:run_jail",
     "planted": "maieutic.bench.planted:run_planted",
+    "session": "maieutic.bench.session:run_session",
     "puzzles": "maieutic.bench.puzzles:run_puzzles",
     "units": "maieutic.bench.units:run_units",
 }

@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from maieutic.lab.worker.interpreter import BOOT
 from maieutic.lab.worker.launch import Running, resource_limits, spawn
@@ -26,10 +26,11 @@ class Docker:
     """See the module.
 
     Attributes:
-        image: name of the image; there is no default, because no image is trusted unless it was chosen.
+        image: name of the image; else what the variable ``MAIEUTIC_JAIL_IMAGE`` names. There is no default, because no image
+            is trusted unless it was chosen.
     """
 
-    image: str | None = None
+    image: str | None = field(default_factory=lambda: os.environ.get("MAIEUTIC_JAIL_IMAGE"))
     name: str = "docker"
     jailed: bool = True
     compiled: bool = False
@@ -46,7 +47,9 @@ class Docker:
             lines = (found.stderr or found.stdout).strip().splitlines()
             return f"the docker daemon cannot be reached ({lines[-1][:200] if lines else 'no reason given'}): start it"
         if self.image is None:
-            return "no image was given: name one that has python3, numpy and pillow"
+            return (
+                "no image was given: set MAIEUTIC_JAIL_IMAGE to one that has python3 (3.11 or later), numpy and pillow"
+            )
         return ""
 
     def launch(self, limits: Limits) -> Running:

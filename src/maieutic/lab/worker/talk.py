@@ -51,7 +51,7 @@ class Process:
         self._in, self._out, self._errors = process.stdin.fileno(), process.stdout.fileno(), process.stderr.fileno()
         os.set_blocking(self._in, False)
         os.set_blocking(self._out, False)
-        self.runs = 0
+        self.runs, self._looked = 0, 0.0
         #: calls since the process started, as it must count them
         self.calls = 0
         self._bounds = _bounds(limits)
@@ -126,20 +126,22 @@ class Process:
             if not part:
                 raise Ended(self._death())
             got += part
-            if time.monotonic() > until:
-                raise Ended("it ran out of time")
+            self._look(until)
         return bytes(got)
 
     def _wait(self, descriptor: int, event: int, until: float) -> None:
         """Until there is something to do; watches time and scratch meanwhile."""
         poll = select.poll()
         poll.register(descriptor, event)
-        while True:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise Ended("it ran out of time")
-            if poll.poll(1000 * min(left, _LOOK)):
-                return
+        while not poll.poll(1000 * min(max(until - time.monotonic(), 0), _LOOK)):
+            self._look(until)
+
+    def _look(self, until: float) -> None:
+        now = time.monotonic()
+        if now > until:
+            raise Ended("it ran out of time")
+        if now - self._looked > _LOOK / 2:
+            self._looked = now
             self.look()
 
     def look(self) -> None:

@@ -35,7 +35,7 @@ def named(backend: str, *, image: str | None = None) -> Backend:
     Raises:
         UsageError: there is none.
     """
-    known: dict[str, Backend] = {b.name: b for b in (Bwrap(), Landlock(), Docker(image), Bare())}
+    known: dict[str, Backend] = {b.name: b for b in (Bwrap(), Landlock(), Docker(image) if image else Docker(), Bare())}
     if backend not in known:
         raise UsageError(f"no jail {backend!r}{did_you_mean(backend, known)}: choose from {', '.join(known)}")
     return known[backend]
@@ -73,7 +73,7 @@ def start_worker(
         prelude: a file that is run inside before any program; its public names (``__all__`` where it has one) are what
             programs find beside ``np``, ``Image``, ``call`` and ``LabError``. It may use the standard library and those.
         limits: see ``Limits``.
-        image: for ``docker``.
+        image: for ``docker``; else the variable ``MAIEUTIC_JAIL_IMAGE``.
 
     Raises:
         UserError: the jail cannot be had here, or its check failed; nothing else is tried.
