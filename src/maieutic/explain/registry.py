@@ -73,15 +73,25 @@ def _agent(lab: Lab, **options: Any) -> Explanation:
     return explain_with_agent(lab, **options)
 
 
+def _one_shot(lab: Lab, **options: Any) -> Explanation:
+    from maieutic.explain.one_shot import explain_one_shot
+
+    return explain_one_shot(lab, **options)
+
+
 _BUILT_IN: Mapping[str, tuple[Callable[..., Explanation], str]] = {
     "search": (_search, "hypotheses from exemplars over the whole range, tested by experiments; no LLM"),
     "search-no-experiments": (_search_without_experiments, "the same search with the experiments switched off"),
     "token-table": (_token_table, "every token with its mean activation: no label, a bound for token identity"),
     "lookup": (_lookup, "one shot: what the top exemplars share (the baseline and control)"),
+    "one-shot": (_one_shot, "exemplars into a language model once, as delphi does; needs --model"),
     "agent": (_agent, "a (V)LM that designs experiments, as programs in a jail or step by step; needs --model"),
 }
 #: where the real function of a built-in explainer with options stands: its signature and its ``check``
-_WITH_OPTIONS: Mapping[str, str] = {"agent": "maieutic.explain.agent:explain_with_agent"}
+_WITH_OPTIONS: Mapping[str, str] = {
+    "agent": "maieutic.explain.agent:explain_with_agent",
+    "one-shot": "maieutic.explain.one_shot:explain_one_shot",
+}
 
 
 def explainers() -> dict[str, str]:

@@ -26,13 +26,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from maieutic.explain.one_shot_windows import marked
 from maieutic.llm import Answer, Prompt, Turn
 from maieutic.llm.fences import Fence
 from maieutic.score.judged.asking import Likely, chance_of_one
 from maieutic.score.judged.fuzzing import untokened
 from maieutic.score.judged.material import Material, Window
 from maieutic.score.judged.prompts import ALTERNATIVES, BLANK
-from maieutic.score.judged.sampling import MARKED, Item, draw, marked, uniform
+from maieutic.score.judged.sampling import MARKED, Item, draw, uniform
 from maieutic.score.judged.scoring import Judged
 from maieutic.score.judged.yes_no import YesNo
 
@@ -106,7 +107,7 @@ class DelphiDetection(YesNo):
 
     def prompt(self, label: str, items: Sequence[Item], *, seed: int) -> Prompt:
         """Worked examples, then the question."""
-        shown = [marked(i.window, i.marks, _MARKS) if self.marks else i.window.text for i in items]
+        shown = [marked(i.window.text, i.window.spans, i.marks, _MARKS) if self.marks else i.window.text for i in items]
         fence = Fence.around([label, *shown, *(t for _, texts, *_ in _WORKED for t in texts)], seed=seed)
         turns: list[Turn] = []
         for about, texts, right, anywhere in _WORKED:

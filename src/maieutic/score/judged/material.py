@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from maieutic.explain.one_shot_windows import grid
 from maieutic.explain.views_image import KINDS, shares_of
 from maieutic.harvest import Atlas
 from maieutic.harvest.atlas import Observed
@@ -28,8 +29,6 @@ from maieutic.score.registry import Request
 from maieutic.stimuli.base import Split, Stimulus
 from maieutic.subjects.base import Subject, TokenSpan, Unit
 
-#: tokens of a window, as in delphi; a shorter rest of a text is kept from this many on
-LENGTH, SHORTEST = 32, 8
 #: words (concepts of pictures) that the unit answers to on discover, which hard negatives hold as well
 _SIGNS = 10
 _SHOWN = 3
@@ -183,9 +182,7 @@ def _windows(
     if not spans:
         return [window(0, len(values), 0, len(text))] if len(values) else []
     assert len(spans) == len(values), f"{len(spans)} tokens but {len(values)} values in {stimulus.id[:12]}"
-    starts = [i for i in range(0, len(spans), LENGTH) if i == 0 or len(spans) - i >= SHORTEST]
-    ends = [min(i + LENGTH, len(spans)) for i in starts]
-    return [window(a, b, spans[a].start, max(s.end for s in spans[a:b])) for a, b in zip(starts, ends, strict=True)]
+    return [window(a, b, spans[a].start, max(s.end for s in spans[a:b])) for a, b in grid(len(spans))]
 
 
 def _scaled(values: FloatArray, scale: tuple[float, float]) -> FloatArray:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 from maieutic.errors import UsageError
-from maieutic.llm import Answer, Backbone, Prompt, backbone
+from maieutic.llm import Answer, Backbone, Prompt
+from maieutic.llm.shared import shared_backbone
 from maieutic.score.registry import Request
 
 #: options of scorers that ask a language model
@@ -70,10 +70,5 @@ def judge_with(options: Mapping[str, Any]) -> Judge:
         return Judge(name=named.name, model=named, base_url=url)
     if not named:
         raise UsageError("judged scorers ask a language model: name one, as in  --judge openai/gpt-5-mini")
-    return Judge(name=str(named), model=_opened(str(named), url), base_url=url)
+    return Judge(name=str(named), model=shared_backbone(str(named), url), base_url=url)
 
-
-@lru_cache(maxsize=8)
-def _opened(name: str, base_url: str | None) -> Backbone:
-    """One backbone a judge and process: it is asked for again with every unit."""
-    return backbone(name, base_url=base_url)

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from maieutic.explain.one_shot_windows import marked, pair_for
 from maieutic.llm import Prompt, Turn
 from maieutic.llm.fences import Fence
-from maieutic.score.judged.sampling import Item, marked
+from maieutic.score.judged.sampling import Item
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 LETTERS = "ABCDEFGHIJ"
-#: pairs of marks; the first that stands in none of the texts is taken
-PAIRS = (("<<", ">>"), ("⟪", "⟫"), ("[[", "]]"), ("{{", "}}"), ("«", "»"), ("<<|", "|>>"))
 #: sides of pictures are made no longer than this
 SIDE = 336
 #: alternatives asked for at each answer token
@@ -58,7 +57,7 @@ def question(label: str, items: Sequence[Item], *, seed: int, marks: bool = Fals
     if items[0].window.stimulus.modality == "image":
         return _pictures(label, items, seed=seed)
     pair = pair_for([i.window.text for i in items])
-    shown = [marked(i.window, i.marks, pair) if marks else i.window.text for i in items]
+    shown = [marked(i.window.text, i.window.spans, i.marks, pair) if marks else i.window.text for i in items]
     fence = Fence.around([label, *shown], seed=seed)
     parts = [fence.put("description", label or BLANK)]
     parts += [fence.put(f"example {letter}", text) for letter, text in zip(LETTERS, shown, strict=False)]
@@ -81,15 +80,6 @@ def _prompt(text: str, task: str, fence: Fence, n: int, images: tuple[Image, ...
         schema=schema(n),
         logprobs=ALTERNATIVES,
     )
-
-
-def pair_for(texts: Sequence[str]) -> tuple[str, str]:
-    """Marks that stand in none of the texts; where all do, the first with a number that does not."""
-    for pair in PAIRS:
-        if not any(mark in t for mark in pair for t in texts):
-            return pair
-    n = next(n for n in range(1000) if not any(f"<{n}<" in t or f">{n}>" in t for t in texts))
-    return f"<{n}<", f">{n}>"
 
 
 def small(image: Image) -> Image:

@@ -108,31 +108,6 @@ def shifted(marks: Sequence[int], length: int, rng: np.random.Generator, *, off:
     return tuple(sorted(uniform(free, len(pattern), rng)))
 
 
-def marked(window: Window, marks: Sequence[int], pair: tuple[str, str]) -> str:
-    """The window's text with marks around runs of marked tokens, outside their leading and trailing spaces."""
-    on, out, end = set(marks), list[str](), 0
-    n = len(window.spans)
-    i = 0
-    while i < n:
-        if i not in on:
-            i += 1
-            continue
-        last = i
-        while last + 1 < n and last + 1 in on:
-            last += 1
-        start, stop = max(window.spans[i][0], end), max(window.spans[last][1], end)
-        body = window.text[start:stop]
-        lead = len(body) - len(body.lstrip())
-        core = body.strip()
-        out.append(window.text[end:start])
-        # a token of white space alone is marked as it is
-        out.append(
-            body[:lead] + pair[0] + core + pair[1] + body[lead + len(core) :] if core else pair[0] + body + pair[1]
-        )
-        end, i = stop, last + 1
-    return "".join([*out, window.text[end:]])
-
-
 def batches(items: Sequence[Item], size: int, rng: np.random.Generator) -> list[list[Item]]:
     """Items in seeded order, ``size`` a prompt; no prompt shows one window twice as long as that can be helped."""
     waiting = [items[i] for i in rng.permutation(len(items)).tolist()]
