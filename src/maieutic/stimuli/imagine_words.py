@@ -55,7 +55,8 @@ RELATIONS: Mapping[str, str] = {
 }
 #: effects over the whole picture
 EFFECTS: Mapping[str, tuple[str, float]] = {
-    "black and white": ("grey", 0.0), "greyscale": ("grey", 0.0), "without colour": ("grey", 0.0),
+    "black and white": ("grey", 0.0), "in black and white": ("grey", 0.0), "greyscale": ("grey", 0.0),
+    "without colour": ("grey", 0.0),
     "without colours": ("grey", 0.0), "in grey": ("grey", 0.0), "no colour": ("grey", 0.0),
     "desaturated": ("grey", 0.0), "blurred": ("blur", 4.0), "out of focus": ("blur", 4.0),
     "very blurred": ("blur", 8.0), "upside down": ("turn", 180.0), "upside-down": ("turn", 180.0),
