@@ -14,8 +14,10 @@ __all__ = ["BenchResult", "Figure", "Table", "benches", "print_result", "run_ben
 
 GROUP = "maieutic.benches"
 BUILT_IN: Mapping[str, str] = {
+    "faults": "maieutic.bench.faults:run_faults",
     "find": "maieutic.bench.find:run_find",
     "jail": "maieutic.bench.jail:run_jail",
+    "local-model": "maieutic.bench.local_model:run_local_model",
     "planted": "maieutic.bench.planted:run_planted",
     "session": "maieutic.bench.session:run_session",
     "puzzles": "maieutic.bench.puzzles:run_puzzles",
