@@ -9,13 +9,16 @@ from typing import Annotated
 
 import typer
 
+from maieutic.cli.agents import More, given
 from maieutic.cli.progress import reporter, say
 
 EXAMPLE = "Example:  maieutic bench planted --modality text --seed 3 --json"
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="Which bench: planted, units, puzzles or find.")],
+    name: Annotated[
+        str, typer.Argument(help="Which bench: planted, units, puzzles, find, session, jail, faults or local-model.")
+    ],
     modality: Annotated[str | None, typer.Option(help="text or image; default both.")] = None,
     seed: Annotated[int, typer.Option(help="Fresh material for every seed.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Less material, few units: a first look.")] = False,
@@ -27,6 +30,7 @@ def bench(
         list[Path] | None, typer.Option("--run", help="units: a run folder, or a folder of runs; may be repeated.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the results; default runs/bench-NAME-SEED.")] = None,
+    option: More = None,
     path: Annotated[Path | None, typer.Option(help="Folder that the bench reads: a checkout of FIND.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -37,7 +41,7 @@ def bench(
         jobs = min(os.cpu_count() or 1, 2)
     result = run_bench(
         name, seed=seed, modality=modality, quick=quick or None, budget=budget, jobs=jobs, path=path,
-        runs=runs or None, report=reporter(),
+        runs=runs or None, report=reporter(), **given(option),
     )  # fmt: skip
     folder = out or Path("runs") / f"bench-{name}{f'-{modality}' if modality else ''}-{seed}"
     write_result(result, folder)

@@ -29,6 +29,7 @@ from maieutic.report.model import (
     ReportUnit,
     Shown,
 )
+from maieutic.report.transcripts import read_transcript
 from maieutic.report.write import write_report
 from maieutic.score.controls import CONTROLS
 from maieutic.stimuli import Split
@@ -163,6 +164,7 @@ def _unit(run: Run, unit: Unit, explainer: str, exemplars: Sequence[Exemplar], h
         considered=found.considered,
         evidence=found.evidence,
         measurements=found.cost.measurements,
+        transcript=read_transcript(run.folder / "transcripts", unit.key, explainer),
         cost=found.cost,
         seed=run.seed,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +57,11 @@ class Assets:
         if kept is None:
             kept = self.known[id(image), ceiling] = (image, self._make(image, ceiling))
         return kept[1]
+
+    def copy(self, file: Path) -> str:
+        """Copy a file in beside the pictures under its own name."""
+        shutil.copyfile(file, self.folder / file.name)
+        return file.name
 
     def _make(self, image: ReportImage, ceiling: float) -> Picture:
         small = image.load().convert("RGB")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -188,6 +189,45 @@ class ReportScores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportCode:
+    """A program that a model wrote."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportMessage:
+    """One message of a session: who said it (``system``, ``user``, ``assistant``, ``tool``), and what."""
+
+    role: str
+    parts: tuple[str | ReportCode | ReportImage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSession:
+    """One run of an agent; ``outcome`` is its label, or why there is none."""
+
+    name: str
+    outcome: str
+    messages: tuple[ReportMessage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportTranscript:
+    """What an agent and its lab said to each other about a unit.
+
+    Attributes:
+        model: who it was.
+        sessions: its independent runs.
+        log: the Inspect log with every detail; copied beside the pages.
+    """
+
+    model: str
+    sessions: tuple[ReportSession, ...]
+    log: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportUnit:
     """One unit with what was found about it.
 
@@ -207,6 +247,7 @@ class ReportUnit:
         considered: (hypothesis, why it was dropped).
         evidence: ledger ids that support the label.
         measurements: stimuli shown in experiments.
+        transcript: of the agent that explained it; ``None`` for other explainers.
         cost: what explaining and scoring took.
         seed: of this unit.
     """
@@ -227,6 +268,7 @@ class ReportUnit:
     considered: tuple[tuple[str, str], ...] = ()
     evidence: tuple[str, ...] = ()
     measurements: int = 0
+    transcript: ReportTranscript | None = None
     cost: Cost = field(default_factory=Cost)
     seed: int = 0
 

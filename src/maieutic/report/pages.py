@@ -13,11 +13,13 @@ from dataclasses import dataclass
 
 from maieutic.report.images import Assets, Picture, ceiling
 from maieutic.report.model import (
+    ReportCode,
     ReportExemplar,
     ReportExperiment,
     ReportImage,
     ReportRun,
     ReportSection,
+    ReportSession,
     ReportUnit,
     Shown,
 )
@@ -118,6 +120,15 @@ def tables(section: ReportSection, rows: Sequence[UnitPage], number: int) -> lis
     ]  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcript:
+    """An agent's sessions as a page shows them: (role, texts, programs and pictures) per message."""
+
+    model: str
+    sessions: list[tuple[ReportSession, list[tuple[str, list[str | ReportCode | Picture]]]]]
+    log: str | None
+
+
 def exemplar_groups(unit: ReportUnit, assets: Assets) -> list[tuple[str, list[ExemplarRow]]]:
     """Exemplars by split, what the explainer saw first; highest first, their pictures stored with one heat scale."""
     top = ceiling([e.shown for e in unit.exemplars if isinstance(e.shown, ReportImage)])
@@ -137,6 +148,24 @@ def _display(shown: Shown, unit: ReportUnit, assets: Assets, top: float, origina
         before = assets.picture(original, top) if isinstance(original, ReportImage) else None
         return Display(picture=assets.picture(shown, top), before=before)
     return Display(pieces=tuple(pieces(shown, unit.scale, original=original)))
+
+
+def transcript(unit: ReportUnit, assets: Assets) -> Transcript | None:
+    """The sessions of an agent with their pictures stored, and its log copied among the assets."""
+    found = unit.transcript
+    if found is None:
+        return None
+    sessions = [
+        (
+            s,
+            [
+                (m.role, [assets.picture(p, 0.0) if isinstance(p, ReportImage) else p for p in m.parts])
+                for m in s.messages
+            ],
+        )
+        for s in found.sessions
+    ]
+    return Transcript(model=found.model, sessions=sessions, log=assets.copy(found.log) if found.log else None)
 
 
 def groups(unit: ReportUnit, assets: Assets) -> list[Group]:

@@ -82,7 +82,11 @@ def _write(run: ReportRun, folder: Path) -> None:
         for table in own[1:]:
             _page(folder, table.file, "table.html.j2", run=run, table=table, tables=own, root="")
     for before, page, after in zip([None, *everything], everything, [*everything[1:], None], strict=False):
-        shown = {"exemplars": pages.exemplar_groups(page.unit, assets), "groups": pages.groups(page.unit, assets)}
+        shown = {
+            "exemplars": pages.exemplar_groups(page.unit, assets),
+            "groups": pages.groups(page.unit, assets),
+            "transcript": pages.transcript(page.unit, assets),
+        }
         around = {"before": before, "after": after}
         _page(folder, page.file, "unit.html.j2", run=run, page=page, unit=page.unit, root="../", **around, **shown)
     (folder / _MARK).write_text(pages.summary_json(run, everything), encoding="utf-8")
