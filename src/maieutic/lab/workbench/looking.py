@@ -51,7 +51,11 @@ class Looking:
         if not 1 <= n <= MOST:
             raise UserError(f"exemplars come 1 to {MOST} at a time, not {n}: ask for fewer")
         place = self._desk.place(unit)
-        return [self._exemplar(place, e.stimulus, e.position, e.value) for e in place.lab.exemplars(n, where=where)]
+        found = place.lab.exemplars(n + 1, where=where)
+        if len(found) > n:
+            # over the spectrum one more is asked, since its ends are often among the strongest; the strongest stays
+            found = found[:n] if where == "top" else [found[0], *found[len(found) - n + 1 :]]
+        return [self._exemplar(place, e.stimulus, e.position, e.value) for e in found]
 
     def _exemplar(self, place: Place, stimulus: Stimulus, position: int, value: float) -> dict[str, Any]:
         assert stimulus.split == "discover", "explainers see the discover split only"
