@@ -97,7 +97,8 @@ def arguments(limits: Limits, *, info: int, root: bool) -> list[str]:
         info: descriptor on which bubblewrap tells the process id.
         root: whether the caller is root.
     """
-    python = interpreter()
+    python, home = interpreter(), f"/python/{sys.platlibdir}"
+    stdlib = f"{home}/{python.stdlib.name}"
     out = [
         *(_AS_ROOT if root else _AS_USER),
         "--die-with-parent",
@@ -106,28 +107,18 @@ def arguments(limits: Limits, *, info: int, root: bool) -> list[str]:
         "--info-fd",
         str(info),
     ]
-    out += ["--hostname", "jail"]
-    for folder in ("/python", "/python/bin", "/python/lib", "/packages", "/dev", "/usr", "/usr/lib"):
+    out += ["--hostname", "jail", "--setenv", "LD_LIBRARY_PATH", home]
+    for folder in ("/python", "/python/bin", home, "/packages", "/dev", "/usr", "/usr/lib"):
         out += ["--perms", "0755", "--dir", folder]
-    version = python.stdlib.name  # python3.11
-    out += _read_only([(python.binary, "/python/bin/python3"), (python.stdlib, f"/python/lib/{version}")])
+    out += _read_only([(python.binary, "/python/bin/python3"), (python.stdlib, stdlib)])
     for inside in ("site-packages", "dist-packages"):
         if (python.stdlib / inside).is_dir():
-            out += ["--tmpfs", f"/python/lib/{version}/{inside}", "--remount-ro", f"/python/lib/{version}/{inside}"]
-    out += _read_only([(p, f"/python/lib/{p.name}") for p in python.libraries])
+            out += ["--tmpfs", f"{stdlib}/{inside}", "--remount-ro", f"{stdlib}/{inside}"]
+    out += _read_only([(p, f"{home}/{p.name}") for p in python.libraries])
     out += _read_only([(p, f"/packages/{name}") for name, p in package_folders(limits.packages)])
     out += _system(python.system)
-    out += [
-        "--dev-bind",
-        "/dev/null",
-        "/dev/null",
-        "--size",
-        str(limits.scratch),
-        "--perms",
-        "0777",
-        "--tmpfs",
-        "/scratch",
-    ]
+    out += ["--dev-bind", "/dev/null", "/dev/null"]
+    out += ["--size", str(limits.scratch), "--perms", "0777", "--tmpfs", "/scratch"]
     return [*out, "--chdir", "/scratch", "--remount-ro", "/"]
 
 

@@ -20,6 +20,10 @@ ENVIRONMENT: Mapping[str, str] = {
 }  # fmt: skip
 
 
+#: variables that a jail or the interpreter sets by itself
+_HARMLESS = frozenset(("PWD", "HOME", "PATH", "HOSTNAME", "LANG", "LD_LIBRARY_PATH", *ENVIRONMENT))
+
+
 @contextlib.contextmanager
 def canary() -> Generator[str]:
     """A file that everyone on the machine may read, in a folder that everyone may list and write; gone afterwards."""
@@ -50,9 +54,8 @@ def faults(found: Mapping[str, Any], *, pid: int | None) -> list[str]:
     out = [what for key, what in wrong.items() if found.get(key) is not False]
     out += [f"a socket ({', '.join(found['sockets'])}) could be opened"] if found.get("sockets") != [] else []
     out += ["the scratch folder cannot be written"] if found.get("scratch") is not True else []
-    out += (
-        ["variables of the environment came along"] if set(found.get("environment", ["?"])) - set(ENVIRONMENT) else []
-    )
+    leaked = [n for n in found.get("environment", os.environ) if n in os.environ and n not in _HARMLESS]
+    out += [f"variables of the environment came along ({', '.join(leaked[:3])})"] if leaked else []
     out += ["open files came along"] if found.get("descriptors") != 0 else []
     out += ["it runs as root"] if found.get("user") == 0 else []
     return out + (_seen_from_outside(pid) if pid is not None else [])

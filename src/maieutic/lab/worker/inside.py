@@ -105,8 +105,8 @@ class Late(types.ModuleType):
 class Session:
     """The variables of one worker, and the way to the lab."""
 
-    def __init__(self, host: Wire, printed: Printed) -> None:
-        self._host, self._printed = host, printed
+    def __init__(self, host: Wire, printed: Printed, most: wire.Bounds) -> None:
+        self._host, self._printed, self._most = host, printed, most
         self._calls = self._cells = 0
         self._sources: dict[str, list[str]] = {}
         self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
@@ -117,6 +117,7 @@ class Session:
         self._printed.flush()
         asked = {"id": self._calls + 1, "name": name, "args": list(args), "kwargs": kwargs}
         parts = wire.encode("call", asked, depth=self._host.bounds.depth)
+        wire.check_size(parts, self._most)
         self._calls += 1
         self._host.write(parts)
         kind, body = self._host.receive()
@@ -191,11 +192,12 @@ def main(settings: Mapping[str, Any]) -> None:
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
     os.close(nothing)
+    inherited = sorted(os.environ)
     os.environ.clear()
     os.environ.update(settings["environment"])
     try:
         confine.confine(settings["confine"])
-        found = probe.found(settings["canary"])
+        found = {**probe.found(settings["canary"]), "environment": inherited}
     except Exception as error:
         host.send("failed", f"{type(error).__name__}: {error}")
         return
@@ -203,7 +205,7 @@ def main(settings: Mapping[str, Any]) -> None:
     sys.stdout = sys.stderr = printed
     sys.stdin = io.StringIO()
     sys.argv = [""]
-    session = Session(host, printed)
+    session = Session(host, printed, wire.Bounds(**settings["most"]))
     host.send("ready", found)
     _serve(host, printed, session)
 

@@ -113,7 +113,7 @@ class Running:
 
 
 @lru_cache(maxsize=1)
-def _launcher() -> ThreadPoolExecutor:
+def _launcher(process: int) -> ThreadPoolExecutor:  # a forked copy of this process has none of its threads
     return ThreadPoolExecutor(1, thread_name_prefix="worker-launcher")
 
 
@@ -125,7 +125,7 @@ def spawn(
     From one thread that lives as long as this process: "die with the parent" means the thread that started a process.
     """
     return (
-        _launcher()
+        _launcher(os.getpid())
         .submit(
             subprocess.Popen,
             list(argv),

@@ -29,6 +29,10 @@ class Ended(Exception):
     """The worker must be ended; the message says why."""
 
 
+class OutOfTime(Ended):
+    """Because it took too long."""
+
+
 def _bounds(limits: Limits) -> wire.Bounds:
     return wire.Bounds(limits.message, limits.text, limits.values, limits.depth, limits.pixels)
 
@@ -64,7 +68,8 @@ class Process:
         """
         settings: dict[str, object] = {
             "confine": dict(self.running.confine), "bounds": {**_FROM_HOST, "depth": self.limits.depth},
-            "output": self.limits.output, "canary": secret, "environment": dict(check.ENVIRONMENT),
+            "most": _bounds(self.limits)._asdict(), "output": self.limits.output,
+            "canary": secret, "environment": dict(check.ENVIRONMENT),
         }  # fmt: skip
         until = time.monotonic() + self.limits.start_seconds
         try:
@@ -73,8 +78,11 @@ class Process:
         except Ended as error:
             raise Ended(self._said() or str(error)) from error
         if kind != "ready":
-            raise Ended(str(found))
-        self.running.ready()
+            raise Ended((str(found).strip().splitlines() or ["it said nothing"])[-1][:300])
+        try:
+            self.running.ready()
+        except OSError as error:
+            raise Ended(f"its scratch folder cannot be watched: {error}") from error
         wrong = check.faults(found, pid=self.running.python) if self._backend.jailed else []
         if wrong:
             raise Ended(f"its check failed: {'; '.join(wrong)}")
@@ -139,7 +147,7 @@ class Process:
     def _look(self, until: float) -> None:
         now = time.monotonic()
         if now > until:
-            raise Ended("it ran out of time")
+            raise OutOfTime("it ran out of time")
         if now - self._looked > _LOOK / 2:
             self._looked = now
             self.look()
@@ -251,5 +259,5 @@ def _answer(calls: Calls, name: str, args: list[Any], kwargs: dict[str, Any]) ->
     try:
         signature(serve).bind(*args, **kwargs)
         return "return", serve(*args, **kwargs)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         return "raise", str(error)

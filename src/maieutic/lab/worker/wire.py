@@ -127,6 +127,18 @@ def _pack_image(value: Any, blobs: list[bytes]) -> Any:
     return {MARK: ["image", len(blobs) - 1, value.mode, list(value.size)]}
 
 
+def check_size(parts: list[bytes], bounds: Bounds) -> None:
+    """Refuse early, and in words for the sender, what the receiver would refuse.
+
+    Raises:
+        ValueError: the message is larger than ``bounds`` allow.
+    """
+    text, blob = len(parts[0]), sum(map(len, parts[1:]))
+    if text > bounds.text or blob > bounds.message:
+        most = f"{bounds.message >> 20} MiB of arrays and images and {bounds.text >> 20} MiB of anything else"
+        raise ValueError(f"that is too much for one call (at most {most}): send less at once")
+
+
 # --- bytes to values -----------------------------------------------------------------------------------------------
 
 
@@ -228,7 +240,12 @@ class _Reader:
             raise WireError("an array whose shape does not fit its bytes")
         import numpy
 
-        return numpy.frombuffer(blob, dtype=dtype).reshape(shape).copy()
+        try:
+            if dtype == "|b1":  # bytes other than 0 and 1 are no truth values
+                return (numpy.frombuffer(blob, dtype="|u1").reshape(shape) != 0).copy()
+            return numpy.frombuffer(blob, dtype=dtype).reshape(shape).copy()
+        except ValueError as error:  # an empty array of impossible width
+            raise WireError("an array whose shape does not fit its bytes") from error
 
     def _image(self, blob: memoryview, mode: str, width: int, height: int) -> Any:
         if not (width > 0 and height > 0 and width * height <= self._bounds.pixels):

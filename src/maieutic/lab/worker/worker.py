@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+import weakref
 from pathlib import Path
 from types import TracebackType
 
@@ -24,7 +25,7 @@ from maieutic.lab.worker.docker import Docker
 from maieutic.lab.worker.landlock import Landlock
 from maieutic.lab.worker.launch import Backend
 from maieutic.lab.worker.limits import Limits, Ran
-from maieutic.lab.worker.talk import Calls, Ended, Process, Talk
+from maieutic.lab.worker.talk import Calls, Ended, OutOfTime, Process, Talk
 
 AFRESH = "[the worker was started afresh: variables and files of earlier programs are gone]\n"
 
@@ -68,8 +69,8 @@ def start_worker(
     Args:
         backend: ``bwrap``, ``landlock``, ``docker`` or ``none``.
         calls: what programs reach by ``call(name, ...)``. They run in the thread that calls ``run``. A ``ValueError``
-            (so every ``UserError``) or ``TypeError`` of theirs arrives in the program as ``LabError``; anything else is
-            a fault of ours, ends the worker and is raised by ``run``.
+            (so every ``UserError``), ``TypeError`` or ``OverflowError`` of theirs arrives in the program as ``LabError``;
+            anything else is a fault of ours, ends the worker and is raised by ``run``.
         prelude: a file that is run inside before any program; its public names (``__all__`` where it has one) are what
             programs find beside ``np``, ``Image``, ``call`` and ``LabError``. It may use the standard library and those.
         limits: see ``Limits``.
@@ -102,7 +103,7 @@ class Worker:
         self._prelude = None if prelude is None else prelude.read_text(encoding="utf-8")
         self._lock = threading.Lock()
         self._process: Process | None = None
-        self._lost = False
+        self._closed = self._lost = False
         self._start()
 
     def __enter__(self) -> Worker:
@@ -124,12 +125,13 @@ class Worker:
             UserError: the worker had ended and could not be started again.
         """
         with self._lock:
-            if self._process is not None and (why := self._process.uncalled()):
+            assert not self._closed, "a closed worker runs nothing"
+            if self._process is not None and self._process.uncalled():
                 self._end()
-                self._lost = bool(why)
+                self._lost = True
+            note = AFRESH if self._lost else ""
             if self._process is None:
                 self._start()
-            note, self._lost = AFRESH if self._lost else "", False
             ran = self._finish("run", code, seconds or self.limits.seconds)
             return Ran(output=note + ran.output, error=ran.error, stopped=ran.stopped, seconds=ran.seconds)
 
@@ -137,14 +139,14 @@ class Worker:
         """A new process: no variable, file or process of earlier programs is left. For the next unit."""
         with self._lock:
             self._end()
-            self._lost = False
+            self._closed = self._lost = False
             self._start()
 
     def close(self) -> None:
         """End the process and remove what it left. May be called twice."""
         with self._lock:
             self._end()
-            self._lost = False
+            self._closed = True
 
     # --- one process -----------------------------------------------------------------------------------------------
 
@@ -154,11 +156,13 @@ class Worker:
             raise UserError(f"the jail {self.backend} cannot be used here: {refused}")
         with check.canary() as secret:
             self._process = Process(self._backend, self.limits)
+            # also when nobody closes it
+            self._ending = weakref.finalize(self, self._process.running.kill)
             try:
                 self._process.boot(secret)
             except Ended as error:
                 self._end()
-                other = "try  maieutic bench jail  to see which jails work here"
+                other = "choose another jail;  maieutic bench jail  shows which work here"
                 raise UserError(f"the jail {self.backend} could not be started ({error}): {other}") from error
             except BaseException:
                 self._end()
@@ -169,21 +173,21 @@ class Worker:
 
     def _end(self) -> None:
         if self._process is not None:
-            process, self._process = self._process, None
-            process.running.kill()
+            self._process = None
+            self._ending()
 
     def _finish(self, kind: str, code: str, seconds: float) -> Ran:
         """Send a program and serve it to its end; the worker survives only when all went well."""
         assert self._process is not None
         talk = Talk(self._process, self._calls, self.limits, seconds)
-        finished = False
+        self._lost = True
         try:
             error = talk.run(kind, code)
-            finished = True
+            self._lost = False
             return Ran(output=talk.output(), error=error, seconds=talk.spent())
         except Ended as stop:
-            self._lost = True
-            return Ran(output=talk.output(), stopped=str(stop), seconds=talk.spent())
+            why = f"{stop} ({seconds:g} s)" if isinstance(stop, OutOfTime) else str(stop)
+            return Ran(output=talk.output(), stopped=why, seconds=talk.spent())
         finally:
-            if not finished:
+            if self._lost:
                 self._end()
