@@ -81,7 +81,7 @@ def test_a_scene_is_described_from_its_recipe(library: Library) -> None:
         "A red square at the top left (small) and a blue bar at the bottom right (middle-sized) on a plain white ground."
     )
     # 4 % red and 12.5 % blue are too little to be said of the whole
-    assert text.endswith("The picture is mostly white, bright.")
+    assert text.endswith("The picture is mostly white, bright, high contrast.")
 
 
 def test_what_was_done_to_objects_is_said(library: Library) -> None:

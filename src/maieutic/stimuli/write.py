@@ -94,6 +94,7 @@ class CorpusWriter:
         quoted = [a or b for a, b in _QUOTED.findall(instruction)]
         plain = re.sub(r"\s+", " ", _QUOTED.sub(_Q, instruction)).strip().rstrip(".:!").lower()
         plain = re.sub(r"^(?:please )?(?:(?:write|give|make|find|show|generate)(?: me)? )?(?:an? )?", "", plain)
+        plain = re.sub(rf"(?:the )?(?:words?|phrases?|terms?) (?={_Q})", "", plain)
         # a number of texts inside the instruction is what n says
         plain = re.sub(r"^(?:\d+|some|several|a few|two|three|four|five|ten) ", "", plain)
         writes = _Forms(self).of(plain, quoted)
@@ -187,7 +188,7 @@ class _Forms:
             r"(?:an?|the|\w+)? ?(?:sentences?|texts?|lines?)", plain
         ):  # fmt: skip
             return self._placed(quoted[0], match.group(1))
-        if match := re.fullmatch(rf"{_Q}(?: alone| only| by itself)?|only {_Q}|the words? {_Q}(?: alone)?", plain):
+        if match := re.fullmatch(rf"{_Q}(?: alone| only| by itself)?|only {_Q}", plain):
             return self._alone(quoted)
         if match := re.fullmatch(rf"(?:{_Q} repeated|repeat {_Q}|{_Q}) (\d{{1,2}}) times", plain):
             return self._exactly(" ".join([quoted[0]] * int(match.group(1))))
