@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,3 +135,19 @@ def test_every_method_of_the_page_is_documented_and_works_by_its_signature(text_
 @pytest.mark.parametrize("name", ["measure", "ablate", "steer"])
 def test_the_expectation_has_no_default(name: str) -> None:
     assert "expect," in methods()[name] or "expect)" in methods()[name]
+
+
+def test_the_documentation_shows_the_calls_as_they_are() -> None:
+    """Between the marks of docs/lab.md stands what the docstrings say; put what this prints there when it fails."""
+    page = (Path(__file__).parents[2] / "docs" / "lab.md").read_text(encoding="utf-8")
+    shown = page.partition("<!-- begin: calls -->\n")[2].partition("<!-- end: calls -->")[0]
+    assert shown == "```text\n" + "\n".join(methods().values()) + "\n```\n"
+
+
+def test_every_tool_of_the_server_is_documented() -> None:
+    from maieutic.lab.mcp import Offered
+
+    page = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text(encoding="utf-8")
+    tools = {n for n, m in vars(Offered).items() if not n.startswith("_") and callable(m)} - {"tools"}
+    table = page.partition("## The tools")[2].partition("## What happens")[0]
+    assert {n for n in re.findall(r"`(\w+)`", table) if n in tools} == tools

@@ -61,11 +61,13 @@ def page(desk: Desk, kinds: Mapping[str, str]) -> str:
     without |= set() if "text" in modalities else _TEXT
     without |= set() if "image" in modalities else _IMAGE
     offered = [text for name, text in methods().items() if name not in without]
-    parts = [_INTRO.format(*desk.fence.marks), "## The lab\n\n" + "\n".join(offered), _results()]
+    parts = [_INTRO.format(*desk.fence.marks), "## The lab\n\n" + "\n".join(offered) + "\n", _results()]
     if kinds:
         rows = [f"P.{n}{'_' if n in ('and', 'or', 'not') else ''}: {_line(what)}" for n, what in kinds.items()]
         parts.append(
-            "## Predicates\n\nA predicate is the executable form of a label: P.kind(field=value).\n" + "\n".join(rows)
+            "## Predicates\n\nA predicate is the executable form of a label: P.kind(field=value).\n"
+            + "\n".join(rows)
+            + "\n"
         )
     rows = [
         f"- {p.name}: {p.modality} unit of {p.lab.subject.name}, {p.lab.remaining} measurements left"

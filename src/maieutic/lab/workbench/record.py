@@ -126,7 +126,7 @@ class Record:
         """
         key, _, number = name.rpartition("#")
         for place in self.desk.places.values():
-            if place.lab.unit.key == key and number.isdecimal() and 1 <= int(number) <= len(place.lab.ledger):
+            if place.lab.ledger.unit == key and number.isdecimal() and 1 <= int(number) <= len(place.lab.ledger):
                 return name
         raise UserError(f"no measurement {name!r}: evidence is the .entry of what measure, ablate or steer gave")
 
