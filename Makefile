@@ -5,6 +5,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
 PYTHON ?=
 export PYTHON
 
@@ -21,7 +22,11 @@ help:
 
 # A no-op while pyproject.toml and constraints.txt are unchanged.
 $(STAMP): pyproject.toml constraints.txt scripts/install.sh
-	@bash scripts/install.sh $(VENV) $(STAMP)
+	@bash scripts/install.sh $(VENV) $(STAMP) demo
+
+# What the tests need besides: language models, MCP, diffusion pipelines, the tools.
+$(DEV): $(STAMP)
+	@bash scripts/install.sh $(VENV) $(DEV) dev,demo,agents,mcp,generate
 
 setup: $(STAMP)
 	@$(BIN)/maieutic fetch
@@ -29,31 +34,32 @@ setup: $(STAMP)
 demo: $(STAMP)
 	@bash scripts/demo.sh $(BIN) $(STAMP)
 
-test: setup
+test: setup $(DEV)
 	@bash scripts/browser.sh
+	@bash scripts/jail.sh
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-lint: $(STAMP)
+lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_docs.py
 
-format: $(STAMP)
+format: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup
+bench: setup $(DEV)
 	$(BIN)/maieutic bench planted
 	$(BIN)/python benchmarks/harvest.py
 
-docs: $(STAMP)
+docs: $(DEV)
 	$(BIN)/python scripts/check_docs.py
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
 # After a change of dependencies: install the newest of everything allowed, look at the tests, then pin it.
-constraints: $(STAMP)
+constraints: $(DEV)
 	@bash scripts/pin.sh $(BIN) > constraints.txt.new && mv constraints.txt.new constraints.txt
 
 clean:

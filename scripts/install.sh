@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Make a virtual environment with the pinned versions: install.sh VENV STAMP. The stamp keeps the seconds it took.
+# Make a virtual environment with the pinned versions: install.sh VENV STAMP EXTRAS. The stamp keeps the seconds it took.
 set -euo pipefail
-venv=$1 stamp=$2
+venv=$1 stamp=$2 extras=$3
 cd "$(dirname "$0")/.."
 
 recent='import sys; sys.exit(sys.version_info < (3, 11))'
@@ -29,9 +29,9 @@ if [ ! -x "$venv/bin/python" ]; then
   "$python" -m venv "$venv"
 fi
 
-echo "installing maieutic and its pinned dependencies into $venv (about a minute; torch is the large part)"
+echo "installing maieutic[$extras] and its pinned dependencies into $venv (about a minute)"
 SECONDS=0
-"$venv/bin/python" -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable ".[dev,demo]"
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable ".[$extras]"
 took=$SECONDS
 echo "$took" >"$stamp"
 echo "installed in $took s"

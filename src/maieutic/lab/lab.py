@@ -143,7 +143,7 @@ class Lab:
     def session(self, *, measurements: int, seed: int) -> Lab:
         """A lab on the same unit with a ledger and a budget of its own. What the corpus showed is shared."""
         other = Lab(self.subject, self.unit, self.atlas, budget=Budget(measurements=measurements), seed=seed)
-        other.discover = self.discover
+        other.discover, other.ledger = self.discover, Ledger(unit=self.ledger.unit)
         return other
 
     def absorb(self, other: Lab, **mark: Any) -> dict[str, str]:

@@ -20,7 +20,7 @@ from maieutic.explain.agent.prompts import ASK, CODE, QUESTION
 from maieutic.explain.agent.session import Session
 from maieutic.explain.agent.settings import AgentSettings
 from maieutic.explain.agent.transcripts import write_transcript
-from maieutic.lab import Entry, Lab
+from maieutic.lab import Entry, Lab, Ledger
 from maieutic.lab.workbench import Workbench
 from maieutic.readings import Cost
 from maieutic.stimuli.making import load_tools
@@ -87,6 +87,10 @@ def ask(labs: Sequence[Lab], question: str, *, transcripts: Path | None = None, 
     settings = AgentSettings.of({**options, "mode": "code"})
     folder = transcripts or Path(tempfile.mkdtemp(prefix="maieutic-answers-"))
     units = tuple(lab.unit.key for lab in labs)
+    if len(set(units)) < len(units):  # two models may have a unit of one key; ids of measurements must still differ
+        units = tuple(f"{lab.subject.name}:{lab.unit.key}" for lab in labs)
+        for lab, name in zip(labs, units, strict=True):
+            lab.ledger = Ledger(unit=name)
     digest = hashlib.sha256("\0".join([question, *units, settings.model]).encode()).hexdigest()[:12]
     log = folder / f"{digest}.ask.eval"
     with ExitStack() as stack:

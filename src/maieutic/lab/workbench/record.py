@@ -45,7 +45,7 @@ class Submission:
     Attributes:
         unit: key of the unit; ``name`` is what it is called on the workbench.
         predicate: the label's executable form as plain data, when one was given.
-        evidence: ledger ids.
+        evidence: ledger ids, of this unit and of others on the workbench.
         reading: how the answer will be scored, in words.
     """
 
