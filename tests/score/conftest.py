@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -90,3 +93,67 @@ def evidence() -> Any:
 def some_evidence() -> dict[str, Any]:
     """What a null unit is made of where its evidence does not matter."""
     return {"evidence": make_evidence([True, False]), "predictions": np.zeros(2)}
+
+
+# --- judges whose answers are written by a function ----------------------------------------------------------------
+_PART = re.compile(r"\[([0-9a-f]{12}) ([^\]\n]*)\]\n(.*?)\n\[/\1 \2\]", re.DOTALL)
+_names = itertools.count()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a judge was asked: the label (empty when none was given), the items by letter or number, the pictures."""
+
+    label: str
+    items: dict[str, str]
+    system: str
+    images: list[str]
+    messages: list[Any]
+
+    @classmethod
+    def of(cls, messages: list[Any]) -> Question:
+        text = messages[-1].text
+        parts = {name: body for _, name, body in _PART.findall(text)}
+        label = parts.pop("description")
+        images = (
+            [c.image for c in messages[-1].content if c.type == "image"]
+            if isinstance(messages[-1].content, list)
+            else []
+        )
+        items = {name.removeprefix("example "): body for name, body in parts.items()}
+        blank = label.startswith("(no description")
+        return cls(label="" if blank else label, items=items, system=messages[0].text, images=images, messages=messages)
+
+    def words(self, item: str) -> list[str]:
+        """The marked words of an item; all of them where nothing is marked."""
+        found = re.findall(r"<<(.*?)>>", self.items[item])
+        return (" ".join(found) if "<<" in self.system else self.items[item]).split()
+
+
+@dataclass
+class Judges:
+    """Makes judges (backbones without a cache) and keeps what they were asked, all judges together."""
+
+    asked: list[Question] = field(default_factory=list)
+
+    def __call__(self, answer: Callable[[Question], Any]) -> Any:
+        """A judge that gives ``answer(question)``: verdicts by letter, a list, or what a script may say."""
+        from maieutic.llm import backbone
+        from maieutic.llm.scripted import script
+
+        def say(messages: Any, tools: Any, config: Any) -> Any:
+            question = Question.of(messages)
+            self.asked.append(question)
+            said = answer(question)
+            return json.dumps(said) if isinstance(said, (dict, list)) else said
+
+        return backbone(script(f"judge-{next(_names)}", say), cache=False)
+
+    def by_label(self) -> Any:
+        """A judge that says yes where one of the label's words stands (marked, where marks are asked for)."""
+        return self(lambda q: {i: int(any(w in q.words(i) for w in q.label.split(" or "))) for i in q.items})
+
+
+@pytest.fixture
+def judges() -> Judges:
+    return Judges()

@@ -42,13 +42,15 @@ class Asked:
 
     Attributes:
         told: one for each item.
-        prompts: how many were sent. failures: reason -> prompts.
+        prompts: how many were sent.
+        failures: kind of failure -> prompts; ``first_failure`` is the first of them in full.
         cost: tokens, dollars, seconds.
     """
 
     told: tuple[Told, ...]
     prompts: int
     failures: Mapping[str, int]
+    first_failure: str
     cost: Cost
 
     def among(self, *kinds: str) -> tuple[Told, ...]:
@@ -87,7 +89,7 @@ Parse = Callable[[Answer, int], "tuple[list[Any], list[float | None]]"]
 def asked(judge: Judge, prompts: Sequence[Prompt], groups: Sequence[Sequence[Item]], parse: Parse) -> Asked:
     """Ask all prompts at once. ``groups``: the items of each prompt."""
     told: list[Told] = []
-    failures: Counter[str] = Counter()
+    failures: list[str] = []
     cost = Cost()
     for items, answer in zip(groups, judge.ask(prompts), strict=True):
         cost = cost + answer.cost
@@ -96,11 +98,15 @@ def asked(judge: Judge, prompts: Sequence[Prompt], groups: Sequence[Sequence[Ite
                 raise ValueError(answer.failed)
             said, probability = parse(answer, len(items))
         except ValueError as error:
-            failures[str(error)] += 1
+            failures.append(str(error))
             told += [Told(item=i) for i in items]
             continue
         told += [Told(item=i, said=s, probability=p) for i, s, p in zip(items, said, probability, strict=True)]
-    return Asked(told=tuple(told), prompts=len(prompts), failures=dict(sorted(failures.items())), cost=cost)
+    kinds = Counter(re.split("[:(]", f)[0].strip() for f in failures)
+    return Asked(
+        told=tuple(told), prompts=len(prompts), failures=dict(sorted(kinds.items())), cost=cost,
+        first_failure=failures[0] if failures else "",
+    )  # fmt: skip
 
 
 # --- log-probabilities ---------------------------------------------------------------------------------------------

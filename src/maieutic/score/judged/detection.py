@@ -1,9 +1,9 @@
 """Detection: told the label alone, does the judge know the held-out windows in which the unit is active?
 
-50 windows in which the unit is active somewhere, over its whole range (equal-count bins by largest value), 50 in which it
-is nowhere active, and up to 20 of those that hold a word (a concept, in pictures) which the unit answers to elsewhere:
-hard negatives. Windows have 32 tokens, 5 are shown a prompt, so 20 to 24 prompts a label; pictures: 25, 25 and 10, so 10
-to 12 prompts.
+50 windows in which the unit is active somewhere, over its whole range above the threshold (equal-count bins by largest
+value), 50 of the calmer half of those in which it is nowhere active, and up to 20 more of these that hold a word (a concept,
+in pictures) which the unit answers to elsewhere: hard negatives. Windows have 32 tokens, 5 are shown a prompt, so 20 to 24
+prompts a label; pictures: 25, 25 and 10, so 10 to 12 prompts.
 
 ``detection``: balanced accuracy of active against inactive windows, 0 to 1, chance 0.5. ``detection.hard``: the same
 against hard negatives. ``detection.accuracy``, ``detection.auroc``, ``detection.answered``: see ``yes_no``. The blank
@@ -34,7 +34,7 @@ HARD = {"text": 20, "image": 10}
 def tempting(material: Material, n: int, *, besides: Sequence[Window], seed: int) -> list[Window]:
     """Up to ``n`` resting windows that hold what the unit answers to, none of those already chosen."""
     taken = {w.key for w in besides}
-    known = [w for w in material.resting if w.key not in taken and material.tempting(w)]
+    known = [w for w in material.calm if w.key not in taken and material.tempting(w)]
     return uniform(known, n, draw("hard", seed))
 
 
@@ -53,7 +53,7 @@ class Detection(YesNo):
             return reason
         kind = material.windows[0].stimulus.modality
         active = over_range(material.firing, ACTIVE[kind], draw("active", seed))
-        resting = uniform(material.resting, ACTIVE[kind], draw("inactive", seed))
+        resting = uniform(material.calm, ACTIVE[kind], draw("inactive", seed))
         hard = tempting(material, HARD[kind], besides=resting, seed=seed)
         return (
             *(Item(kind="active", window=w) for w in active),

@@ -62,7 +62,7 @@ class EmbeddingScorer:
         details: dict[str, Any] = {
             "split": "test",
             "comparison_only": True,
-            "embedder": str(named),
+            "embedder": _name(named),
             "seed": request.seed,
         }
         if isinstance(own, str):
@@ -87,6 +87,13 @@ class EmbeddingScorer:
         }
         found[HEADLINE] = replace(found[HEADLINE], cost=Cost(seconds=time.perf_counter() - started))
         return found | beside(HEADLINE, own.ranked.auroc, judge, fewer(request.controls), n=own.n, details=details)
+
+
+def _name(embedder: Any) -> str:
+    """What the encoder is called in the details."""
+    return str(
+        embedder if isinstance(embedder, str) else getattr(embedder, "__qualname__", type(embedder).__qualname__)
+    )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -121,9 +128,9 @@ def _cosines(request: Request, label: str, items: Sequence[Item]) -> FloatArray:
     """Cosine of the label with each window, -1 to 1. Vectors are kept for the run."""
     named = request.options["embedder"]
     embedder: Embedder = request.shared.once(
-        ("embedder", str(named)), lambda: load_embedder(named) if isinstance(named, str) else named, holding=named
+        ("embedder", id(named)), lambda: load_embedder(named) if isinstance(named, str) else named, holding=named
     )
-    kept = request.shared.once(("embedded", str(named)), dict[str, FloatArray])
+    kept = request.shared.once(("embedded", id(named)), dict[str, FloatArray], holding=named)
     missing = sorted({label, *(i.window.text for i in items)} - kept.keys())
     if missing:
         kept.update(zip(missing, embedder(missing), strict=True))

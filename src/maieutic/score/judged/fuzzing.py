@@ -62,7 +62,7 @@ class Fuzzing(YesNo):
             moved = shifted(own, len(window.spans), rng, off=[*own, *(i for i, a in enumerate(window.active) if a)])
             if moved:  # a window that is active throughout has no wrong place
                 found.append(Item(kind="wrong", window=window, marks=moved))
-        for window in uniform(material.resting, OTHERS, rng):
+        for window in uniform(material.calm, OTHERS, rng):
             pattern = marks[int(rng.integers(len(marks)))]
             found.append(Item(kind="elsewhere", window=window, marks=shifted(pattern, len(window.spans), rng)))
         return tuple(found)

@@ -86,6 +86,9 @@ class Material:
         signs: lower-case words, or concepts, that the unit answers to on discover.
         whole: windows have one value each, so there are no tokens to mark.
         silent: the unit rests at exactly 0 and is never below, as latents of a sparse autoencoder are.
+        firing: windows in which the unit is active somewhere. resting: the others.
+        calm: the half of the resting ones with the lowest peaks; what lies between is neither active nor at rest, and
+            says little about a label that speaks of yes and no.
     """
 
     windows: tuple[Window, ...]
@@ -96,11 +99,15 @@ class Material:
     silent: bool = False
     firing: tuple[Window, ...] = field(init=False)
     resting: tuple[Window, ...] = field(init=False)
+    calm: tuple[Window, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         assert all(w.stimulus.split == "test" for w in self.windows), "a judge sees the test split only"
         object.__setattr__(self, "firing", tuple(w for w in self.windows if w.fires))
-        object.__setattr__(self, "resting", tuple(w for w in self.windows if not w.fires))
+        resting = tuple(w for w in self.windows if not w.fires)
+        middle = float(np.median([w.top for w in resting])) if resting else 0.0
+        object.__setattr__(self, "resting", resting)
+        object.__setattr__(self, "calm", tuple(w for w in resting if w.top <= middle))
 
     def tempting(self, window: Window) -> bool:
         """Whether a window holds a sign of the unit."""

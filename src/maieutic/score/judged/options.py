@@ -71,4 +71,3 @@ def judge_with(options: Mapping[str, Any]) -> Judge:
     if not named:
         raise UsageError("judged scorers ask a language model: name one, as in  --judge openai/gpt-5-mini")
     return Judge(name=str(named), model=shared_backbone(str(named), url), base_url=url)
-

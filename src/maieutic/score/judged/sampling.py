@@ -76,7 +76,7 @@ def uniform(windows: Sequence[T], n: int, rng: np.random.Generator) -> list[T]:
 
 def enough(material: Material) -> str | None:
     """Why the unit's windows cannot be judged, or ``None``."""
-    for windows, what in ((material.firing, "active in"), (material.resting, "at rest in")):
+    for windows, what in ((material.firing, "active in"), (material.calm, "at rest in")):
         groups = len({w.cluster for w in windows})
         if len(windows) < LEAST:
             return f"{what} {len(windows)} of {len(material.windows)} test windows: at least {LEAST} are needed"

@@ -175,6 +175,7 @@ class _Scoring:
             "split": "test", "comparison_only": True, **self.judge.told(), "prompts": got.prompts,
             "items_per_prompt": self.task.per_prompt, "asked": len(got.told), "asked_of": got.kinds(),
             "answered": sum(t.said is not None for t in got.told), "failures": dict(got.failures),
+            "first_failure": got.first_failure,
             "llm_tokens": got.cost.llm_tokens, "dollars": got.cost.dollars, "seed": self.request.seed,
         }  # fmt: skip
 
