@@ -182,7 +182,9 @@ def test_shapes_filled(imagine: Compositor) -> None:
     black = one(imagine, "a silhouette of a red square on a white background")
     mask = black.mask()
     assert mask is not None and (pixels(black)[mask] == 0).all()
-    striped = one(imagine, "a striped red square on a red background")
+    for prompt in ("a striped red square on a red background", "a red square with stripes on a red background"):
+        striped = one(imagine, prompt)
+        assert striped.scene.background.key == COLOURS["red"]
     assert striped.scene.placements[0].fill.startswith("pattern:stripes")
     assert one(imagine, "a red square filled with black and white dots").scene.placements[0].fill == pattern_key(
         "dots", ink=COLOURS["black"], paper=COLOURS["white"]
@@ -208,9 +210,19 @@ def test_what_is_not_understood_is_said(imagine: Compositor) -> None:
     assert "ignored: furious" in note_of(made)
 
 
-def test_what_is_absent_is_absent(imagine: Compositor) -> None:
-    made = one(imagine, "a red square without birds")
-    assert names(made) == ["red square"] and "without bird" in made.understood
+@pytest.mark.parametrize("left_out", ["without birds", "no other birds", "without any mammals", "with no bird in it"])
+def test_what_is_absent_is_absent(imagine: Compositor, left_out: str) -> None:
+    made = one(imagine, f"a red square, {left_out}")
+    assert (
+        names(made) == ["red square"]
+        and f"without {left_out.split()[2] if 'in it' in left_out else left_out.split()[-1]}" in made.understood
+    )
+    assert names(one(imagine, "a picture with nothing in it")) == []
+
+
+def test_what_cannot_be_left_out_is_not_put_in(imagine: Compositor) -> None:
+    made = one(imagine, "a red square without its spectacles")
+    assert names(made) == ["red square"] and made.ignored == ("without spectacles",)
 
 
 def test_nothing_to_show_is_an_error_that_names_what_is_near(imagine: Compositor) -> None:

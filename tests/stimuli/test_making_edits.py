@@ -50,6 +50,18 @@ EXACT = {
     "on #123456": lambda s: s.on("#123456"),
     "make the background black": lambda s: s.on("#101010"),
     "remove the background": lambda s: s.on("#808080"),
+    "remove the square and the bar from the picture": lambda s: s.without(0).without(0),
+    "remove everything except the bar": lambda s: s.without(0),
+    "keep the bar": lambda s: s.without(0),
+    "swap the square and the bar": lambda s: s.moved(0.75, 0.5, 0).moved(0.3, 0.5, 1),
+    "hide the bar": lambda s: s.occluded((0, 0, 1, 1), 1, colour="#808080"),
+    "remove the top half of the bar": lambda s: s.occluded((0, 0, 1, 0.5), 1),
+    "cover the square's head": lambda s: s.occluded((0, 0, 1, 0.334), 0, colour="#808080"),
+    "cut off the square's head": lambda s: s.occluded((0, 0, 1, 0.334), 0),
+    "make the bar green instead of blue, keeping the background the same": lambda s: s.recoloured(-120.0, 1),
+    "replace the white background with a black one": lambda s: s.on("#101010"),
+    # "it" is what the step before was about
+    "make the square smaller and move it right": lambda s: s.scaled(0.5, 0).moved(0.55, 0.5, 0),
     "only the bar": lambda s: s.only(1),
     "isolate the red square": lambda s: s.only(0),
     "make it grey": lambda s: s.grey(),
@@ -112,6 +124,8 @@ def test_adding_keeps_what_is_there(base: Made) -> None:
     made = edit(base, "add a green half at the top left")
     assert made.placements[:2] == (SQUARE, BAR)
     assert made.things()[2].name == "green half" and (made.placements[2].x, made.placements[2].y) == (0.22, 0.22)
+    beside = edit(base, "add a green half above the bar").placements[2]
+    assert beside.x == BAR.x and beside.y < BAR.y - 0.2
     # without a place it stands where the others are not
     free = edit(base, "add a green half").placements[2]
     assert min(abs(free.x - p.x) + abs(free.y - p.y) for p in (SQUARE, BAR)) > 0.2
@@ -145,6 +159,9 @@ def test_crops_know_no_objects_any_more(base: Made) -> None:
     ("remove the zebra", "no zebra is in the picture: it shows red square, blue bar"),
     ("replace the bar with a unicorn", "no cut-out shows unicorn"),
     ("add a landscape", "no cut-out shows"),
+    ("add a bird on grass", "adding an object does not change the ground"),
+    ("add a bird next to the green half", "no green half is in the picture"),
+    ("make it night", "'night' fills no shape"),
     ("make the bar white", "turning hues cannot make the blue bar white"),
     ("fill the bar with joy", "'joy' fills no shape"),
     ("put it on the sun", "there is no ground"),

@@ -7,6 +7,7 @@ does not do: look at a picture, or decide whether a step can be done.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from maieutic.stimuli.imagine_phrase import words_of
@@ -34,9 +35,12 @@ PARTS: dict[str, tuple[float, float, float, float]] = {
     "bottom": (0.0, 0.5, 1.0, 1.0), "left": (0.0, 0.0, 0.5, 1.0), "right": (0.5, 0.0, 1.0, 1.0),
     "upper half": (0.0, 0.0, 1.0, 0.5), "lower half": (0.0, 0.5, 1.0, 1.0), "middle": (0.25, 0.25, 0.75, 0.75),
     "centre": (0.25, 0.25, 0.75, 0.75), "upper part": (0.0, 0.0, 1.0, 0.5), "lower part": (0.0, 0.5, 1.0, 1.0),
-    "head": (0.0, 0.0, 1.0, 0.334), "legs": (0.0, 0.666, 1.0, 1.0), "feet": (0.0, 0.8, 1.0, 1.0),
+    "head": (0.0, 0.0, 1.0, 0.334), "face": (0.0, 0.0, 1.0, 0.334), "legs": (0.0, 0.666, 1.0, 1.0), "feet": (0.0, 0.8, 1.0, 1.0),
 }  # fmt: skip
 _PART = "|".join(sorted(PARTS, key=len, reverse=True))
+#: parts of a body, of which only the usual place is known
+BODY: Mapping[str, str] = {"head": "top third", "face": "top third", "legs": "bottom third", "feet": "bottom fifth"}
+_BODY = "|".join(BODY)
 _COLOUR = "|".join(COLOURS)
 _PLACE = "|".join(sorted(PLACES, key=len, reverse=True))
 _IMAGE = r"(?:the )?(?:whole )?(?:image|scene|everything)"
@@ -48,9 +52,15 @@ _TARGET = r"(?P<x>.+?)"
 _STEPS: tuple[tuple[str, str], ...] = (
     (r"(?:remove|drop|take out|take away) (?:all )?(?:the |its )?colours?|desaturate(?: .+)?", "grey"),
     (r"(?:remove|delete|erase|drop)(?: the)? background|(?:with )?no background|without(?: the)? background", "plain"),
+    (r"(?:keep |show |leave )?only (?P<x>.+)|isolate (?P<x2>.+)", "only"),
+    (r"(?:remove|delete|erase) (?:everything|all|all objects) (?:except|but)(?: for)? (?P<x>.+)|keep (?P<x2>.+)", "keep"),
+    (rf"(?:hide|remove|cut off|cut away|delete|erase|crop off) (?:the |its )?(?P<part>{_PART})(?: of (?P<x>the .+))?",
+     "hide"),
+    (rf"(?:hide|remove|cut off|cut away|delete|erase) (?:the |its )?(?P<x>.+) (?P<part>{_BODY})", "hide"),
     (r"(?:remove|delete|erase|drop|take out|take away|get rid of|without) (?P<x>.+)", "remove"),
-    (rf"(?:blur|defocus) (?:the |its )?background|{_TURN} (?:the |its )?background blurred", "blur_ground"),
-    (r"(?:change|replace|swap|set|make) (?:the |its )?background (?:with |by |to |into |for )?(?P<y>.+)", "ground"),
+    (r"(?:swap|exchange|switch) (?:the places of )?(?P<x>.+) and (?P<y>.+)", "exchange"),
+    (rf"(?:blur|defocus) (?:only )?(?:the |its )?background|{_TURN} (?:the |its )?background blurred", "blur_ground"),
+    (r"(?:change|replace|swap|set|make) (?:the |its )?(?:\w+ )?background (?:with |by |to |into |for )?(?P<y>.+)", "ground"),
     (rf"(?:change|set|turn|make) (?:the |its )?colours? (?:of {_TARGET} )?(?:to |into )?(?P<y>{_COLOUR})", "colour"),
     (r"(?:replace|swap|exchange|substitute) (?P<x>.+?) (?:with|by|for|to|into) (?P<y>.+)", "replace"),
     (rf"{_TURN} {_IMAGE} (?:to |into )?(?:{_GREY})|(?:to |in )?(?:{_GREY})|make (?:it|them) (?:in )?(?:{_GREY})"
@@ -67,11 +77,10 @@ _STEPS: tuple[tuple[str, str], ...] = (
      "hue"),
     (r"zoom in(?: on (?P<x>.+))?|crop to (?P<x2>(?!the (?:" + _PART + r")).+)|crop (?:tightly|closer)", "zoom"),
     (rf"crop (?:to )?(?:the |its )?(?P<part>{_PART})(?: of {_IMAGE})?", "crop"),
-    (rf"(?:hide|remove|cut off|cut away|delete|erase|crop off) (?:the |its )?(?P<part>{_PART})(?: of (?P<x>.+))?",
-     "hide"),
     (rf"(?:cover|occlude|block|mask|censor|hide) (?:the |its )?(?P<part>{_PART})(?: of (?P<x>.+?))?"
      rf"(?: with (?:a |an )?(?P<y>{_COLOUR})?.*)?", "cover"),
-    (r"(?:keep |show |leave )?only (?P<x>.+)|isolate (?P<x2>.+)|keep (?P<x3>.+)", "only"),
+    (rf"(?:cover|occlude|block|mask|censor|hide) (?:the |its )?(?P<x>(?:(?! with ).)+?)(?: (?P<part>{_BODY}))?"
+     rf"(?: with (?:a |an )?(?P<y>{_COLOUR})? ?(?:box|square|rectangle|patch|mask|bar))?", "cover"),
     (r"(?:add|insert|include|draw|paste) (?P<y>.+)", "add"),
     (rf"{_PUT} {_TARGET} (?:to|at|in|on|into|towards) (?:the )?(?P<place>{_PLACE})(?: (?:corner|half|side|part))?"
      rf"(?: of {_IMAGE})?", "place"),
@@ -94,6 +103,8 @@ _STEPS: tuple[tuple[str, str], ...] = (
     (rf"{_TURN} (?P<x>.+?) (?:into |to )(?P<y>.+)", "replace"),
     (r"make (?P<x>it|them|.+?) (?P<y>\S+)", "fill"),
 )  # fmt: skip
+_SAME = (r"(?: ,)?(?: but| while| and)* (?:keep|keeping|leave|leaving|without changing) (?:the |its |everything|all)[^,]*?"
+         r"(?: the same| unchanged| as it is| as is| intact| else|$)+")  # fmt: skip
 _VERBS = ("remove|delete|erase|replace|swap|put|place|move|make|turn|flip|mirror|blur|add|hide|cover|rotate|crop|zoom|"
           "change|keep|fill|colour|recolour|paint|shift|isolate|shrink|enlarge|show")  # fmt: skip
 
@@ -114,6 +125,9 @@ def read_edit(instruction: str) -> tuple[list[Step], list[str]]:
     """The steps of an instruction, in order, and the clauses that no form fits."""
     text = " ".join(w for w in words_of(instruction) if w != "please")
     text = re.sub(r" ?, ?", " , ", f" {text} ").strip()
+    # what is to stay as it is stays anyway
+    text = re.sub(_SAME, "", text)
+    text = re.sub(rf" instead of (?:{_COLOUR})\b| (?:from|in) (?:the |this )?(?:image|scene)(?= |$)", "", text)
     clauses = re.split(rf" , (?:and |then )*| then | and (?=(?:{_VERBS})\b)", f"{text} ")
     steps: list[Step] = []
     unknown: list[str] = []

@@ -15,12 +15,12 @@ from functools import lru_cache
 
 from maieutic.errors import UsageError
 from maieutic.stimuli.base import Corpus, Stimulus
-from maieutic.stimuli.edit_clauses import FORMS, PARTS, WHOLE_FORMS, Step, read_edit
+from maieutic.stimuli.edit_clauses import BODY, FORMS, PARTS, WHOLE_FORMS, Step, read_edit
 from maieutic.stimuli.effects import Effect, edited
 from maieutic.stimuli.imagine_find import Finder, hue_shift, tint_of
 from maieutic.stimuli.imagine_patterns import is_pattern
 from maieutic.stimuli.imagine_phrase import Ground, Wish, read_ground, read_phrase, words_of
-from maieutic.stimuli.imagine_words import COLOURS, GROUNDS, PLACES
+from maieutic.stimuli.imagine_words import COLOURS, PLACES
 from maieutic.stimuli.library import Library
 from maieutic.stimuli.making import Made, made_scene
 from maieutic.stimuli.scenes import Background, Placement, Scene
@@ -30,6 +30,7 @@ from maieutic.stimuli.studio import Studio, background_of, normal, place, rng
 _IT = frozenset(("", "it", "them", "object", "objects", "thing", "things", "everything", "all", "image", "scene",
                  "foreground", "subject", "itself", "this"))  # fmt: skip
 _STEP = 0.25
+_SOME_GROUNDS = ("grass", "beach", "sky", "water", "forest", "snow", "city")
 _SIZES: Mapping[str, float] = {"smaller": 0.5, "shrink": 0.5, "small": 0.5, "tiny": 0.25, "larger": 1.6, "bigger": 1.6,
                                "enlarge": 1.6, "large": 1.6, "big": 1.6, "huge": 2.4}  # fmt: skip
 
@@ -154,6 +155,8 @@ class _Steps:
     def __init__(self, finder: Finder, seed: int, instruction: str) -> None:
         self.finder, self.draw = finder, rng(seed, "edit", instruction)
         self.done: list[str] = []
+        #: objects that the step before was about: what "it" means
+        self.last: list[int] = []
 
     def apply(self, scene: Scene, step: Step) -> Scene:
         effect = None if step.verb == "hue" and scene.placements else _effect(step)
@@ -164,7 +167,8 @@ class _Steps:
             "remove": self._remove, "plain": self._plain, "blur_ground": self._blur_ground, "ground": self._ground,
             "colour": self._colour, "replace": self._replace, "flip": self._each(lambda s, i: s.flipped(i)),
             "hue": self._each(lambda s, i: s.recoloured(float(step.n or 120), i)), "hide": self._hide,
-            "cover": self._hide, "only": self._only, "add": self._add, "move": self._move, "place": self._place,
+            "cover": self._hide, "only": self._only,
+            "keep": self._keep, "exchange": self._exchange, "add": self._add, "move": self._move, "place": self._place,
             "fill": self._fill, "silhouette": self._each(lambda s, i: s.silhouette(i)), "scale": self._scale,
             "resize": self._scale,
         }  # fmt: skip
@@ -189,14 +193,22 @@ class _Steps:
 
     # --- which object --------------------------------------------------------------------------------------------
     def _targets(self, scene: Scene, step: Step) -> list[int]:
-        """Positions of the objects that a step is about, by name or concept; all for "it"."""
-        words = [w for w in words_of(step.x) if w not in ("the", "a", "an", "all", "of", "every", "both", ",")]
-        name = normal(" ".join(words))
+        """Positions of the objects that a step is about; "it" is what the step before was about, else everything."""
         every = list(range(len(scene.placements)))
         if not every:
             raise UsageError(f"{step.clause!r}: the picture shows no object: add one first, as in  add a dog")
-        if name in _IT or name == "":
-            return every
+        named = [self._named(scene, part, step) for part in re.split(r" and | , ", step.x)]
+        if named == [None]:
+            it = step.x in ("", "it", "them") and all(i < len(every) for i in self.last)
+            return (self.last if it else []) or every
+        self.last = sorted({i for found in named for i in (every if found is None else found)})
+        return self.last
+
+    def _named(self, scene: Scene, words: str, step: Step) -> list[int] | None:
+        """Positions of the objects of a name or concept; ``None`` for "it" and the like."""
+        name = normal(" ".join(w for w in words_of(words) if w not in ("the", "a", "an", "all", "of", "every", "both")))
+        if name in _IT:
+            return None
         for wanted in self._names(name):
             found = [i for i, t in enumerate(scene.things())
                      if any(normal(c) == wanted for c in (t.name, *t.concepts))]  # fmt: skip
@@ -220,9 +232,24 @@ class _Steps:
 
     # --- objects -------------------------------------------------------------------------------------------------
     def _remove(self, scene: Scene, step: Step) -> Scene:
-        gone = set(self._targets(scene, step))
-        self.done.append(f"removed {', '.join(t.name for i, t in enumerate(scene.things()) if i in gone)}")
+        return self._without(scene, set(self._targets(scene, step)))
+
+    def _keep(self, scene: Scene, step: Step) -> Scene:
+        kept = self._targets(scene, step)
+        return self._without(scene, {i for i in range(len(scene.placements)) if i not in kept})
+
+    def _without(self, scene: Scene, gone: set[int]) -> Scene:
+        self.last = []
+        self.done.append(f"removed {', '.join(t.name for i, t in enumerate(scene.things()) if i in gone) or 'nothing'}")
         return replace(scene, placements=tuple(p for i, p in enumerate(scene.placements) if i not in gone))
+
+    def _exchange(self, scene: Scene, step: Step) -> Scene:
+        """Two objects change places."""
+        first = self._targets(scene, replace(step, x=step.x))[0]
+        second = self._targets(scene, replace(step, x=step.y))[0]
+        a, b = scene.placements[first], scene.placements[second]
+        self.done.append(step.clause)
+        return scene.moved(b.x, b.y, first).moved(a.x, a.y, second)
 
     def _only(self, scene: Scene, step: Step) -> Scene:
         kept = self._targets(scene, step)
@@ -249,23 +276,32 @@ class _Steps:
 
     def _add(self, scene: Scene, step: Step) -> Scene:
         phrase = read_phrase(step.y, self.finder)
-        wish = self._wish(step)
+        if phrase.ground is not None:
+            raise UsageError(
+                f"{step.clause!r}: adding an object does not change the ground: say where, as in  at the top, and "
+                "change the ground by itself, as in  put it on grass"
+            )
+        # "add a ball next to the gorilla": the second object is one that is there
+        anchor = None
+        if len(phrase.wishes) == 2 and phrase.wishes[1].count == 1:
+            there = self._named(scene, phrase.wishes[1].found.concept, step)
+            anchor = (scene.placements[there[0]], phrase.wishes[1].relation) if there else None
+        wish = self._wish(step, among=1 if anchor is not None else None)
         scale = 0.35 if wish.scale is None else min(0.6, 0.5 * wish.scale)
-        for k in range(wish.count):
+        first = len(scene.placements)
+        for _ in range(wish.count):
             picture = wish.found.stamps[int(self.draw.integers(len(wish.found.stamps)))]
-            x, y = self._free(scene)
+            x, y = self._free(scene) if anchor is None else _beside(*anchor)
             new = place(picture, x=x if wish.x is None else wish.x, y=y if wish.y is None else wish.y, scale=scale)
             scene = scene.plus(self._dressed(new, wish))
-            self.done.append(f"added {picture.name}" if not k else "and another")
-        if phrase.ground is not None:
-            scene = replace(scene, background=self._background(phrase.ground))
-            self.done.append(f"on {phrase.ground.said}")
+            self.done.append(f"added {picture.name}")
+        self.last = list(range(first, len(scene.placements)))
         return scene
 
-    def _wish(self, step: Step) -> Wish:
-        """The object that a step brings in."""
+    def _wish(self, step: Step, *, among: int | None = None) -> Wish:
+        """The object that a step brings in: the only one of the phrase, or of the first ``among``."""
         phrase = read_phrase(step.y, self.finder)
-        usable = [w for w in phrase.wishes if w.found.stamps]
+        usable = [w for w in phrase.wishes[:among] if w.found.stamps]
         if len(usable) != 1 or phrase.ignored:
             missing = ", ".join(phrase.ignored) or step.y
             some = ", ".join(list(self.finder.studio.concepts(at_least=2))[:10])
@@ -299,7 +335,8 @@ class _Steps:
 
     def _fill(self, scene: Scene, step: Step) -> Scene:
         ground = read_ground(words_of(step.y), self.finder)
-        if ground is None or not (ground[0].key or ground[0].colour) or ground[1] < len(words_of(step.y)):
+        material = ground is not None and (ground[0].key or ground[0].said.startswith("plain"))
+        if ground is None or not material or ground[1] < len(words_of(step.y)):
             known = ", ".join(self.finder.texture_names()[:12])
             raise UsageError(f"{step.clause!r}: {step.y!r} fills no shape: choose a colour, stripes, dots, or {known}")
         if words_of(step.x)[-1:] == ["background"]:
@@ -312,7 +349,9 @@ class _Steps:
 
     def _hide(self, scene: Scene, step: Step) -> Scene:
         colour = None if step.verb == "hide" else COLOURS.get(step.y, "#808080")
-        box = PARTS[step.part]
+        box = PARTS[step.part] if step.part else (0.0, 0.0, 1.0, 1.0)
+        if step.part in BODY:
+            self.done.append(f"its {step.part} taken to be its {BODY[step.part]}")
         if re.sub(r"^the ", "", step.x) in ("image", "scene"):
             self.done.append(step.clause)
             return replace(scene, covers=(*scene.covers, (box, colour or "#808080")))
@@ -375,10 +414,10 @@ class _Steps:
         return replace(scene, background=replace(scene.background, blur=scene.background.blur + 6.0))
 
     def _ground(self, scene: Scene, step: Step) -> Scene:
-        words = words_of(step.y)
+        words = [w for w in words_of(step.y) if w not in ("one", "instead")]
         found = read_ground(words, self.finder)
         if found is None or found[1] < len(words):
-            known = ", ".join([*self.finder.texture_names()[:8], *list(GROUNDS)[:8]])
+            known = ", ".join([*self.finder.texture_names()[:8], *_SOME_GROUNDS])
             raise UsageError(
                 f"{step.clause!r}: there is no ground {step.y!r}: choose a colour, stripes, or one of {known}"
             )
@@ -398,3 +437,11 @@ class _Steps:
         if is_pattern(ground.key):
             return Background(kind="texture", key=ground.key, zoom=0.4)
         return background_of(studio.library.pictures[ground.key], self.draw)
+
+
+def _beside(anchor: Placement, relation: str) -> tuple[float, float]:
+    """A place left, right, above, below or in front of an object; beside it: on the side with more room."""
+    side = -0.4 if anchor.x > 0.5 else 0.4
+    away = {"left": (-0.4, 0.0), "right": (0.4, 0.0), "above": (0.0, -0.38), "below": (0.0, 0.38),
+            "front": (0.1, 0.15)}.get(relation, (side, 0.0))  # fmt: skip
+    return anchor.x + away[0], anchor.y + away[1]

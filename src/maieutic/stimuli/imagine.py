@@ -98,10 +98,11 @@ class Compositor:
         if wish is not None and not wish.found.stamps and len(phrase.wishes) == 1:
             return self._photo(phrase, wish, turn, seed, made_by)
         scene, done, failed = self._scene(phrase, turn, seed)
+        unseen = {w.found.said for w in phrase.wishes if not w.found.stamps}
         return made_scene(
             scene,
             made_by=made_by,
-            understood=[*phrase.understood, *done],
+            understood=[*(u for u in phrase.understood if u.rpartition(" × ")[2] not in unseen), *done],
             ignored=[*phrase.ignored, *failed],
         )
 

@@ -33,7 +33,7 @@ _BEFORE_GROUND = ("in front of", "on top of", "on", "in", "at", "against", "with
                   "through", "among", "across", "onto", "inside")  # fmt: skip
 #: nouns that add nothing to the ground named before them
 _SURFACES = frozenset(("background", "surface", "ground", "wall", "canvas", "texture", "table", "floor", "board", "desk",
-                       "fence", "door"))  # fmt: skip
+                       "fence", "door", "building", "house"))  # fmt: skip
 _END = ("", ",")
 
 
@@ -85,7 +85,9 @@ class Phrase:
 
 def words_of(text: str) -> list[str]:
     """Lower-case words in one spelling; commas and full stops as ``,``."""
-    found = re.findall(r"#[0-9a-f]{6}|[a-z0-9]+(?:['-][a-z0-9]+)*|[,.;:]", text.lower().replace("’", "'"))
+    found = re.findall(
+        r"#[0-9a-f]{6}|[a-z0-9]+(?:['-][a-z0-9]+)*|[,.;:]", re.sub(r"'s\b", "", text.lower().replace("’", "'"))
+    )
     words: list[str] = []
     for word in found:
         words += ["," if word in ",.;:" else w for w in SPELLINGS.get(word, word).split()]
@@ -166,19 +168,29 @@ class _Scanner:
         return 1
 
     def _negated(self, i: int) -> int:
+        """What is not to be there; it is always taken, so that it never gets into the picture."""
+        if self.words[i] == "with" and self._at(i + 1) == "nothing":
+            self.phrase.bare = True
+            self.phrase.understood.append("no object")
+            return 2
         if self.words[i] not in ("no", "without"):
             return 0
-        j = i + 1 + (self._at(i + 1) in _ARTICLES)
+        if effect := self._longest(i, EFFECTS):
+            return self._take_effect(*effect)
+        j = i + 1
+        while self._at(j) in _ARTICLES or self._at(j) in ("any", "other", "more", "additional", "visible"):
+            j += 1
         if self._at(j) == "background":
             self.phrase.ground = Ground(colour="#b4b4b4", said="a plain grey ground")
             self.phrase.understood.append("no background: a plain grey ground")
             return j + 1 - i
-        if effect := self._longest(i, EFFECTS):
-            return self._take_effect(*effect)
-        if thing := self._thing(j):
-            self.phrase.understood.append(f"without {thing[0].word}")
-            return j + thing[1] - i
-        return 0
+        thing = self._thing(j)
+        left_out = " ".join(self.words[j : j + (thing[1] if thing else 1)])
+        if thing or j >= len(self.words):
+            self.phrase.understood.append(f"without {left_out}")
+        else:
+            self.phrase.ignored.append(f"without {left_out}")
+        return j + (thing[1] if thing else 1) - i
 
     def _effect(self, i: int) -> int:
         j = i + (self._at(i) == "and")
@@ -245,9 +257,19 @@ class _Scanner:
         if match := self._longest(i, _BEFORE_GROUND):
             ground = _ground(self.words, i + match[1], self.finder)
             if ground is not None and not (ground[0].photo and match[0] in ("with", "by", "near", "under", "over")):
+                if match[0] == "with" and self.phrase.wishes and self._fills(i + match[1], *ground):
+                    return match[1] + ground[1]
                 return match[1] + self._take_ground(*ground)
         ground = _ground(self.words, i, self.finder, suffix=True)
         return 0 if ground is None else self._take_ground(*ground)
+
+    def _fills(self, i: int, ground: Ground, used: int) -> bool:
+        """``a horse with stripes``: a pattern that is not called a background fills the object's shape."""
+        if not ground.key.startswith("pattern:") or self.words[i + used - 1] in _SURFACES:
+            return False
+        self.phrase.wishes[-1] = replace(self.phrase.wishes[-1], fill=ground.key)
+        self.phrase.understood.append(f"its shape filled with {ground.said}")
+        return True
 
     def _take_ground(self, ground: Ground, used: int) -> int:
         if self.phrase.ground is not None:
