@@ -10,6 +10,8 @@ from PIL import Image
 
 import maieutic as mt
 from maieutic.errors import UsageError, UserError
+from maieutic.explain import viewer_of
+from maieutic.explain.submitted import explanation_of
 from maieutic.lab.workbench import Workbench
 from maieutic.stimuli.base import Stimulus
 from maieutic.stimuli.making import Tools
@@ -178,6 +180,14 @@ def test_two_models_stand_side_by_side(text_lab: mt.Lab, texts: list[str]) -> No
     bench = Workbench([text_lab, mt.Lab(other, other.unit(), atlas)], tools=Tools())
     found = bench.calls()["measure"](["a dog"], expect=0.5, unit=["cats:output/0", "dogs:output/0"])
     assert {k: v[0]["value"] for k, v in found.items()} == {"cats:output/0": 0.5, "dogs:output/0": 1.0}
+    # entries of units of one key are told apart, and only those of the unit itself become its evidence
+    entries = [v[0]["entry"] for v in found.values()]
+    assert entries == ["cats:output/0#1", "dogs:output/0#1"]
+    with pytest.raises(UserError, match="no measurement"):
+        bench.calls()["submit"]("dogs", confidence=0.5, evidence=["output/0#1"])
+    bench.calls()["submit"](unexplained="both", evidence=entries, unit="dogs:output/0")
+    lab, answer = bench.labs["dogs:output/0"], bench.submissions["dogs:output/0"]
+    assert explanation_of(answer, lab, viewer_of(other), explainer="test").evidence == ("dogs:output/0#1",)
 
 
 def test_a_unit_stands_on_the_workbench_once(text_lab: mt.Lab) -> None:

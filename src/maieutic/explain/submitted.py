@@ -30,14 +30,15 @@ def explanation_of(
         UserError: nothing of the label or predicate can be executed.
     """
     considered = tuple((h.text, h.because or "rejected") for h in hypotheses if h.status == "rejected")
+    evidence = tuple(e for e in submission.evidence if e.rpartition("#")[0] == lab.ledger.unit)
     cost = sum((e.cost for e in lab.ledger.entries), Cost())
     if submission.label is None:
         return Explanation.unexplained(
-            lab.unit.key, submission.unexplained or "", explainer=explainer, evidence=submission.evidence,
+            lab.unit.key, submission.unexplained or "", explainer=explainer, evidence=evidence,
             considered=considered, cost=cost,
         )  # fmt: skip
     predicate = executable(submission.label, submission.predicate, lab, viewer)
     return Explanation(
         unit=lab.unit.key, label=submission.label, predicate=predicate, explainer=explainer,
-        confidence=submission.confidence or 0.0, evidence=submission.evidence, considered=considered, cost=cost,
+        confidence=submission.confidence or 0.0, evidence=evidence, considered=considered, cost=cost,
     )  # fmt: skip

@@ -40,6 +40,7 @@ class Causal:
 
     def __init__(self, desk: Desk, record: Record) -> None:
         self._desk, self._record = desk, record
+        self._beside: dict[str, list[Unit]] = {}
 
     def ablate(
         self,
@@ -137,47 +138,60 @@ class Causal:
     ) -> list[dict[str, Any]]:
         """Before, after and beside; both readings go into the ledger, the second with what came of it."""
         lab, tested = place.lab, self._record.tested(hypothesis, because)
-        beside = directions(lab.unit, lab.atlas, seed=self._desk.seed)
-        if isinstance(beside, str):
-            raise UserError(f"{beside}: ablating and steering stand beside other directions, so measure instead")
-        clean = lab.subject.outputs([s.content for s in shown]).astype(np.float64)
-        changed = lab.subject.outputs([s.content for s in shown], interventions=[change]).astype(np.float64)
-        steps = _lengths(place, shown, change)
-        random = _stepped(place, shown, clean, beside[0][:STEPS], steps, change.at)
-        before = lab.measure([Question(stimulus=s, hypothesis=tested, kind="look", position=_last(place, s))
-                              for s in shown])  # fmt: skip
-        own, results = effect(clean, changed), list[dict[str, Any]]()
-        details = [
-            {
-                **self._desk.mark, **more, "because": because, "expect_effect": expect, "before": b.scaled,
-                "length": float(steps[i]), "effect": float(own[i]), "random": [float(e) for e in random[i]],
-                "stands_out": bool(steps[i] > 0 and own[i] > random[i].max()),
-                **({"hypothesis": hypothesis} if hypothesis else {}), **_moved(place, clean[i], changed[i]),
-            }
-            for i, b in enumerate(before)
-        ]  # fmt: skip
-        after = lab.measure(
+        given = {**self._desk.mark, **more, "because": because, "expect_effect": expect}
+        given |= {"hypothesis": hypothesis} if hypothesis else {}
+        came = self._outcomes(place, shown, change)
+        positions = [_last(place, s) for s in shown]
+        before = lab.measure(
             [
-                Question(stimulus=s, hypothesis=tested, kind=kind, position=_last(place, s), pair=b.id, detail=d)
-                for s, b, d in zip(shown, before, details, strict=True)
-            ],
-            interventions=[change],
+                Question(stimulus=s, hypothesis=tested, kind="look", position=p)
+                for s, p in zip(shown, positions, strict=True)
+            ]
         )
-        for s, b, a, d in zip(shown, before, after, details, strict=True):
-            text = {"text": s.content} if place.modality == "text" else {"id": s.id}
-            kept = ("effect", "random", "stands_out", "rose", "fell")
-            results.append(
-                {
-                    "entry": a.id,
-                    "unit": place.name,
-                    "before": place.unclipped(b.value),
-                    "after": place.unclipped(a.value),
-                    "expect": expect,
-                    **text,
-                }
-                | {k: d[k] for k in kept}
+        asked = [
+            Question(
+                stimulus=s, hypothesis=tested, kind=kind, position=p, pair=b.id,
+                detail={**given, "before": b.scaled, **outcome},
             )
-        return results
+            for s, p, b, outcome in zip(shown, positions, before, came, strict=True)
+        ]  # fmt: skip
+        after = lab.measure(asked, interventions=[change])
+        return [
+            {
+                "entry": a.id, "unit": place.name, "before": place.unclipped(b.value),
+                "after": place.unclipped(a.value), "expect": expect,
+                **({"text": s.content} if place.modality == "text" else {"id": s.id}), **outcome,
+            }
+            for s, b, a, outcome in zip(shown, before, after, came, strict=True)
+        ]  # fmt: skip
+
+    def _outcomes(self, place: Place, shown: Sequence[Stimulus], change: Intervention) -> list[dict[str, Any]]:
+        """What the outputs did at each stimulus, and with random steps of the same length.
+
+        Raises:
+            UserError: the site has no other directions, or the change moved nothing in any stimulus.
+        """
+        subject, contents = place.lab.subject, [s.content for s in shown]
+        clean = subject.outputs(contents).astype(np.float64)
+        changed = subject.outputs(contents, interventions=[change]).astype(np.float64)
+        lengths = _lengths(place, shown, change)
+        own, random = effect(clean, changed), _stepped(place, shown, clean, self._ways(place), lengths, change.at)
+        return [
+            {
+                "length": float(lengths[i]), "effect": float(own[i]), "random": [float(e) for e in random[i]],
+                "stands_out": bool(lengths[i] > 0 and own[i] > random[i].max()), **_moved(place, clean[i], changed[i]),
+            }
+            for i in range(len(shown))
+        ]  # fmt: skip
+
+    def _ways(self, place: Place) -> list[Unit]:
+        """Random directions at the unit's site, the same in the whole session."""
+        if place.name not in self._beside:
+            found = directions(place.lab.unit, place.lab.atlas, seed=self._desk.seed)
+            if isinstance(found, str):
+                raise UserError(f"{found}: ablating and steering stand beside other directions, so measure instead")
+            self._beside[place.name] = found[0][:STEPS]
+        return self._beside[place.name]
 
 
 def _last(place: Place, stimulus: Stimulus) -> int:
@@ -193,13 +207,8 @@ def _lengths(place: Place, shown: Sequence[Stimulus], change: Intervention) -> F
     if place.modality == "text":
         last = np.array([v[-1] for v in place.lab.subject.measure(list(shown), unit)], dtype=np.float64)
         return np.abs(last - change.value) / length
-    maps = activation_maps(place.lab.subject, shown, unit) if _has_maps(place) else None
-    cells = maps or [np.atleast_1d(v) for v in place.lab.subject.measure(list(shown), unit)]
-    return np.array([np.sqrt(np.mean((c.astype(np.float64) - change.value) ** 2)) for c in cells]) / length
-
-
-def _has_maps(place: Place) -> bool:
-    return place.lab.subject.site(place.lab.unit.site).positions == "spatial"
+    cells = [m.astype(np.float64) for m in activation_maps(place.lab.subject, shown, unit)]
+    return np.array([np.sqrt(np.mean((c - change.value) ** 2)) for c in cells]) / length
 
 
 def _stepped(

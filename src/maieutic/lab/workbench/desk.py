@@ -1,6 +1,6 @@
 """What the parts of a workbench share: the units on it, the stimuli shown, the fence, and what was put on show.
 
-Units are named by their keys; where two subjects have a unit of the same key, by ``subject:key``. What this does not do:
+Units are named by their keys; where two subjects have a unit of the same key, all by ``subject:key``. What this does not do:
 experiments (see the parts), or isolation of whoever asks.
 """
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from maieutic.errors import BudgetExhaustedError, UsageError, UserError, did_you_mean
 from maieutic.lab.lab import Lab
+from maieutic.lab.ledger import Ledger
 from maieutic.lab.workbench.fence import Fence
 from maieutic.lab.workbench.material import Material
 from maieutic.stimuli.base import Stimulus
@@ -121,13 +122,15 @@ class Desk:
         """
         if not labs:
             raise UsageError("a workbench needs a unit: give at least one lab")
-        keys = [lab.unit.key for lab in labs]
-        names = [
-            lab.unit.key if keys.count(lab.unit.key) == 1 else f"{lab.subject.name}:{lab.unit.key}" for lab in labs
-        ]
+        names = [lab.unit.key for lab in labs]
+        if len(set(names)) < len(names):
+            names = [f"{lab.subject.name}:{lab.unit.key}" for lab in labs]
         twice = next((n for n in names if names.count(n) > 1), None)
         if twice is not None:
             raise UsageError(f"{twice} is on the workbench twice: give each unit once")
+        for name, lab in zip(names, labs, strict=True):
+            if not lab.ledger.entries:
+                lab.ledger = Ledger(unit=name)  # so that ids of measurements differ where keys do not
         corpora = list({id(lab.corpus): lab.corpus for lab in labs}.values())
         return cls(
             places={n: Place(name=n, lab=lab) for n, lab in zip(names, labs, strict=True)},
