@@ -109,6 +109,14 @@ def test_made_pictures_say_what_made_them_and_nothing_of_what_they_show(folders:
     assert "a dog" in note_of(made)
 
 
+def test_the_commit_of_a_hub_id_is_kept(folders: dict[str, Path], tmp_path: Path) -> None:
+    # the folder that the hub's cache gives for a commit
+    folder = tmp_path / "models--org--name" / "snapshots" / ("0a" * 20)
+    shutil.copytree(folders["imagine"], folder)
+    made = DiffusionImaginer(settings(folder))("a dog")[0]
+    assert isinstance(made, Made) and made.made_by["revision"] == "0a" * 20
+
+
 def test_sizes_are_asked_for(folders: dict[str, Path]) -> None:
     made = DiffusionImaginer(settings(folders["imagine"], size=64))("a dog")[0]
     assert made.content.size == (64, 64)
@@ -130,7 +138,7 @@ def test_tools_load_by_name_without_reading_weights(folders: dict[str, Path]) ->
     tools = load_tools(
         corpus(), imagine=f"diffusers:{folders['imagine']}?steps=2", edit=f"diffusers:{folders['edit']}?steps=2"
     )
-    assert tools.imagine is not None and tools.imagine.name == f"diffusers:{folders['imagine']}"
+    assert tools.imagine is not None and tools.imagine.name == f"diffusers:{folders['imagine']}?steps=2"
     assert tools.imagine("a dog", n=2, seed=0)[1].content.mode == "RGB"
     missing = load_tools(corpus(), imagine="diffusers:nobody/nothing")
     assert missing.imagine is not None and missing.names["imagine"] == "diffusers:nobody/nothing"
@@ -233,6 +241,7 @@ def test_settings_are_read_from_a_name(tmp_path: Path) -> None:
     assert found == Settings(
         model="org/model", revision="abc123", steps=20, guidance=5.5, size=512, device="cpu", negative="blurry"
     )
+    assert read_settings(found.text) == found and read_settings("org/model").text == "org/model"
     folder = tmp_path / "me@home"
     folder.mkdir()
     assert read_settings(str(folder)) == Settings(model=str(folder))

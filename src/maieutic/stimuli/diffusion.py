@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -60,6 +61,14 @@ class Settings:
     image_guidance: float | None = None
     size: int | None = None
     negative: str | None = None
+
+    @property
+    def text(self) -> str:
+        """As one writes it; ``read_settings`` reads it back."""
+        given = [(f.name, getattr(self, f.name)) for f in fields(self) if f.name not in ("model", "revision")]
+        pairs = [f"{name}={value}" for name, value in given if value is not None and value != "auto"]
+        revision = f"@{self.revision}" if self.revision else ""
+        return f"{self.model}{revision}{'?' * bool(pairs)}{'&'.join(pairs)}"
 
     @property
     def local(self) -> bool:
@@ -122,7 +131,7 @@ class DiffusionImaginer:
 
     @property
     def name(self) -> str:
-        return f"diffusers:{self.settings.model}"
+        return f"diffusers:{self.settings.text}"
 
     def __call__(self, prompt: str, *, n: int = 1, seed: int = 0) -> list[Stimulus]:
         """``n`` pictures, each of its own noise; fewer where some failed (see ``failed`` and ``Made.ignored``).
@@ -162,7 +171,7 @@ class DiffusionEditor:
 
     @property
     def name(self) -> str:
-        return f"diffusers:{self.settings.model}"
+        return f"diffusers:{self.settings.text}"
 
     def __call__(self, stimulus: Stimulus, instruction: str, *, seed: int = 0) -> Stimulus:
         """The edited picture; of what it shows nothing is known, not even what the original showed.
@@ -239,8 +248,10 @@ class Pipeline:
         """What is needed to make the same picture again, beside prompt and seed."""
         s = self.settings
         versions = {"pipeline": type(self.call).__name__, "diffusers": _diffusers().__version__}
-        commit = getattr(self.call.config, "_commit_hash", None)
-        known = {"tool": "diffusers", "model": s.model, "revision": s.revision or commit, "device": self.device,
+        # the hub's cache keeps every commit in a folder of its name
+        commit = re.search(r"snapshots[/\\]([0-9a-f]{40})", str(self.call.config.get("_name_or_path", "")))
+        revision = commit.group(1) if commit else s.revision
+        known = {"tool": "diffusers", "model": s.model, "revision": revision, "device": self.device,
                  "dtype": self.dtype, "steps": s.steps, "guidance": s.guidance, "image_guidance": s.image_guidance,
                  "size": s.size, "negative": s.negative, "variant": s.variant, **versions}  # fmt: skip
         return {k: v for k, v in known.items() if v is not None}
