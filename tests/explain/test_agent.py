@@ -143,10 +143,22 @@ def test_turns_run_out(tmp_path: Path) -> None:
 
 
 @jailed
-@pytest.mark.parametrize(("limit", "why"), [({"llm_tokens": 1000}, "token limit")])
-def test_limits_of_inspect_end_a_run(tmp_path: Path, limit: dict[str, Any], why: str) -> None:
+@pytest.mark.parametrize(
+    ("limit", "why"),
+    [
+        ({"llm_tokens": 1000}, r"token limit \(1000\)"),
+        ({"dollars": 0.002}, r"cost limit \(0.002\)"),
+        ({"seconds": 1, "code_seconds": 3}, r"time limit \(1\)"),
+    ],
+)
+def test_limits_end_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: dict[str, Any], why: str) -> None:
+    program = "import time; time.sleep(2)" if "seconds" in limit else "print(1)"
+    model = says(program)
+    table = tmp_path / "prices.toml"
+    table.write_text(f'["{model}"]\ninput = 1.0\noutput = 1.0\n')  # a dollar a million: 2,000 tokens are 0.002
+    monkeypatch.setenv("MAIEUTIC_PRICES", str(table))
     with pytest.raises(UserError, match=why):
-        explain(lab_of(lambda t: "dog" in t), says("print(1)"), tmp_path, **limit)
+        explain(lab_of(lambda t: "dog" in t), model, tmp_path / "t", **limit)
 
 
 @jailed
@@ -329,6 +341,7 @@ def test_a_question_over_two_models_is_answered_with_its_experiments(tmp_path: P
         ({"model": "scripted/x", "mode": "fast"}, "choose code or structured"),
         ({"model": "scripted/x", "runs": 0}, "at least 1"),
         ({"model": "scripted/x", "approval": "nofile.yaml"}, "approval policy"),
+        ({"model": "scripted/x", "dollars": 1.0}, "no price of scripted/x is known"),
         ({"model": "scripted/x", "turnz": 3}, "did you mean 'turns'"),
         ({"model": "scripted/x", "jail": "bwarp"}, "did you mean 'bwrap'"),
         ({"model": "openai-api/local/x", "base_url": "http://127.0.0.1:9/v1"}, "no server answers"),

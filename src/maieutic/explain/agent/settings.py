@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from maieutic.errors import UsageError, did_you_mean
+from maieutic.llm import prices
 
 Mode = Literal["code", "structured"]
 
@@ -85,4 +86,9 @@ class AgentSettings:
                 "the agent needs a model: give one of Inspect's, as in  --model anthropic/claude-sonnet-4-5  or"
                 "  --model openai-api/local/my-model --base-url http://127.0.0.1:8080/v1"
             )
-        return cls(**given)
+        made = cls(**given)
+        if made.dollars is not None and prices.price_of(made.model) is None:
+            raise UsageError(
+                f"no price of {made.model} is known: write it into {prices.prices_file()}, or limit --turns instead of --dollars"
+            )
+        return made
