@@ -7,6 +7,7 @@ the caller's where the program can read it). On top the process confines itself 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -64,23 +65,30 @@ class Bwrap:
         finally:
             os.close(tell)
         try:
-            python = _child(told, limits.start_seconds)
+            init = _init(told, limits.start_seconds)
         finally:
             os.close(told)
-        handle = None
-        if python is not None:
-            try:
-                handle = os.pidfd_open(python)
-            except ProcessLookupError:
-                python = None
-        return _InBwrap(process, _settings(limits), python=python, handle=handle)
+        running = _InBwrap(process, _settings(limits))
+        running.init = init
+        return running
 
 
 class _InBwrap(Running):
-    """Its scratch is a file system in memory that only it sees; the host keeps a handle on it to count its files."""
+    """Two processes: the first of the name space, bubblewrap's own, and the interpreter that it started.
+
+    With the first all others end, whoever they belong to. (The interpreter as first process would outlive a killed host: a
+    bubblewrap that has given up its privileges may not signal another user.) Scratch is a file system in memory that only they
+    see; the host keeps a handle on it to count its files.
+    """
+
+    init: int | None = None
 
     def ready(self) -> None:
-        self.descriptors.append(os.open(f"/proc/{self.python}/root/scratch", os.O_PATH | os.O_DIRECTORY))
+        if self.init is None:
+            raise OSError("bubblewrap told no process id")
+        self.python = _child(self.init)
+        self.handle = os.pidfd_open(self.python)
+        self.descriptors.append(os.open(f"/proc/{self.init}/root/scratch", os.O_PATH | os.O_DIRECTORY))
 
     def usage(self) -> tuple[int, int]:
         if not self.descriptors:
@@ -99,14 +107,7 @@ def arguments(limits: Limits, *, info: int, root: bool) -> list[str]:
     """
     python, home = interpreter(), f"/python/{sys.platlibdir}"
     stdlib = f"{home}/{python.stdlib.name}"
-    out = [
-        *(_AS_ROOT if root else _AS_USER),
-        "--die-with-parent",
-        "--new-session",
-        "--as-pid-1",
-        "--info-fd",
-        str(info),
-    ]
+    out = [*(_AS_ROOT if root else _AS_USER), "--die-with-parent", "--new-session", "--info-fd", str(info)]
     out += ["--hostname", "jail", "--setenv", "LD_LIBRARY_PATH", home]
     for folder in ("/python", "/python/bin", home, "/packages", "/dev", "/usr", "/usr/lib"):
         out += ["--perms", "0755", "--dir", folder]
@@ -152,8 +153,8 @@ def _settings(limits: Limits) -> dict[str, object]:
     }
 
 
-def _child(descriptor: int, seconds: float) -> int | None:
-    """Process id of the interpreter as bubblewrap tells it; ``None`` when bubblewrap ended before."""
+def _init(descriptor: int, seconds: float) -> int | None:
+    """Id of the first process of the name space as bubblewrap tells it; ``None`` when bubblewrap ended before."""
     said = b""
     while not said.rstrip().endswith(b"}"):
         if not select.select([descriptor], [], [], seconds)[0]:
@@ -163,3 +164,20 @@ def _child(descriptor: int, seconds: float) -> int | None:
             return None
         said += part
     return int(json.loads(said)["child-pid"])
+
+
+def _child(parent: int) -> int:
+    """The only process that another one started.
+
+    Raises:
+        OSError: there is none, or another number of them.
+    """
+    found: list[int] = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{entry}/stat", "rb") as file:
+                if int(file.read().rpartition(b")")[2].split()[1]) == parent:
+                    found.append(int(entry))
+    if len(found) != 1:
+        raise OSError(f"bubblewrap started {len(found)} processes")
+    return found[0]

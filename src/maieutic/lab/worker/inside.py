@@ -18,7 +18,7 @@ from typing import Any
 
 from maieutic.lab.worker import confine, probe, wire
 
-#: printed text is sent when so many characters wait, or so many seconds passed
+#: printed text is sent when so many characters wait, or at the end of a line when so many seconds passed
 CHARACTERS, SECONDS = 8192, 0.2
 #: frames of a traceback, and characters of a message
 FRAMES, MESSAGE = 6, 1000
@@ -80,7 +80,7 @@ class Printed(io.TextIOBase):
         if kept:
             self._waiting.append(kept)
             self._size += len(kept)
-            if self._size >= CHARACTERS or time.monotonic() - self._last > SECONDS:
+            if self._size >= CHARACTERS or (text.endswith("\n") and time.monotonic() - self._last > SECONDS):
                 self.flush()
         return len(text)
 

@@ -242,7 +242,7 @@ class _Reader:
 
         try:
             if dtype == "|b1":  # bytes other than 0 and 1 are no truth values
-                return (numpy.frombuffer(blob, dtype="|u1").reshape(shape) != 0).copy()
+                return numpy.array(numpy.frombuffer(blob, dtype="|u1").reshape(shape) != 0)
             return numpy.frombuffer(blob, dtype=dtype).reshape(shape).copy()
         except ValueError as error:  # an empty array of impossible width
             raise WireError("an array whose shape does not fit its bytes") from error
