@@ -127,10 +127,11 @@ def _ranked(request: Request, found: Explanation, subject: Subject, unit: Unit, 
 def _cosines(request: Request, label: str, items: Sequence[Item]) -> FloatArray:
     """Cosine of the label with each window, -1 to 1. Vectors are kept for the run."""
     named = request.options["embedder"]
+    key = named if isinstance(named, str) else id(named)
     embedder: Embedder = request.shared.once(
-        ("embedder", id(named)), lambda: load_embedder(named) if isinstance(named, str) else named, holding=named
+        ("embedder", key), lambda: load_embedder(named) if isinstance(named, str) else named, holding=named
     )
-    kept = request.shared.once(("embedded", id(named)), dict[str, FloatArray], holding=named)
+    kept = request.shared.once(("embedded", key), dict[str, FloatArray], holding=named)
     missing = sorted({label, *(i.window.text for i in items)} - kept.keys())
     if missing:
         kept.update(zip(missing, embedder(missing), strict=True))
