@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from maieutic.errors import UserError
+from maieutic.harvest.atlas import Exemplar
 from maieutic.lab.workbench.desk import Desk, Place
 from maieutic.stimuli.base import Stimulus
 from maieutic.subjects.reading import activation_maps
@@ -51,11 +52,7 @@ class Looking:
         if not 1 <= n <= MOST:
             raise UserError(f"exemplars come 1 to {MOST} at a time, not {n}: ask for fewer")
         place = self._desk.place(unit)
-        found = place.lab.exemplars(n + 1, where=where)
-        if len(found) > n:
-            # over the spectrum one more is asked, since its ends are often among the strongest; the strongest stays
-            found = found[:n] if where == "top" else [found[0], *found[len(found) - n + 1 :]]
-        return [self._exemplar(place, e.stimulus, e.position, e.value) for e in found]
+        return [self._exemplar(place, e.stimulus, e.position, e.value) for e in _distinct(place, n, where)]
 
     def _exemplar(self, place: Place, stimulus: Stimulus, position: int, value: float) -> dict[str, Any]:
         assert stimulus.split == "discover", "explainers see the discover split only"
@@ -87,6 +84,24 @@ class Looking:
         if place.modality == "image":
             raise UserError(f"{place.name} looks at pictures, which have no tokens: name a text unit")
         return [[s.text, s.start, s.end] for s in place.lab.subject.tokens(text)]
+
+
+def _distinct(place: Place, n: int, where: Literal["top", "spectrum"]) -> list[Exemplar]:
+    """Exemplars of ``n`` different stimuli, as far as there are: the two halves of a spectrum often share some.
+
+    More are asked for until there are enough; then the strongest stays and those after it give way.
+    """
+    where = "top" if n == 1 else where
+    found: list[Exemplar] = []
+    for asked in range(n, 2 * n + 3):
+        seen: dict[str, Exemplar] = {}
+        for exemplar in place.lab.exemplars(asked, where=where):
+            seen.setdefault(exemplar.stimulus.id, exemplar)
+        found = list(seen.values())
+        if len(found) >= n:
+            break
+    more = len(found) - n
+    return found if more <= 0 else found[:n] if where == "top" else [found[0], *found[1 + more :]]
 
 
 def highlighted(picture: Any, activation: Any) -> Any:
