@@ -201,6 +201,55 @@ def test_effects_over_the_picture(imagine: Compositor) -> None:
     assert [e[0] for e in one(imagine, "a blurred bird in black and white").scene.effects] == ["blur", "grey"]
 
 
+# --- drawn shapes ------------------------------------------------------------------------------------------------
+
+
+def test_a_drawn_shape_has_its_area_colour_and_box(imagine: Compositor) -> None:
+    made = one(imagine, "a red circle on a white background")
+    share = (pixels(made) == (0xC8, 0x28, 0x1E)).all(axis=-1).mean()
+    # a circle of 0.74 of the frame: π/4 · 0.74² = 0.430 (its edge is mixed with the ground)
+    assert share == pytest.approx(0.430, abs=0.01)
+    thing = made.things[0]
+    assert (thing.name, thing.concepts) == ("circle", ("circle", "shape"))
+    left, top, right, bottom = thing.box
+    assert right - left == pytest.approx(0.74) == bottom - top
+    assert made.scene is None and made.tags == ("background:plain", "background:#ffffff")
+    assert made.understood == ("circle", "on plain white", "red")
+
+
+def test_rings_have_holes_and_lines_are_flat(imagine: Compositor) -> None:
+    ring = one(imagine, "a black ring in the centre on a white background")
+    assert (pixels(ring)[128, 128] == 255).all() and (pixels(ring)[128, 128 + 80] == 16).all()
+    # π/4 · 0.74² · (1 - 0.62²) = 0.265
+    assert (pixels(ring) == 16).all(axis=-1).mean() == pytest.approx(0.265, abs=0.01)
+    line = one(imagine, "a black line in the centre on a white background")
+    # 0.74 wide and 0.08 of that high: 0.0438
+    assert (pixels(line) == 16).all(axis=-1).mean() == pytest.approx(0.0438, abs=0.005)
+
+
+def test_several_shapes_do_not_touch(imagine: Compositor) -> None:
+    made = one(imagine, "a yellow hexagon to the left of a green cross on a black background")
+    assert [t.name for t in made.things] == ["hexagon", "cross"]
+    assert made.things[0].box[2] < made.things[1].box[0]
+    assert len(one(imagine, "three stars").things) == 3
+
+
+def test_shapes_take_patterns_and_effects_and_stand_by_themselves(imagine: Compositor) -> None:
+    striped = pixels(one(imagine, "a circle with stripes in the centre on a red background"))
+    assert len({int(v) for v in striped[128, 60:196, 0]}) > 1
+    assert (striped[128, 60:196, 0] == striped[128, 60:196, 2]).all(), "black and white only"
+    turned = one(imagine, "a red triangle at the top on white, upside down")
+    upright = one(imagine, "a red triangle at the top on white")
+    assert np.array_equal(pixels(turned), pixels(upright)[::-1, ::-1]) and turned.things == ()
+    both = one(imagine, "a bird and a circle")
+    assert len(both.things) == 1 and "circle (drawn shapes stand by themselves)" in both.ignored
+
+
+def test_the_library_goes_before_drawn_shapes(imagine: Compositor) -> None:
+    # a stamp of this library falls under "square"
+    assert one(imagine, "a square").scene is not None
+
+
 # --- what is not there -------------------------------------------------------------------------------------------
 
 

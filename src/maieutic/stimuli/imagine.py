@@ -20,9 +20,10 @@ from maieutic.stimuli.effects import Effect, apply_effects, cropped
 from maieutic.stimuli.imagine_find import Finder, hue_shift, tint_of
 from maieutic.stimuli.imagine_patterns import is_pattern
 from maieutic.stimuli.imagine_phrase import Ground, Phrase, Wish, read_phrase, too_many
+from maieutic.stimuli.imagine_shapes import Drawn, draw_shapes
 from maieutic.stimuli.imagine_words import COLOURS, MOST
 from maieutic.stimuli.library import Library, Picture, open_library
-from maieutic.stimuli.making import Made, made_picture, made_scene
+from maieutic.stimuli.making import Made, made_picture, made_scene, scene_tags
 from maieutic.stimuli.photos import square
 from maieutic.stimuli.scenes import Background, Placement, Scene
 from maieutic.stimuli.studio import Studio, background_of, normal, place, rng
@@ -31,6 +32,8 @@ from maieutic.stimuli.studio import Studio, background_of, normal, place, rng
 _SCALES: Mapping[int, float] = {1: 0.74, 2: 0.5, 3: 0.36, 4: 0.29}
 #: size words are for an object alone; beside others they make it larger or smaller than its neighbours
 _NORMAL = 0.74
+#: colours of shapes for which none is named
+_PAINTS = ("red", "orange", "yellow", "green", "blue", "purple", "black")
 
 
 def load_imaginer(corpus: Corpus, *, argument: str = "", seed: int = 0) -> Compositor:
@@ -94,8 +97,10 @@ class Compositor:
             "tool": self.name, "prompt": prompt, "seed": seed, "variation": turn,
             "library": self.finder.studio.library.fingerprint,
         }  # fmt: skip
+        if phrase.wishes and all(w.found.shape for w in phrase.wishes):
+            return self._shapes(phrase, turn, seed, made_by)
         wish = phrase.wishes[0] if phrase.wishes else None
-        if wish is not None and not wish.found.stamps and len(phrase.wishes) == 1:
+        if wish is not None and wish.found.photos and not wish.found.stamps and len(phrase.wishes) == 1:
             return self._photo(phrase, wish, turn, seed, made_by)
         scene, done, failed = self._scene(phrase, turn, seed)
         unseen = {w.found.said for w in phrase.wishes if not w.found.stamps}
@@ -111,7 +116,8 @@ class Compositor:
         studio, done, failed = self.finder.studio, list[str](), list[str]()
         draw = rng(seed, "imagine", str(turn))
         wishes = [w for w in phrase.wishes if w.found.stamps]
-        failed += [f"{w.found.word} (only whole photos show it)" for w in phrase.wishes if not w.found.stamps]
+        why = {False: "only whole photos show it", True: "drawn shapes stand by themselves"}
+        failed += [f"{w.found.word} ({why[bool(w.found.shape)]})" for w in phrase.wishes if not w.found.stamps]
         ground = self._ground(phrase.ground, turn, draw, bare=not phrase.wishes)
         if phrase.ground is None and phrase.wishes:
             done.append(f"on a ground chosen by the seed ({ground.name})")
@@ -181,6 +187,42 @@ class Compositor:
         name = studio.library.pictures[ground.key].name
         namesakes = [t for t in studio.textures() if t.name == name]
         return background_of(namesakes[int(draw.integers(len(namesakes)))], draw)
+
+    # --- drawn shapes ----------------------------------------------------------------------------------------------
+    def _shapes(self, phrase: Phrase, turn: int, seed: int, made_by: Mapping[str, str | int | float]) -> Made:
+        """Flat shapes on a ground (plain light grey unless one is named); colours left open are chosen by the seed."""
+        draw = rng(seed, "imagine", str(turn))
+        named = phrase.ground or Ground(colour="#d9d9d9", said="plain grey")
+        effects = cast("tuple[Effect, ...]", tuple(phrase.effects))
+        scene = Scene(background=self._ground(named, turn, draw, bare=False), library=self.finder.studio.library)
+        shapes: list[Drawn] = []
+        # several keep a gap; photographs have one of their own
+        tight = 1.0 if sum(w.count for w in phrase.wishes) == 1 else 0.88
+        for wish, cells in zip(phrase.wishes, arranged(phrase.wishes, draw), strict=True):
+            paint = wish.fill or COLOURS[wish.colour or str(draw.choice(_PAINTS))]
+            for cell in cells:
+                scale = min(1.0, tight * cell.scale * (1.0 if wish.scale is None else wish.scale / _NORMAL))
+                x, y = (float(draw.uniform(-cell.loose, cell.loose) + v) for v in (cell.x, cell.y))
+                half = scale / 2
+                shapes.append(
+                    Drawn(
+                        shape=wish.found.shape,
+                        x=min(max(x if wish.x is None else wish.x, half), 1 - half),
+                        y=min(max(y if wish.y is None else wish.y, half), 1 - half),
+                        scale=scale,
+                        paint=paint,
+                    )
+                )
+        image = apply_effects(draw_shapes(scene.render(), shapes), effects)
+        moved = any(name in ("turn", "mirror") for name, _ in effects)
+        coloured = [w.colour for w in phrase.wishes if w.colour and not w.fill]
+        made = made_picture(
+            image,
+            made_by=made_by,
+            understood=[*phrase.understood, *dict.fromkeys(coloured), *([] if phrase.ground else ["on plain grey"])],
+            ignored=phrase.ignored,
+        )
+        return replace(made, tags=scene_tags(scene)[1:], things=() if moved else tuple(s.thing for s in shapes))
 
     # --- a whole photo -------------------------------------------------------------------------------------------
     def _photo(

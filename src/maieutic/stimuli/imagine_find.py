@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from maieutic.stimuli.imagine_shapes import SHAPES
 from maieutic.stimuli.library import Picture
 from maieutic.stimuli.studio import Studio, normal
 from maieutic.stimuli.wordnet import Synset, Wordnet, open_wordnet, spoken
@@ -52,6 +53,7 @@ class Found:
         exact: whether it is the word or a synonym of it; otherwise a wider kind stands for it.
         stamps: cut-outs under the concept, namesakes first.
         photos: whole photos under it.
+        shape: the drawn shape that it is, where the library has no picture of that name.
     """
 
     word: str
@@ -59,6 +61,7 @@ class Found:
     exact: bool
     stamps: tuple[Picture, ...] = ()
     photos: tuple[Picture, ...] = ()
+    shape: str = ""
 
     @property
     def said(self) -> str:
@@ -127,6 +130,8 @@ class Finder:
 
     # --- inside --------------------------------------------------------------------------------------------------
     def _resolve(self, wanted: str) -> Found | None:
+        if wanted in SHAPES and not self._pictures(wanted, wanted, exact=True):
+            return Found(word=wanted, concept=SHAPES[wanted], exact=True, shape=SHAPES[wanted])
         for name in self._names(wanted):
             if found := self._pictures(wanted, name, exact=True):
                 return found
