@@ -52,7 +52,8 @@ def faults(found: Mapping[str, Any], *, pid: int | None) -> list[str]:
         "forked": "another process could be started",
     }
     out = [what for key, what in wrong.items() if found.get(key) is not False]
-    out += [f"a socket ({', '.join(found['sockets'])}) could be opened"] if found.get("sockets") != [] else []
+    sockets = found.get("sockets", ["of any kind"])
+    out += [f"a socket ({', '.join(sockets)}) could be opened"] if sockets else []
     out += ["the scratch folder cannot be written"] if found.get("scratch") is not True else []
     leaked = [n for n in found.get("environment", os.environ) if n in os.environ and n not in _HARMLESS]
     out += [f"variables of the environment came along ({', '.join(leaked[:3])})"] if leaked else []

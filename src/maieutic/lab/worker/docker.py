@@ -7,6 +7,7 @@ The image must have ``python3`` (3.11 or later) with numpy and pillow. Not cover
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -68,9 +69,10 @@ class _Container(Running):
         """A container is left running: to pause it takes longer than a program."""
 
     def kill(self) -> None:
-        if self.process.returncode is None:  # ending the command alone would leave the container
+        if self.process.poll() is None:  # ending the command alone would leave the container
             asked = ["docker", "kill", self.container]
-            subprocess.run(asked, capture_output=True, timeout=30, check=False, env=_environment())
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(asked, capture_output=True, timeout=10, check=False, env=_environment())
         super().kill()
 
 
