@@ -43,6 +43,7 @@ def explain_with_agent(
     cache: bool | None = None,
     approval: str | None = None,
     retries: int | None = None,
+    pictures: bool | None = None,
     imagine: str | None = None,
     edit: str | None = None,
     describe: str | None = None,

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from maieutic import lab as lab_room
+from maieutic.errors import UserError
 from maieutic.lab import Lab
 from maieutic.lab.workbench import Shown, Submission, Workbench
 
@@ -97,10 +98,24 @@ class Session:
             parts.append(f"Error: {ran.error.strip()}")
         if ran.stopped:
             parts.append(f"Stopped: {ran.stopped}")
-        shown = tuple(self.desk.take_shown())
+        shown = tuple(s if self.settings.pictures else self.worded(s) for s in self.desk.take_shown())
         if not parts and not shown:
             parts.append("The program printed and showed nothing.")
         return Happened(text="\n".join([*parts, self.left()]), shown=shown)
+
+    def worded(self, shown: Shown) -> Shown:
+        """A picture in the blind describer's words, for a model that does not see."""
+        if shown.image is None:
+            return shown
+        return Shown(text=f"{shown.text} [picture: {self.described([shown.image])[0]}]".strip())
+
+    def described(self, pictures: Sequence[Any]) -> list[str]:
+        """What the blind describer says of pictures; that it says nothing where there is none."""
+        with _measuring:
+            try:
+                return self.desk.making.describe(list(pictures))
+            except UserError:
+                return ["not described"] * len(pictures)
 
     def left(self) -> str:
         """What remains of the budget, in words."""

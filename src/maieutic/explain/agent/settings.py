@@ -33,6 +33,7 @@ class AgentSettings:
         cache: reuse answers to the same conversation, for ever; a repeated run then costs nothing and is the same.
         approval: Inspect approval policy (``human``, or a file); every program waits for it. ``None``: none.
         retries: of one model request.
+        pictures: whether the model sees; one that does not is given the blind describer's words instead.
         imagine, edit, describe, write: tools that make and read stimuli (see ``stimuli.making.load_tools``).
     """
 
@@ -51,6 +52,7 @@ class AgentSettings:
     cache: bool = True
     approval: str | None = None
     retries: int = 5
+    pictures: bool = True
     imagine: str | None = None
     edit: str | None = None
     describe: str | None = None

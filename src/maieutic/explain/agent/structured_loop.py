@@ -86,8 +86,14 @@ class Notebook:
 
     def open(self) -> None:
         """Look at the exemplars."""
-        for seen in self.calls["exemplars"](_EXEMPLARS, where="spectrum"):
-            self._add(seen, seen["text"] if self.text else seen["image"], "exemplar")
+        found = self.calls["exemplars"](_EXEMPLARS, where="spectrum")
+        words = [""] * len(found) if self.text else self.session.described([seen["image"] for seen in found])
+        for seen, said in zip(found, words, strict=True):
+            self._add(
+                seen,
+                seen["text"] if self.text else seen["image"],
+                f"exemplar: {' '.join(said.split())}" if said else "exemplar",
+            )
 
     def _add(self, seen: Mapping[str, Any], content: Any, what: str) -> None:
         self.stimuli.append(content)
@@ -151,7 +157,7 @@ class Notebook:
         lab = self.session.labs[0]
         kept = [*self.lines[:_EXEMPLARS], *self.lines[_EXEMPLARS:][-_REMEMBERED:]]
         names = _TEXT if self.text else _IMAGE
-        pictures = () if self.text else tuple(self.stimuli[:_PICTURES])
+        pictures = () if self.text or not self.session.settings.pictures else tuple(self.stimuli[:_PICTURES])
         said = [
             f"The unit is {lab.unit.key} of {lab.subject.name}. Stimuli so far:",
             *kept,
