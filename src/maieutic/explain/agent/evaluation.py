@@ -78,6 +78,8 @@ def evaluate(sessions: Sequence[Session], *, name: str, settings: AgentSettings,
         except Exception as error:
             why = f"{type(error).__name__}: {_first(error)}"
             raise UserError(f"the agent's run could not start ({why}): mend that, then run again") from error
+    if written.status == "cancelled":  # Inspect takes the interrupt for itself; the campaign must stop as well
+        raise KeyboardInterrupt
     cost = _ended(written, {s.name: s for s in sessions})
     Path(str(written.location).removeprefix("file://")).replace(log)
     shutil.rmtree(part)
