@@ -299,6 +299,11 @@ def test_kinds_of_wordnet_are_near(library: Library, wordnet_folder: object) -> 
     assert geese is not None and geese.exact
 
 
+def test_a_phrase_is_no_essay(imagine: Compositor) -> None:
+    with pytest.raises(UsageError, match="has 401 characters: say it in at most 400"):
+        imagine("a" * 401)
+
+
 # --- seeds and splits --------------------------------------------------------------------------------------------
 
 

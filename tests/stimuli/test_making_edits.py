@@ -1,5 +1,6 @@
 """Edits by instruction, each checked against the same change made by hand."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -250,3 +251,13 @@ def test_any_instruction_is_followed_or_refused_in_one_line(library: Library, wo
         SceneEditor()(made_scene(scene, made_by={}), instruction)
     except UsageError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("text", ["make " + "a " * 190, "remove " + "the and " * 48, "x, " * 130, "keep " * 79])
+def test_long_instructions_do_not_hang(base: Made, text: str) -> None:
+    started = time.process_time()
+    with pytest.raises(UsageError):
+        SceneEditor()(base, text)
+    assert time.process_time() - started < 1.0
+    with pytest.raises(UsageError, match="at most 400"):
+        SceneEditor()(base, "a" * 401)

@@ -161,6 +161,9 @@ def test_other_instructions_are_refused_with_the_forms(write: CorpusWriter) -> N
     for instruction in ("a poem on love and other demons, in rhyme", "dance", ""):
         with pytest.raises(UsageError, match='does not understand .*: ask for  sentences with "rain" | '):
             write(instruction)
+    with pytest.raises(UsageError, match="at most 400"):
+        write("sentences " * 50)
+    assert texts(write, f'exactly "{"long " * 200}"') == ["long " * 200]
     with pytest.raises(UsageError, match="0 texts"):
         write("sentences", n=0)
 

@@ -22,7 +22,7 @@ from maieutic.stimuli.imagine_patterns import is_pattern
 from maieutic.stimuli.imagine_phrase import Ground, Wish, read_ground, read_phrase, words_of
 from maieutic.stimuli.imagine_words import COLOURS, PLACES
 from maieutic.stimuli.library import Library
-from maieutic.stimuli.making import Made, made_scene
+from maieutic.stimuli.making import Made, check_length, made_scene
 from maieutic.stimuli.scenes import Background, Placement, Scene
 from maieutic.stimuli.studio import Studio, background_of, normal, place, rng
 
@@ -65,6 +65,7 @@ class SceneEditor:
             raise UsageError("only pictures can be edited by instruction: use replace, delete or insert for texts")
         if stimulus.split == "test":
             raise UsageError("this picture belongs to the test split, which no experiment may use: choose another")
+        check_length(instruction, "the instruction")
         steps, unknown = read_edit(instruction)
         whole = not isinstance(stimulus.scene, Scene)
         if unknown or not steps:

@@ -23,7 +23,7 @@ from maieutic.stimuli.imagine_phrase import Ground, Phrase, Wish, read_phrase, t
 from maieutic.stimuli.imagine_shapes import Drawn, draw_shapes
 from maieutic.stimuli.imagine_words import COLOURS, MOST
 from maieutic.stimuli.library import Library, Picture, open_library
-from maieutic.stimuli.making import Made, made_picture, made_scene, scene_tags
+from maieutic.stimuli.making import Made, check_length, made_picture, made_scene, scene_tags
 from maieutic.stimuli.photos import square
 from maieutic.stimuli.scenes import Background, Placement, Scene
 from maieutic.stimuli.studio import Studio, background_of, normal, place, rng
@@ -82,6 +82,7 @@ class Compositor:
         """
         if n < 1:
             raise UsageError(f"{n} pictures were asked for: give 1 or more")
+        check_length(prompt, "the phrase")
         phrase = read_phrase(prompt, self.finder)
         _check(prompt, phrase, self.finder)
         made: dict[str, Stimulus] = {}

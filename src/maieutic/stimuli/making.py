@@ -57,6 +57,8 @@ DEFAULTS: Mapping[str, str] = {
     "describe": "embedded",
     "write": "corpus",
 }
+#: characters of a phrase or instruction that the embedded tools read: they come from models and are matched on the host
+LONGEST = 400
 #: what each kind of tool is for
 MODALITY: Mapping[str, str] = {"imagine": "image", "edit": "image", "describe": "image", "write": "text"}
 
@@ -85,6 +87,12 @@ class Made(Stimulus):
         if self.ignored:
             parts.append(f"ignored: {', '.join(self.ignored)}")
         return "; ".join(parts)
+
+
+def check_length(request: str, what: str) -> None:
+    """Refuse a phrase or instruction that is too long to be one."""
+    if len(request) > LONGEST:
+        raise UsageError(f"{what} has {len(request)} characters: say it in at most {LONGEST}")
 
 
 def note_of(stimulus: Stimulus) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from maieutic.errors import UsageError
 from maieutic.stimuli.base import Corpus, Stimulus
-from maieutic.stimuli.making import Made
+from maieutic.stimuli.making import Made, check_length
 from maieutic.stimuli.studio import normal, rng
 from maieutic.stimuli.texts import text_id
 from maieutic.stimuli.wordnet import Wordnet, open_wordnet
@@ -93,6 +93,7 @@ class CorpusWriter:
             raise UsageError(f"{n} texts were asked for: give 1 or more")
         quoted = [a or b for a, b in _QUOTED.findall(instruction)]
         plain = re.sub(r"\s+", " ", _QUOTED.sub(_Q, instruction)).strip().rstrip(".:!").lower()
+        check_length(plain, "the instruction without what is quoted")
         plain = re.sub(r"^(?:please )?(?:(?:write|give|make|find|show|generate)(?: me)? )?(?:an? )?", "", plain)
         plain = re.sub(rf"(?:the )?(?:words?|phrases?|terms?) (?={_Q})", "", plain)
         # a number of texts inside the instruction is what n says
