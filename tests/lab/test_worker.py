@@ -140,9 +140,14 @@ def test_a_prelude_gives_its_public_names(jail: str, tmp_path: Path) -> None:
         assert worker.run("double({1})").error.startswith("line 1: double({1})\n"), "the lab's own lines are not shown"
         worker.reset()
         assert worker.run("double(1)").output == "2\n"
-    file.write_text("__all__ = ['one']\none, two = 1, 2\n")
+    file.write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n__all__ = ['Pair', 'one']\none, two = 1, 2\n"
+        "@dataclass\nclass Pair:\n    a: int\n    b: int = 2\n"
+    )
     with start_worker(jail, calls={}, prelude=file) as worker:
-        assert worker.run("one, 'two' in globals()").output == "(1, False)\n"
+        assert worker.run("one, 'two' in globals(), Pair(1)").output == "(1, False, Pair(a=1, b=2))\n"
+        own = "from dataclasses import dataclass\n@dataclass\nclass Mine:\n    a: 'int'\nMine(3)"
+        assert worker.run(own).output == "Mine(a=3)\n"
 
 
 # --- limits --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ holds is what ``confine`` gave up before, and what the host checks of every mess
 from __future__ import annotations
 
 import ast
-import builtins
 import io
 import os
 import sys
@@ -109,7 +108,7 @@ class Session:
         self._host, self._printed, self._most = host, printed, most
         self._calls = self._cells = 0
         self._sources: dict[str, list[str]] = {}
-        self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
+        self.names = _module("__main__")
         self.names |= {"np": Late("numpy"), "Image": Late("PIL.Image"), "call": self.call, "LabError": LabError}
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -127,8 +126,8 @@ class Session:
 
     def prelude(self, source: str) -> str | None:
         """Run the lab's own part and take over its public names."""
-        module: dict[str, Any] = {"__name__": "lab", "call": self.call, "LabError": LabError}
-        module |= {"np": self.names["np"], "Image": self.names["Image"]}
+        module = _module("lab_prelude")
+        module |= {name: self.names[name] for name in ("np", "Image", "call", "LabError")}
         given = set(module)
         try:
             exec(compile(source, "<lab>", "exec", dont_inherit=True), module)
@@ -179,6 +178,12 @@ class Session:
         text = lines[line - 1].strip()[:200] if 0 < line <= len(lines) else ""
         cell = "" if file == f"<cell {self._cells}>" else f"{file.strip('<>')}, "
         return f"{cell}line {line}{'' if function == '<module>' else f', in {function}'}: {text}"
+
+
+def _module(name: str) -> dict[str, Any]:
+    """The variables of a new module that can be found by its name, as dataclasses expect."""
+    module = sys.modules[name] = types.ModuleType(name)
+    return module.__dict__
 
 
 def _is_module(value: Any) -> bool:
