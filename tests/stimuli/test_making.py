@@ -328,7 +328,7 @@ VOCABULARY = sorted({"bird", "red square", "bars", "view", "stripes", ",", "back
                      *COLOURS, *EFFECTS, *GROUNDS, *NUMBERS, *PLACES, *RELATIONS, *SIZES})  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(words=st.lists(st.sampled_from(VOCABULARY), min_size=1, max_size=9), seed=st.integers(0, 5))
 def test_any_phrase_is_a_discover_picture_or_an_error_in_one_line(
     library: Library, words: list[str], seed: int
