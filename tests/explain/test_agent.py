@@ -57,13 +57,15 @@ def explain(lab: mt.Lab, model: str, tmp_path: Path, **options: Any) -> Any:
 
 LOOK = "for e in lab.exemplars(8): print(e)"
 TEST = "r = lab.measure(['a dog here', 'a wolf here'], expect=[0.9, 0.6], because='is it this word?')\nprint(r)"
+DOUBT = "h = lab.hypothesize('any animal'); lab.judge(h, 'rejected', evidence=[r[1]], because='a wolf rests')"
 ANSWER = "lab.submit('the word \"dog\"', confidence=0.9, evidence=r)"
 
 
 @jailed
 def test_a_session_ends_in_a_label_that_rests_on_its_measurements(tmp_path: Path) -> None:
     lab = lab_of(lambda t: "dog" in t)
-    found = explain(lab, says(LOOK, TEST, ANSWER), tmp_path)
+    found = explain(lab, says(LOOK, TEST, DOUBT, ANSWER), tmp_path)
+    assert found.considered == (("any animal", "a wolf rests"),)
     assert (found.label, found.abstained, found.explainer) == ('the word "dog"', False, "agent")
     # one run that agrees with itself: (1 + 1) / (1 + 2)
     assert found.confidence == pytest.approx(2 / 3)

@@ -44,6 +44,7 @@ class Conclusion:
         failed: why the run gave no answer at all; ``None`` otherwise.
         stated: the confidence that the model stated (kept, not used).
         evidence: ledger ids.
+        rejected: hypotheses that the run rejected, with why.
     """
 
     run: int
@@ -53,6 +54,7 @@ class Conclusion:
     failed: str | None = None
     stated: float | None = None
     evidence: tuple[str, ...] = ()
+    rejected: tuple[tuple[str, str], ...] = ()
 
 
 def executable(label: str, predicate: Mapping[str, Any] | None, lab: Lab, viewer: Viewer) -> Predicate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def explain_with_agent(
         for n, s in enumerate(sessions, start=1)
     ]
     write_transcript(log, conclusions=conclusions)
+    conclusions = [replace(c, rejected=_rejected(s)) for c, s in zip(conclusions, sessions, strict=True)]
     return _explanation(lab, conclusions, viewer, cost)
 
 
@@ -123,6 +125,7 @@ def _explanation(lab: Lab, conclusions: Sequence[Conclusion], viewer: Viewer, co
     group, confidence = agreed(conclusions, lab, viewer)
     spent = sum((e.cost for e in lab.ledger.entries), cost)
     considered = tuple(_considered(c) for c in conclusions if not group or c.run != group[0].run)
+    considered += tuple(r for c in conclusions for r in c.rejected)
     if not group:
         raise UserError(
             "; ".join(f"run {c.run}: {c.failed}" for c in conclusions) + ": run again, or look at the transcript"
@@ -143,6 +146,10 @@ def _explanation(lab: Lab, conclusions: Sequence[Conclusion], viewer: Viewer, co
         unit=lab.unit.key, label=best.label, predicate=best.predicate, explainer=NAME, confidence=confidence,
         evidence=best.evidence, considered=considered, cost=spent,
     )  # fmt: skip
+
+
+def _rejected(session: Session) -> tuple[tuple[str, str], ...]:
+    return tuple((h.text, h.because or "rejected") for h in session.desk.hypotheses if h.status == "rejected")
 
 
 def _considered(c: Conclusion) -> tuple[str, str]:
