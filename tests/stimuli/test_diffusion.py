@@ -122,6 +122,15 @@ def test_sizes_are_asked_for(folders: dict[str, Path]) -> None:
     assert made.content.size == (64, 64)
 
 
+def test_weights_are_read_in_the_number_type_that_is_asked_for(folders: dict[str, Path]) -> None:
+    imagine = DiffusionImaginer(settings(folders["imagine"], dtype="bfloat16"))
+    made = imagine("a dog")[0]
+    assert imagine._pipeline is not None and imagine._pipeline.call.unet.dtype is torch.bfloat16
+    assert isinstance(made, Made) and made.made_by["dtype"] == "bfloat16" and np.asarray(made.content).any()
+    with pytest.raises(UsageError, match="no number type 'int4'"):
+        DiffusionImaginer(settings(folders["imagine"], dtype="int4"))("a dog")
+
+
 def test_edits_depend_on_picture_instruction_and_seed(folders: dict[str, Path]) -> None:
     edit = DiffusionEditor(settings(folders["edit"], image_guidance=1.2))
     one, other = corpus().split("discover")[:2]
