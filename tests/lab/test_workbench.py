@@ -208,7 +208,7 @@ def test_unknown_units_and_wrong_stimuli(text_world: Any, image_world: Any) -> N
         text_world.lab.measure("", expect=0)
     with pytest.raises(UserError, match="1 to 64"):
         text_world.lab.measure([], expect=0)
-    with pytest.raises(UserError, match="1 to 4096 pixels"):
+    with pytest.raises(UserError, match="1 to 1024 pixels"):
         image_world.lab.measure(Image.new("RGB", (5000, 2)), expect=0)
 
 
@@ -275,6 +275,34 @@ def test_a_tool_that_is_not_there_is_named(text_lab: mt.Lab) -> None:
         calls["write"]("x")
 
 
+def test_what_is_free_is_bounded_too(image_world: Any, text_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maieutic.lab.workbench.making.SESSION", 20)
+    for _ in range(2):
+        text_world.lab.write("x", n=8)
+    with pytest.raises(UserError, match="20 stimuli were made"):
+        text_world.lab.write("x", n=8)
+    with pytest.raises(UserError, match="1 to 1000 characters"):
+        text_world.lab.write("x" * 1001)
+    # 100 x 100 x 3 bytes each: the third is over 75,000
+    monkeypatch.setattr("maieutic.lab.workbench.material.ROOM", 75_000)
+    for shade in (1, 2):
+        image_world.lab.measure(Image.new("RGB", (100, 100), (shade, 0, 0)), expect=0)
+    with pytest.raises(UserError, match="submit what you know"):
+        image_world.lab.measure(Image.new("RGB", (100, 100), (3, 0, 0)), expect=0)
+    # what was shown before takes no more room
+    image_world.lab.measure(Image.new("RGB", (100, 100), (2, 0, 0)), expect=0)
+    assert len(image_world.ledger()) == 3
+
+
+def test_arrays_of_bytes_are_pictures(image_world: Any) -> None:
+    array = np.zeros((12, 12, 3), dtype=np.uint8)
+    array[..., 0] = 255
+    (found,) = image_world.bench.calls()["measure"]([array], expect=1)["units/0"]
+    assert found["raw"] == 1.0
+    with pytest.raises(UserError, match="not ndarray"):
+        image_world.bench.calls()["measure"]([array.astype(float)], expect=1)
+
+
 # --- hypotheses, showing, answering ------------------------------------------------------------------------------------
 def test_a_verdict_needs_evidence_that_exists(text_world: Any) -> None:
     lab = text_world.lab
@@ -305,6 +333,15 @@ def test_shown_things_are_drained_in_order(image_world: Any) -> None:
         image_world.call("show", [3])
     with pytest.raises(UserError, match="at most 24"):
         image_world.call("show", ["x"] * 25)
+    # what a program puts on show is bounded, however often it calls
+    lab.show(*["x"] * 20)
+    with pytest.raises(UserError, match="at most 24"):
+        lab.show(*["x"] * 5)
+    image_world.bench.take_shown()
+    lab.show("y" * 7000, Image.new("RGB", (2000, 100)))
+    text, picture = image_world.bench.take_shown()
+    assert text.text == "y" * 6000 + "\n[1000 more characters were cut]"
+    assert picture.image.size == (1024, 51)
 
 
 def test_an_answer_is_checked_and_kept(text_lab: mt.Lab, build: Any) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from maieutic.errors import MissingExtraError, UserError
 from maieutic.lab import prelude
 from maieutic.lab.workbench import Shown, Submission, Workbench
+from maieutic.lab.workbench.material import LARGEST as LARGEST_TAKEN
 
 if TYPE_CHECKING:
     from maieutic.lab.worker import Worker
@@ -299,7 +300,7 @@ class Offered:
 
 
 def decoded(uri: str) -> Any:
-    """The picture of a ``data:image/...;base64,`` string.
+    """The picture of a ``data:image/...;base64,`` string, made smaller where the lab takes no larger ones.
 
     Raises:
         UserError: it is none, or too large.
@@ -312,7 +313,9 @@ def decoded(uri: str) -> Any:
         picture = Image.open(BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
         if max(picture.size) > 4096:
             raise UserError(f"a picture has sides of up to 4096 pixels, not {picture.size}: resize it")
-        return picture.convert("RGB")
+        made = picture.convert("RGB")
+        made.thumbnail((LARGEST_TAKEN, LARGEST_TAKEN))
+        return made
     except (OSError, binascii.Error, Image.DecompressionBombError):
         raise UserError("that is no picture: send data:image/png;base64, and a PNG, JPEG or WebP file") from None
 

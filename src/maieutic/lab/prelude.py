@@ -130,6 +130,21 @@ class Item:
         return f"{self.caption()} image {'x'.join(map(str, self.image.size))} {self._data['id'][:8]}".strip()
 
 
+class Row(dict[str, Any]):
+    """A unit or a hypothesis: a dict that prints as a line."""
+
+    def __repr__(self) -> str:
+        if "status" in self:
+            on = f" [{', '.join(self['evidence'])}]" if self["evidence"] else ""
+            return f"{self['id']} {self['status']}{on}: {self['text']}" + (
+                f" ({self['because']})" * bool(self["because"])
+            )
+        return (
+            f"{self['name']}: {self['modality']} unit of {self['model']} at {self['site']}, a value a {self['per']}; raw "
+            f"{self['zero']:.4g} counts as 0 and {self['one']:.4g} as 1; {self['left']} measurements left"
+        )
+
+
 class Words(str):
     """Words about a stimulus, which print as data."""
 
@@ -198,7 +213,7 @@ class Lab:
     # --- looking
     def units(self) -> Any:
         """Every unit here: name, model, modality, site, the raw values that count as 0 and as 1, measurements left."""
-        return Results(self._call("units"))
+        return Results(Row(d) for d in self._call("units"))
 
     def exemplars(self, n: int = 10, where: str = "spectrum", unit: str | None = None) -> Any:
         """Stimuli of the corpus with the unit's values, strongest first. where="top": the strongest only; "spectrum": half
@@ -329,7 +344,7 @@ class Lab:
     @property
     def hypotheses(self) -> Any:
         """All hypotheses with their status and evidence."""
-        return Results(self._call("hypotheses"))
+        return Results(Row(d) for d in self._call("hypotheses"))
 
     def remaining(self, unit: str | None = None) -> int:
         """Measurements left."""

@@ -73,8 +73,9 @@ class Looking:
         place = self._desk.place(unit)
         if place.modality == "text":
             raise UserError(f"{place.name} reads texts: the tokens of a result carry its values")
-        stimulus = self._desk.take(image, "image")
-        if stimulus.id not in place.lab.shown and stimulus.id not in place.harvested:
+        name = self._desk.material.name(image)
+        stimulus = self._desk.material.known.get(name)
+        if stimulus is None or (name not in place.lab.shown and name not in place.harvested):
             raise UserError("only exemplars and measured pictures are highlighted: measure it first")
         return highlighted(stimulus.content, activation_maps(place.lab.subject, [stimulus], place.lab.unit)[0])
 

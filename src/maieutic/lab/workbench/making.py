@@ -16,8 +16,10 @@ from maieutic.stimuli.base import Stimulus
 from maieutic.stimuli.making import note_of
 from maieutic.subjects.base import Subject
 
-#: stimuli of one call at most
-MOST = 16
+#: stimuli of one call at most; of a session, since tools may be slow and are not in the measurements' budget
+MOST, SESSION = 16, 600
+#: characters of an instruction
+_LONGEST = 1000
 Change = Literal["replace", "delete", "insert_before", "insert_after"]
 
 
@@ -26,28 +28,30 @@ class Making:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._made = 0
 
     def imagine(self, prompt: str, *, n: int = 1) -> list[dict[str, Any]]:
         """At most ``n`` pictures of the prompt, each with what was understood."""
         tool = self._tool("imagine")
-        made: list[Stimulus] = tool(prompt, n=_count(n), seed=self._desk.draw())
+        made: list[Stimulus] = tool(_said(prompt), n=self._count(n), seed=self._desk.draw())
         return [self._handed(s, "imagine") for s in made]
 
     def edit(self, image: Any, instruction: str) -> dict[str, Any]:
         """The picture with the instruction carried out."""
         tool, stimulus = self._tool("edit"), self._desk.take(image, "image")
-        return self._handed(tool(stimulus, instruction, seed=self._desk.draw()), "edit", parent=stimulus.id)
+        self._count(1)
+        return self._handed(tool(stimulus, _said(instruction), seed=self._desk.draw()), "edit", parent=stimulus.id)
 
     def write(self, instruction: str, *, n: int = 4) -> list[dict[str, Any]]:
         """At most ``n`` texts that follow the instruction."""
         tool = self._tool("write")
-        made: list[Stimulus] = tool(instruction, n=_count(n), seed=self._desk.draw())
+        made: list[Stimulus] = tool(_said(instruction), n=self._count(n), seed=self._desk.draw())
         return [self._handed(s, "write") for s in made]
 
     def describe(self, images: list[Any]) -> list[str]:
         """A description of each picture by something that sees pictures only."""
         tool = self._tool("describe")
-        _count(len(images))
+        self._count(len(images))
         return tool([self._desk.take(i, "image") for i in images])
 
     def change(
@@ -80,6 +84,15 @@ class Making:
             raise UserError("the edit leaves the text as it was, or nothing of it: change something else")
         return {**self._handed(edit.stimulus(stimulus), kind, parent=stimulus.id), "note": edit.what}
 
+    def _count(self, n: int) -> int:
+        """The number, when it may be had in one call and the session has not had too many."""
+        if not 1 <= n <= MOST:
+            raise UserError(f"1 to {MOST} at a time, not {n}: ask for that many")
+        if self._made + n > SESSION:
+            raise UserError(f"{SESSION} stimuli were made or described in this session: measure those, or submit")
+        self._made += n
+        return n
+
     def _tool(self, kind: Literal["imagine", "edit", "describe", "write"]) -> Any:
         tool = getattr(self._desk.tools, kind)
         if tool is None:
@@ -94,10 +107,10 @@ class Making:
         return {"id": kept.id, what: kept.content, "note": note_of(stimulus)}
 
 
-def _count(n: int) -> int:
-    if not 1 <= n <= MOST:
-        raise UserError(f"1 to {MOST} at a time, not {n}: ask for that many")
-    return n
+def _said(instruction: str) -> str:
+    if not 1 <= len(instruction) <= _LONGEST:
+        raise UserError(f"an instruction has 1 to {_LONGEST} characters, not {len(instruction)}: say it in fewer")
+    return instruction
 
 
 def _place(text: str, old: str | int, nth: int, subject: Subject) -> text_edit.Span:

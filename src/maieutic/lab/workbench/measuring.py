@@ -54,10 +54,10 @@ class Measuring:
         if not 1 <= len(stimuli) <= MOST:
             raise UserError(f"1 to {MOST} stimuli are measured in a call, not {len(stimuli)}: split them up")
         expected = {p.name: _expected(expect, p.name, len(stimuli)) for p in places}
-        shown = [self._desk.take(content, places[0].modality) for content in stimuli]
         tested = self._record.tested(hypothesis, because)
         for place in places:
             place.afford(len(stimuli))
+        shown = [self._desk.take(content, places[0].modality) for content in stimuli]
         results: dict[str, list[dict[str, Any]]] = {}
         for group in _by_subject(places):
             asked = [self._questions(p, shown, expected[p.name], tested, because, hypothesis) for p in group]

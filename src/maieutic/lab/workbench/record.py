@@ -17,8 +17,10 @@ from maieutic.lab.workbench.desk import Desk, Place, Shown
 Status = Literal["open", "supported", "rejected"]
 #: a label or predicate, to what will be scored, in words
 Reads = Callable[[str, Any], str]
-#: characters of a label, hypothesis or reason at most; things of one ``show``
-LONGEST, MOST = 1200, 24
+#: characters of a label, hypothesis or reason at most; hypotheses of a session
+LONGEST, IDEAS = 1200, 100
+#: things on show at a time; characters of a text and pixels along a side of a picture there
+MOST, CHARACTERS, SIDE = 24, 6000, 1024
 
 
 @dataclass(kw_only=True)
@@ -78,6 +80,8 @@ class Record:
     # --- hypotheses ------------------------------------------------------------------------------------------------
     def hypothesize(self, text: str) -> dict[str, Any]:
         """Set up a hypothesis; its id comes back."""
+        if len(self.hypotheses) >= IDEAS:
+            raise UserError(f"{IDEAS} hypotheses are enough: judge those that are open")
         made = Hypothesis(id=f"H{len(self.hypotheses) + 1}", text=_short(text, "hypothesis"))
         self.hypotheses.append(made)
         return _plain(made)
@@ -137,8 +141,8 @@ class Record:
         Raises:
             UserError: too many things, or something that is neither.
         """
-        if len(things) > MOST:
-            raise UserError(f"{len(things)} things to show: at most {MOST} at a time")
+        if len(things) + len(self.desk.shown) > MOST:
+            raise UserError(f"{len(things) + len(self.desk.shown)} things to show: at most {MOST} at a time")
         shown = [_shown(thing) for thing in things]
         self.desk.shown += shown
         return len(shown)
@@ -200,12 +204,19 @@ def _plain(h: Hypothesis) -> dict[str, Any]:
     return {"id": h.id, "text": h.text, "status": h.status, "evidence": list(h.evidence), "because": h.because}
 
 
+def _cut(text: str) -> str:
+    more = len(text) - CHARACTERS
+    return text if more <= 0 else f"{text[:CHARACTERS]}\n[{more} more characters were cut]"
+
+
 def _shown(thing: Any) -> Shown:
     if isinstance(thing, str):
-        return Shown(text=thing)
+        return Shown(text=_cut(thing))
     parts = cast("list[Any]", thing) if isinstance(thing, list) else [thing, ""]
     image: Any = parts[0] if len(parts) == 2 else None
     caption: Any = parts[-1] if parts else None
     if hasattr(image, "convert") and isinstance(caption, str):
-        return Shown(text=caption, image=image.convert("RGB"))
+        picture = image.convert("RGB")
+        picture.thumbnail((SIDE, SIDE))
+        return Shown(text=_cut(caption), image=picture)
     raise UserError(f"{type(thing).__name__} cannot be shown: show texts, images, or results of the lab")
