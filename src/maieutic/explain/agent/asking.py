@@ -114,9 +114,8 @@ def ask(labs: Sequence[Lab], question: str, *, transcripts: Path | None = None, 
 def _session(labs: Sequence[Lab], question: str, settings: AgentSettings, run: int) -> Session:
     own = [lab.session(measurements=lab.budget.measurements // settings.runs, seed=lab.seed) for lab in labs]
     name = f"question run {run}"
-    # one set of tools for each kind of stimulus on the bench; the first unit of a kind lends its corpus
     tools = load_tools(
-        labs[0].corpus, imagine=settings.imagine, edit=settings.edit, describe=settings.describe, write=settings.write,
+        [lab.corpus for lab in labs], imagine=settings.imagine, edit=settings.edit, describe=settings.describe, write=settings.write,
         seed=labs[0].seed,
     )  # fmt: skip
     desk = Workbench(own, tools=tools, seed=labs[0].seed, nonce=f"{question} {name}")

@@ -110,12 +110,13 @@ class Session:
         return Shown(text=f"{shown.text} [picture: {self.described([shown.image])[0]}]".strip())
 
     def described(self, pictures: Sequence[Any]) -> list[str]:
-        """What the blind describer says of pictures; that it says nothing where there is none."""
+        """What the blind describer says of pictures, fenced, for it may quote what is written in them."""
         with _measuring:
             try:
-                return self.desk.making.describe(list(pictures))
+                said = self.desk.making.describe(list(pictures))
             except UserError:
                 return ["not described"] * len(pictures)
+        return [self.desk.fence.text(s) for s in said]
 
     def left(self) -> str:
         """What remains of the budget, in words."""

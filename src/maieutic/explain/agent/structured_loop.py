@@ -92,7 +92,7 @@ class Notebook:
             self._add(
                 seen,
                 seen["text"] if self.text else seen["image"],
-                f"exemplar: {' '.join(said.split())}" if said else "exemplar",
+                f"exemplar: {said}" if said else "exemplar",
             )
 
     def _add(self, seen: Mapping[str, Any], content: Any, what: str) -> None:
