@@ -62,7 +62,7 @@ def load_hf(source: str) -> LanguageSubject:
         return _load_folder(folder, f"hf:{folder.name}")
     if source.startswith((".", "/", "~")) or source.count("/") > 1:
         raise UserError(f"no folder {source}: give a folder with config.json and safetensors, or a hub id (owner/name)")
-    with _quiet():
+    with quiet():
         return _from_pretrained(source, f"hf:{source}", local=False)
 
 
@@ -74,7 +74,7 @@ def _load_folder(folder: Path, name: str) -> LanguageSubject:
             f"{folder} has no .safetensors (pickled weights can run code and are refused): "
             "save the model again with  model.save_pretrained(folder)"
         )
-    with _quiet(), _offline():
+    with quiet(), _offline():
         return _from_pretrained(str(folder), name, local=True)
 
 
@@ -99,7 +99,7 @@ def _dequantise(path: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     where: dict[str, Any] = {"gguf_file": path.name, "local_files_only": True}
-    with _quiet(), _offline():
+    with quiet(), _offline():
         try:
             tokenizer: Any = AutoTokenizer.from_pretrained(str(path.parent), **where)
             model: Any = AutoModelForCausalLM.from_pretrained(str(path.parent), dtype=torch.float32, **where)
@@ -120,7 +120,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Generator[None]:
+def quiet() -> Generator[None]:
     """Silence transformers' progress bars, log lines and warnings, and put its settings back."""
     from transformers.utils import logging
 

@@ -37,11 +37,14 @@ class HuggingFaceEncoder:
     def __init__(self, where: str) -> None:
         import transformers
 
+        from maieutic.subjects.checkpoints import quiet
+
         local = Path(where).expanduser().is_dir()
         loaders: Any = transformers
         try:
-            self._tokenizer = loaders.AutoTokenizer.from_pretrained(where, local_files_only=local)
-            self._model = loaders.AutoModel.from_pretrained(where, local_files_only=local, use_safetensors=True)
+            with quiet():
+                self._tokenizer = loaders.AutoTokenizer.from_pretrained(where, local_files_only=local)
+                self._model = loaders.AutoModel.from_pretrained(where, local_files_only=local, use_safetensors=True)
         except Exception as error:  # hub, files and formats fail in many ways; the reason is what helps
             raise UserError(
                 f"cannot load the sentence encoder {where}: {one_line(error)[:200]}: give a folder with an encoder in "
