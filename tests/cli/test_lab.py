@@ -135,6 +135,8 @@ def test_units_of_two_runs_stand_on_one_bench(run: Path, tmp_path: Path, model_f
         units = list(opened.bench.labs)
         found = opened.bench.calls()["measure"](["the cat"], expect=0.5, unit=units)
         assert list(found) == units
+        told = opened.bench.calls()["submit"]("the word cat", confidence=0.5, unit="layers.0.mlp/1")
+        assert "It will be scored as: " in told
         opened.bench.calls()["submit"](unexplained="no time", unit="layers.0.mlp/1")
         (line,) = opened.kept("person")
         assert str(other) in line

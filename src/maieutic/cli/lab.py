@@ -154,12 +154,15 @@ def opened_bench(
         pairs = [(runs[path], runs[path].subject.parse_unit(key)) for path, key in asked]
         pairs = pairs or [(runs[folder], unit) for unit in runs[folder].units]
         labs = [Lab(r.subject, unit, r.atlas, budget=LabBudget(measurements=budget), seed=r.seed) for r, unit in pairs]
-        first, viewers = pairs[0][0], {r.folder: viewer_of(r.subject, r.corpus) for r, _ in pairs}
-        bench = Workbench(
-            labs, tools=load_tools(first.corpus, **tools, seed=first.seed), reads=read_back(labs[0], viewers[first.folder]),
-            kinds=predicate_kinds(first.subject.modality), seed=first.seed, nonce=nonce,
-        )  # fmt: skip
-        yield Opened(bench=bench, runs=dict(zip(bench.labs, (r for r, _ in pairs), strict=True)), viewers=viewers)
+        viewers = {r.folder: viewer_of(r.subject, r.corpus) for r in runs.values()}
+        first, kinds = pairs[0][0], dict[str, str]()
+        for run, _ in pairs:
+            kinds |= predicate_kinds(run.subject.modality)
+        tooled = load_tools(first.corpus, **tools, seed=first.seed)
+        bench = Workbench(labs, tools=tooled, kinds=kinds, seed=first.seed, nonce=nonce)
+        of_unit = dict(zip(bench.labs, (r for r, _ in pairs), strict=True))
+        bench.record.reads = {n: read_back(bench.labs[n], viewers[r.folder]) for n, r in of_unit.items()}
+        yield Opened(bench=bench, runs=of_unit, viewers=viewers)
 
 
 def prelude_file() -> Path:

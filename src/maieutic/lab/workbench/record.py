@@ -7,7 +7,7 @@ does not do: decide whether evidence supports a hypothesis.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
@@ -67,13 +67,14 @@ class Record:
 
     Attributes:
         desk: the shared state.
-        reads: says how a label and predicate will be scored; raises ``UserError`` when they cannot be.
+        reads: says how a label and predicate will be scored (for all units, or by the unit's name); raises ``UserError``
+            when they cannot be.
         hypotheses: in the order they were set up.
         submissions: the newest one of each unit, by the unit's name.
     """
 
     desk: Desk
-    reads: Reads | None = None
+    reads: Reads | Mapping[str, Reads] | None = None
     hypotheses: list[Hypothesis] = field(default_factory=list[Hypothesis])
     submissions: dict[str, Submission] = field(default_factory=dict[str, Submission])
 
@@ -186,7 +187,8 @@ class Record:
     ) -> Submission:
         if confidence is None or not math.isfinite(confidence) or not 0.0 <= confidence <= 1.0:
             raise UserError("a label needs a confidence from 0 to 1 that it is right: submit(label, confidence=0.7)")
-        reading = self.reads(label, predicate) if self.reads is not None else ""
+        reads = self.reads.get(place.name) if isinstance(self.reads, Mapping) else self.reads
+        reading = reads(label, predicate) if reads is not None else ""
         return Submission(
             unit=place.lab.unit.key, name=place.name, label=label, predicate=predicate, confidence=confidence,
             evidence=ids, reading=reading,

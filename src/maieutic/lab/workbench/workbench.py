@@ -41,7 +41,7 @@ class Workbench:
         labs: Sequence[Lab],
         *,
         tools: Tools,
-        reads: Reads | None = None,
+        reads: Reads | Mapping[str, Reads] | None = None,
         kinds: Mapping[str, str] | None = None,
         seed: int = 0,
         mark: Mapping[str, Any] | None = None,
@@ -53,7 +53,7 @@ class Workbench:
             labs: one a unit; the first is meant where no unit is named.
             tools: what makes and describes stimuli.
             reads: from a label and a predicate (plain data or ``None``) to how they will be scored, in words; raises
-                ``UserError`` when they cannot be.
+                ``UserError`` when they cannot be. One for all units, or one by the name of each.
             kinds: predicates that may be submitted, name to one line.
             seed: of every draw, and of the fence.
             mark: plain JSON kept with every experiment (``{"jail": "bwrap"}``).
