@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from maieutic.errors import UserError
-from maieutic.lab.worker import Limits, Worker, backends, check, confine, docker, start_worker
+from maieutic.lab.worker import Limits, Worker, backends, bwrap, check, confine, docker, start_worker
 from maieutic.lab.worker.bare import Bare
 from maieutic.lab.worker.bwrap import Bwrap, arguments
 from maieutic.lab.worker.docker import Docker
@@ -230,6 +230,17 @@ def test_older_versions_of_landlock_hold_too(version: int, tmp_path: Path) -> No
         )
         assert "Operation not permitted" in worker.run("import socket\nsocket.socket()").error
     assert not (tmp_path / "made").exists()
+
+
+@linux
+def test_parents_are_found_without_the_kernels_list_of_children() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        assert child.pid in bwrap._processes()
+        assert bwrap._parent(child.pid) == os.getpid()
+    finally:
+        child.communicate(b"\n")
+    assert bwrap._parent(child.pid) is None
 
 
 def test_each_worker_has_a_user_of_its_own(tmp_path: Path) -> None:

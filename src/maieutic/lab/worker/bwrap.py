@@ -7,7 +7,6 @@ the caller's where the program can read it). On top the process confines itself 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
@@ -172,12 +171,23 @@ def _child(parent: int) -> int:
     Raises:
         OSError: there is none, or another number of them.
     """
-    found: list[int] = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError), open(f"/proc/{entry}/stat", "rb") as file:
-                if int(file.read().rpartition(b")")[2].split()[1]) == parent:
-                    found.append(int(entry))
+    try:
+        with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as file:
+            found = [int(pid) for pid in file.read().split()]
+    except FileNotFoundError:  # a kernel without this list
+        found = [pid for pid in _processes() if _parent(pid) == parent]
     if len(found) != 1:
         raise OSError(f"bubblewrap started {len(found)} processes")
     return found[0]
+
+
+def _processes() -> list[int]:
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except OSError:
+        return None
