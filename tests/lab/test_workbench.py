@@ -41,6 +41,15 @@ def test_exemplars_print_as_data_with_active_tokens_marked(text_world: Any) -> N
     assert "«the»" not in printed
 
 
+def test_results_print_one_a_line_and_so_do_parts_of_them(text_world: Any) -> None:
+    found = text_world.lab.exemplars(4)
+    assert repr(found[1:3]).splitlines() == [repr(found[1]), repr(found[2])]
+    assert repr(found[4:]) == "nothing"
+    assert repr(text_world.lab.units()).startswith(
+        "output/0: text unit of cats at output, a value a token; raw 0 counts as 0 "
+    )
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 6, 11])
 def test_as_many_exemplars_come_as_were_asked(text_world: Any, image_world: Any, n: int) -> None:
     for world in (text_world, image_world):

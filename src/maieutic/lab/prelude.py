@@ -82,6 +82,10 @@ class Results(list[Any]):
     def __repr__(self) -> str:
         return "\n".join(repr(item) for item in self) or "nothing"
 
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        return Results(found) if isinstance(key, slice) else found
+
 
 class Item:
     """A stimulus: ``.text`` or ``.image``, and what is known of it as attributes.
