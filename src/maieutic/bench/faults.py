@@ -273,8 +273,8 @@ def _outcomes(ended: list[Ended]) -> Table:
 
 def _faults(ended: list[Ended]) -> Table:
     names = sorted({n for e in ended for n in e.faults})
-    rows = [(e.mode, str(e.requests), *(str(e.faults[n]) for n in names)) for e in ended]
-    return Table(title="Requests that met a fault", columns=("mode", "requests", *names), rows=tuple(rows))
+    rows = [("requests", *(str(e.requests) for e in ended)), *((n, *(str(e.faults[n]) for e in ended)) for n in names)]
+    return Table(title="Requests that met a fault", columns=("fault", *(e.mode for e in ended)), rows=tuple(rows))
 
 
 def _reasons(ended: list[Ended]) -> Table:

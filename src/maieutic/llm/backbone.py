@@ -130,7 +130,7 @@ def backbone(
     cache: bool = True,
     connections: int = 8,
     retries: int = 5,
-    timeout: int = 120,
+    timeout: int | None = None,
     wait: float | None = None,
 ) -> Backbone:
     """A backbone of any Inspect provider.
@@ -146,7 +146,7 @@ def backbone(
         cache: keep answers without expiry.
         connections: requests at once.
         retries: of one request after a rate limit, a server error, a time-out or a lost connection.
-        timeout: seconds of one attempt.
+        timeout: seconds of one attempt. ``None``: 120, or 600 for a server on this machine.
         wait: seconds before the first retry, doubling to at most 60; a server's Retry-After comes first. ``None``: 2, or
             0.2 for a server on this machine.
 

@@ -73,7 +73,7 @@ def answer_of(output: ModelOutput, prompt: Prompt, *, seconds: float, cached: bo
         return Answer(text=text, logprobs=tops, cost=cost, cached=cached, cut=cut)
     parsed, failed = None, None
     try:
-        parsed = _checked(json_in(text), prompt.schema)
+        parsed = checked_json(text, prompt.schema)
     except ValueError as error:
         failed = f"{line(str(error))}{' (cut off at max_tokens)' if cut else ''}"
     return Answer(text=text, failed=failed, parsed=parsed, logprobs=tops, cost=cost, cached=cached, cut=cut)
@@ -94,8 +94,15 @@ def unusable(output: ModelOutput) -> str | None:
     return None
 
 
-def _checked(value: Any, schema: Any) -> Any:
+def checked_json(text: str, schema: Any) -> Any:
+    """The JSON of an answer.
+
+    Raises:
+        ValueError: there is none, or it does not follow the schema; one line says where.
+    """
     import jsonschema
+
+    value = json_in(text)
 
     try:
         jsonschema.validate(value, schema)

@@ -67,7 +67,7 @@ def open_model(
     seed: int | None = None,
     connections: int = 8,
     retries: int = 5,
-    timeout: int = 120,
+    timeout: int | None = None,
     wait: float | None = None,
 ) -> Model:
     """The Inspect model behind a backbone, for code that runs inside an Inspect evaluation. Not shared between loops.
@@ -85,9 +85,12 @@ def open_model(
     from maieutic.llm import scripted
 
     scripted.register()
+    here = on_this_machine(base_url)
+    # a small computer may need minutes for one answer, and queues the others
+    patience = timeout if timeout is not None else (600 if here else 120)
     config = GenerateConfig(
         temperature=temperature, max_tokens=max_tokens, seed=seed, max_connections=connections, max_retries=retries,
-        attempt_timeout=timeout, timeout=timeout * (retries + 1),
+        attempt_timeout=patience, timeout=patience * (retries + 1),
     )  # fmt: skip
     # one loud line of httpx for every request would bury everything else
     for name in ("httpx", "httpx2"):
@@ -99,7 +102,7 @@ def open_model(
         raise
     except Exception as error:
         raise _explained(model, error) from error
-    first = wait if wait is not None else (0.2 if on_this_machine(base_url) else 2.0)
+    first = wait if wait is not None else (0.2 if here else 2.0)
     _tame(opened, first=first)
     vars(opened.api)["maieutic_served"] = served
     prices.tell_inspect(model)
