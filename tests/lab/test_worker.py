@@ -306,8 +306,13 @@ worker.run("while True: pass", seconds=60)
 """
 
 
-def test_a_killed_host_leaves_no_process(jail: str) -> None:
-    host = subprocess.Popen([sys.executable, "-c", HOST, jail], stdout=subprocess.PIPE, text=True)
+def test_a_killed_host_leaves_no_process(jail: str, tmp_path: Path) -> None:
+    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+        folder.chmod(
+            0o755
+        )  # the scratch folder that stays behind is made here, and the check looks at what others may read
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    host = subprocess.Popen([sys.executable, "-c", HOST, jail], stdout=subprocess.PIPE, text=True, env=env)
     assert host.stdout is not None
     said = host.stdout.readline().strip()
     if said == "None":

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from maieutic.lab.worker.bare import Bare
 from maieutic.lab.worker.bwrap import Bwrap, arguments
 from maieutic.lab.worker.docker import Docker
 from maieutic.lab.worker.landlock import Landlock
-from maieutic.lab.worker.launch import Running, own_user, spawn
+from maieutic.lab.worker.launch import Backend, Running, own_user, spawn
+from maieutic.lab.worker.scratch import Scratch, sweep
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Landlock and bubblewrap are Linux's")
 
@@ -78,9 +80,15 @@ def test_what_bubblewrap_says_is_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_
         start_worker("bwrap", calls={})
 
 
-def test_a_package_that_is_not_there_is_named() -> None:
+@pytest.mark.parametrize("backend", [Bwrap(), Landlock(), Bare()], ids=lambda b: b.name)
+def test_a_package_that_is_not_there_is_named_before_anything_starts(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    needs(backend.name)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(UserError, match="may import 'no_such_package', but no such package is installed"):
-        Worker(Bare(), calls={}, limits=Limits(packages=("numpy", "no_such_package")))
+        backend.launch(Limits(packages=("numpy", "no_such_package")))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_jail_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -241,6 +249,33 @@ def test_parents_are_found_without_the_kernels_list_of_children() -> None:
     finally:
         child.communicate(b"\n")
     assert bwrap._parent(child.pid) is None
+
+
+def test_scratch_of_dead_hosts_is_swept_and_that_of_living_ones_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mine, other = Scratch(), tmp_path / "something-else"
+    other.mkdir()
+    code = (
+        f"import os, tempfile\ntempfile.tempdir = {str(tmp_path)!r}\nfrom maieutic.lab.worker.scratch import Scratch\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code + "s = Scratch()\nprint(s.path, flush=True)\nos._exit(1)"],
+        capture_output=True,
+        text=True,
+    )
+    left = Path(told.stdout.strip())
+    (left / "file").write_text("x")
+    sweep(tmp_path)
+    assert left.exists(), "it is young: its host may not have locked it yet"
+    os.utime(left, (0, 0))
+    os.utime(mine.path, (0, 0))
+    sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([Path(mine.path), other])
+    mine.remove()
+    mine.remove()
+    assert list(tmp_path.iterdir()) == [other]
 
 
 def test_each_worker_has_a_user_of_its_own(tmp_path: Path) -> None:

@@ -6,16 +6,14 @@ environment, a folder of its own, limits on memory and file size against acciden
 
 from __future__ import annotations
 
-import shutil
 import signal
 import sys
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from maieutic.lab.worker.interpreter import interpreter, package_folders
 from maieutic.lab.worker.launch import ISOLATED, Running, resource_limits, spawn
 from maieutic.lab.worker.limits import Limits
+from maieutic.lab.worker.scratch import Scratch
 
 
 @dataclass(frozen=True)
@@ -30,30 +28,29 @@ class Bare:
         return "" if sys.platform != "win32" else "it needs Linux or macOS: choose the jail docker"
 
     def launch(self, limits: Limits) -> Running:
-        scratch = tempfile.mkdtemp(prefix="maieutic-nojail-")
+        scratch = Scratch()
         try:
+            settings = _settings(limits, scratch.path)
             process = spawn([str(interpreter().binary), *ISOLATED])
         except BaseException:
-            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.remove()
             raise
-        running = _Plain(process, _settings(limits, scratch), session=True)
-        running.scratch = scratch
-        return running
+        return _Plain(process, settings, session=True, scratch=scratch)
 
 
+@dataclass
 class _Plain(Running):
-    scratch: str = ""
+    scratch: Scratch = field(kw_only=True)
 
     def usage(self) -> tuple[int, int]:
-        sizes = [p.lstat().st_blocks * 512 for p in Path(self.scratch).iterdir()]
-        return sum(sizes), len(sizes)
+        return self.scratch.usage()
 
     def freeze(self, frozen: bool) -> None:
         self.process.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def kill(self) -> None:
         super().kill()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.remove()
 
 
 def _settings(limits: Limits, scratch: str) -> dict[str, object]:

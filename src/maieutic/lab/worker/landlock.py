@@ -10,16 +10,15 @@ counts is all there is.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from maieutic.lab.worker import confine, probe, syscalls
 from maieutic.lab.worker.interpreter import interpreter, library_entries, package_folders
 from maieutic.lab.worker.launch import ISOLATED, Running, own_user, resource_limits, spawn
 from maieutic.lab.worker.limits import Limits
+from maieutic.lab.worker.scratch import Scratch
 
 UPGRADE = "choose the jail bwrap or docker, or boot a kernel with Landlock (5.13 or later, lsm=landlock,...)"
 
@@ -44,36 +43,31 @@ class Landlock:
 
     def launch(self, limits: Limits) -> Running:
         user = own_user()
-        scratch = tempfile.mkdtemp(prefix="maieutic-jail-")
+        scratch = Scratch(user)
         try:
-            if user is not None:
-                os.chown(scratch, user, user)
+            settings = _settings(limits, scratch=scratch.path, user=user, version=self.version)
             process = spawn([str(interpreter().binary), *ISOLATED])
         except BaseException:
-            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.remove()
             raise
-        settings = _settings(limits, scratch=scratch, user=user, version=self.version)
-        running = _OnDisk(process, settings, python=process.pid, handle=os.pidfd_open(process.pid))
-        running.scratch = scratch
-        return running
+        return _OnDisk(process, settings, python=process.pid, handle=os.pidfd_open(process.pid), scratch=scratch)
 
 
+@dataclass
 class _OnDisk(Running):
     """Its scratch is a flat folder of the host."""
 
-    scratch: str = ""
+    scratch: Scratch = field(kw_only=True)
 
     def ready(self) -> None:
-        Path(self.scratch, probe.MADE).unlink(missing_ok=True)
+        Path(self.scratch.path, probe.MADE).unlink(missing_ok=True)
 
     def usage(self) -> tuple[int, int]:
-        with os.scandir(self.scratch) as entries:
-            blocks = [e.stat(follow_symlinks=False).st_blocks for e in entries]
-        return 512 * sum(blocks), len(blocks)
+        return self.scratch.usage()
 
     def kill(self) -> None:
         super().kill()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.remove()
 
 
 def _settings(limits: Limits, *, scratch: str, user: int | None, version: int) -> dict[str, object]:
