@@ -158,7 +158,7 @@ def opened_bench(
         first, kinds = pairs[0][0], dict[str, str]()
         for run, _ in pairs:
             kinds |= predicate_kinds(run.subject.modality)
-        tooled = load_tools(first.corpus, **tools, seed=first.seed)
+        tooled = load_tools([lab.corpus for lab in labs], **tools, seed=first.seed)
         bench = Workbench(labs, tools=tooled, kinds=kinds, seed=first.seed, nonce=nonce)
         of_unit = dict(zip(bench.labs, (r for r, _ in pairs), strict=True))
         bench.record.reads = {n: read_back(bench.labs[n], viewers[r.folder]) for n, r in of_unit.items()}

@@ -115,8 +115,8 @@ def _session(labs: Sequence[Lab], question: str, settings: AgentSettings, run: i
     own = [lab.session(measurements=lab.budget.measurements // settings.runs, seed=lab.seed) for lab in labs]
     name = f"question run {run}"
     tools = load_tools(
-        [lab.corpus for lab in labs], imagine=settings.imagine, edit=settings.edit, describe=settings.describe, write=settings.write,
-        seed=labs[0].seed,
+        [lab.corpus for lab in labs], imagine=settings.imagine, edit=settings.edit, describe=settings.describe,
+        write=settings.write, seed=labs[0].seed,
     )  # fmt: skip
     desk = Workbench(own, tools=tools, seed=labs[0].seed, nonce=f"{question} {name}")
     system = f"{ASK}\n{CODE.format(turns=settings.turns, page=desk.page())}"

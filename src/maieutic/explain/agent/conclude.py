@@ -21,6 +21,7 @@ from maieutic.explain.agent.predicate_kinds import predicate_kinds
 from maieutic.explain.explanation import Viewer
 from maieutic.explain.predicates import Constant, Predicate, from_json
 from maieutic.explain.predicates.text_rules import Anywhere
+from maieutic.explain.predicates.vocabulary import vocabulary
 from maieutic.lab import Lab
 from maieutic.lab.workbench import Submission
 
@@ -97,6 +98,10 @@ def _allowed(predicate: Mapping[str, Any], lab: Lab) -> Mapping[str, Any]:
             if op not in kinds:
                 raise UserError(f"no predicate {op!r}{did_you_mean(op, kinds)}: use one of {', '.join(kinds)}")
             for name, inner in fields.items():
+                known = vocabulary().get((op, name), ())
+                if known and inner not in known and not (op == "pattern" and "variables" in str(inner)):
+                    near = did_you_mean(str(inner), known)
+                    raise UserError(f"{op} has no {name} {inner!r}{near}: use one of {', '.join(known)}")
                 walk(inner if name != "op" else None)
         elif isinstance(value, (list, tuple)):
             for inner in cast(Sequence[Any], value):

@@ -7,6 +7,7 @@ from dataclasses import fields
 
 from maieutic.explain import predicates as every
 from maieutic.explain.predicates.base import Predicate
+from maieutic.explain.predicates.vocabulary import vocabulary
 from maieutic.subjects.base import Modality
 
 #: of either modality, in the order they are listed
@@ -22,7 +23,7 @@ def predicate_kinds(modality: Modality) -> dict[str, str]:
         for op, kind in Predicate.registry.items()
         if op in _COMMON or (_modality(kind) == modality and op not in _TABLES)
     }
-    return {op: _line(kinds[op]) for op in [*_COMMON, *sorted(k for k in kinds if k not in _COMMON)]}
+    return {op: _line(op, kinds[op]) for op in [*_COMMON, *sorted(k for k in kinds if k not in _COMMON)]}
 
 
 def _modality(kind: type[Predicate]) -> str:
@@ -33,9 +34,11 @@ def _modality(kind: type[Predicate]) -> str:
     return "image" if name.startswith("image") else "text" if name.startswith("text") else ""
 
 
-def _line(kind: type[Predicate]) -> str:
+def _line(op: str, kind: type[Predicate]) -> str:
     said = " ".join((kind.__doc__ or "").split()).partition(". ")[0].rstrip(".")
-    return f"({', '.join(f'{f.name}: {_type(str(f.type))}' for f in fields(kind))}) {said}"  # pyright: ignore[reportArgumentType]
+    takes = ", ".join(f"{f.name}: {_type(str(f.type))}" for f in fields(kind))  # pyright: ignore[reportArgumentType]
+    names = [f"{field}: {', '.join(known)}" for (owner, field), known in vocabulary().items() if owner == op]
+    return f"({takes}) {said}" + (f" [{'; '.join(names)}]" if names else "")
 
 
 def _type(written: str) -> str:

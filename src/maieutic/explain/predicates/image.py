@@ -48,8 +48,8 @@ _WHERE: dict[str, str] = {
     "right": " on the right",
     "centre": " in the centre",
 }
-_SIDES = ("left", "right", "top", "bottom", "centre")
-_RELATIONS = ("left of", "right of", "above", "below", "overlapping")
+SIDES = ("left", "right", "top", "bottom", "centre")
+RELATIONS = ("left of", "right of", "above", "below", "overlapping")
 _IRREGULAR = {
     "person": "people", "man": "men", "woman": "women", "child": "children", "mouse": "mice", "goose": "geese",
     "foot": "feet", "tooth": "teeth", "leaf": "leaves", "knife": "knives", "wolf": "wolves", "ox": "oxen",
@@ -180,8 +180,8 @@ class Placed(Predicate):
     where: str
 
     def __post_init__(self) -> None:
-        if self.where not in _SIDES:
-            raise UserError(f"{self.where!r} is no place: use one of {', '.join(_SIDES)}")
+        if self.where not in SIDES:
+            raise UserError(f"{self.where!r} is no place: use one of {', '.join(SIDES)}")
 
     def evaluate(self, view: ImageView) -> Prediction:
         return _one(float(any(_stands(box, self.where) for box in view.boxes(self.concept))))
@@ -249,8 +249,8 @@ class Relation(Predicate):
     b: str
 
     def __post_init__(self) -> None:
-        if self.relation not in _RELATIONS:
-            raise UserError(f"{self.relation!r} is no relation: use one of {', '.join(_RELATIONS)}")
+        if self.relation not in RELATIONS:
+            raise UserError(f"{self.relation!r} is no relation: use one of {', '.join(RELATIONS)}")
 
     def evaluate(self, view: ImageView) -> Prediction:
         pairs = [(p, q) for p in view.boxes(self.a) for q in view.boxes(self.b) if p != q]

@@ -93,7 +93,7 @@ class TokenClass(Predicate):
         return class_words(self.name)
 
 
-_LEXNAMES = {
+LEXNAMES = {
     "noun.act": "nouns for acts",
     "noun.animal": "names of animals",
     "noun.artifact": "names of made things",
@@ -144,7 +144,7 @@ _LEXNAMES = {
 
 def class_words(name: str) -> str:
     """The name of a class as a person writes it."""
-    return _LEXNAMES.get(name, name)
+    return LEXNAMES.get(name, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
