@@ -10,7 +10,7 @@ from maieutic.bench.attacks.scene import Scene
 from maieutic.lab.worker import Ran
 
 #: bytes and files that a worker may have used when it was stopped, as multiples of its limits: a host that watches is late
-_BYTES, _ENTRIES = 8, 20
+_BYTES, _ENTRIES = 24, 100
 
 _MEMORY = """
 import mmap
@@ -57,10 +57,10 @@ for name in ("RLIMIT_AS", "RLIMIT_NPROC", "RLIMIT_FSIZE", "RLIMIT_CPU", "RLIMIT_
         opened(name + " could be raised")
 """
 
-# 256 MiB at most, each piece told before it is written
+# 512 MiB at most, told file by file
 _DISK = """
 part, total = bytes(1 << 20), 0
-for i in range(64):
+for i in range(128):
     try:
         with open(f"file{i}", "wb", 0) as file:
             for _ in range(4):
@@ -100,7 +100,7 @@ print("WRITTEN", total, flush=True)
 
 _FILES = """
 made = 0
-for i in range(20_000):
+for i in range(50_000):
     try:
         os.close(os.open(f"{i}", os.O_CREAT | os.O_WRONLY))
         made += 1
@@ -197,7 +197,7 @@ RESOURCES: tuple[Attack, ...] = (
     ),
     Attack(name="raise own limits", group="resources", what="set higher limits", programs=(_RAISE,), judge=door_opened),
     Attack(
-        name="fill the disk", group="resources", what="write sixteen times the limit in many files",
+        name="fill the disk", group="resources", what="write thirty-two times the limit in many files",
         programs=(_DISK,), judge=_most("WRITTEN", LIMITS.scratch, _BYTES),
     ),
     Attack(
@@ -206,7 +206,7 @@ RESOURCES: tuple[Attack, ...] = (
     ),
     Attack(name="one big file", group="resources", what="a file of 1 GiB", programs=(_BIG_FILE,), judge=door_opened),
     Attack(
-        name="many files", group="resources", what="twenty thousand empty files",
+        name="many files", group="resources", what="fifty thousand empty files",
         programs=(_FILES,), judge=_most("MADE", LIMITS.files, _ENTRIES),
     ),
     Attack(
