@@ -120,7 +120,7 @@ def test_the_page_can_be_read(run: Path, capsys: pytest.CaptureFixture[str]) -> 
     page = capsys.readouterr().out
     assert "lab.measure(stimuli, *, expect" in page
     assert "P.token_in" in page
-    assert len(page) < 9000
+    assert len(page) < 12000  # one long page, the names of predicates included
 
 
 def test_units_of_two_runs_stand_on_one_bench(run: Path, tmp_path: Path, model_folder: Path, jsonl: Path) -> None:
