@@ -384,3 +384,30 @@ def test_pictures_are_shown_to_the_judge_and_fuzzing_says_what_to_use(judges: An
     names = judges.asked[0].messages[-1].text
     assert "example A, example B, example C" in names
     assert len(judges.asked[0].images) == 5
+
+
+# --- why they stand beside the predictive score, never alone ----------------------------------------------------------
+
+
+def test_they_forgive_labels_that_claim_too_much_or_too_little(world: Any, judges: Any) -> None:
+    """A perfect judge; a unit of two words. Of the label that names one, and of the one that names a third word too."""
+    from maieutic.subjects.planted import Planted, PlantedSubject, Words
+
+    rule = Planted(name="two", kind="list", rule=Words((("bul", 1.0), ("don", 1.0))), about="bul or don")
+    subject = PlantedSubject([rule], modality="text")
+    unit = subject.unit(SITE, 0)
+    options = {"judge": judges.by_label()}
+
+    def scores(*words: str) -> tuple[float, float]:
+        found = score(
+            world.label(unit, *words), subject, unit, world.corpus, ["predictive", "detection"], controls=Controls(),
+            options=options,
+        )  # fmt: skip
+        return found["predictive"].value, found["detection"].value
+
+    assert scores("bul", "don") == (1.0, 1.0)
+    ap_half, half = scores("bul")
+    ap_wide, wide = scores("bul", "don", "bum", "bun")
+    # docs/judges.md gives these four
+    assert (ap_half, half) == (pytest.approx(0.60, abs=0.005), pytest.approx(0.85, abs=0.005))
+    assert (ap_wide, wide) == (pytest.approx(0.48, abs=0.005), pytest.approx(0.77, abs=0.005))
