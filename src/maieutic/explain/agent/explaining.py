@@ -83,7 +83,11 @@ def explain_with_agent(
         for n, s in enumerate(sessions, start=1)
     ]
     write_transcript(log, conclusions=conclusions)
-    conclusions = [replace(c, rejected=_rejected(s)) for c, s in zip(conclusions, sessions, strict=True)]
+    # a form has no field for confidence: what it submits with says nothing
+    conclusions = [
+        replace(c, rejected=_rejected(s), stated=None if settings.mode == "structured" else c.stated)
+        for c, s in zip(conclusions, sessions, strict=True)
+    ]
     return _explanation(lab, conclusions, viewer, cost)
 
 

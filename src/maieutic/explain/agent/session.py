@@ -1,7 +1,7 @@
 """One run of the agent: a workbench with its own ledger, and the jailed worker that the model's programs run in.
 
 Subjects are hooked networks and not thread-safe, so sessions of one process measure one after another (a shared lock).
-Everything of a session happens on one thread of its own: a jail dies with the thread that started it.
+Everything of a session happens on one thread of its own, so that Inspect's event loop never waits for a program.
 """
 
 from __future__ import annotations
