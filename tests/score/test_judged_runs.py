@@ -64,6 +64,21 @@ def test_readings_are_stored_with_their_judge_and_another_judge_replaces_them(op
 
 
 @pytest.mark.slow
+def test_a_report_shows_them(opened: Run, judges: Any, tmp_path: Path) -> None:
+    from maieutic.report.gather import report_runs
+
+    yes = judges(lambda q: dict.fromkeys(q.items, 1))
+    score_units(opened, explainer="lookup", scorers=["predictive", "detection", "fuzzing"], options={"judge": yes})
+    folder = opened.folder
+    opened.close()
+    index = report_runs([folder], tmp_path / "report", explainer="lookup")
+    pages = "".join(p.read_text(encoding="utf-8") for p in index.parent.rglob("*.html"))
+    assert "judge: detection" in pages
+    assert "judge: fuzzing" in pages
+    assert "judge: yes" in pages  # some of the verdicts, in words
+
+
+@pytest.mark.slow
 def test_a_run_needs_a_judge_before_it_starts(opened: Run, judges: Any) -> None:
     with pytest.raises(UsageError, match="--judge"):
         score_units(opened, explainer="lookup", scorers=["predictive", "fuzzing"])

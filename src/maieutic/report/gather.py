@@ -64,6 +64,27 @@ TESTS = {
         "average precision with which the label foretells where the unit matters: where ablating it changes the outputs "
         "more than steps of the same length along random and unrelated directions",
     ),
+    "detection": (
+        "judge: detection",
+        "balanced accuracy with which a language model, told the label alone, says which held-out windows or pictures the "
+        "unit is active in",
+    ),
+    "fuzzing": (
+        "judge: fuzzing",
+        "balanced accuracy with which a language model, told the label alone, says whether the marked words are those at "
+        "which the unit is active",
+    ),
+    "simulation": (
+        "judge: simulation",
+        "correlation of the activations that a language model, told the label alone, foretells for every token of held-out "
+        "windows with those measured",
+    ),
+    "delphi-detection": ("judge: detection as delphi", "detection with the counts and the form of EleutherAI's delphi"),
+    "delphi-fuzzing": ("judge: fuzzing as delphi", "fuzzing with the counts and the form of EleutherAI's delphi"),
+    "embedding": (
+        "sentence embedding",
+        "AUROC of held-out windows ranked by how near in meaning a sentence encoder finds them to the label",
+    ),
 }
 
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from maieutic.explain.explanation import Explanation
+from maieutic.explain.one_shot_windows import marked, pair_for
 from maieutic.harvest import Atlas
 from maieutic.llm import Answer, Prompt
 from maieutic.readings import RESAMPLES, Estimate, Reading
@@ -193,20 +194,18 @@ def answered(got: Asked, name: str, details: Mapping[str, Any]) -> Reading:
 
 
 #: verdicts written out for people
-_EXAMPLES = 6
+_EXAMPLES, _LONGEST = 6, 240
 
 
 def examples(got: Asked) -> list[dict[str, Any]]:
-    """A few answers for people, mistakes first."""
+    """A few answers for people, mistakes first: what was shown, what was said, the largest activation there."""
     known = [t for t in got.told if t.said is not None]
-    verdicts = [t.said if isinstance(t.said, bool) else [round(float(v), 2) for v in t.said] for t in known]
-    ranked = sorted(zip(known, verdicts, strict=True), key=lambda row: row[1] == row[0].item.truth)
-    return [
-        {
-            "kind": t.item.kind,
-            "said": said,
-            "shown": t.item.window.text[:200] or t.item.window.stimulus.id[:12],
-            "marks": list(t.item.marks),
-        }
-        for t, said in ranked[:_EXAMPLES]
-    ]
+    ranked = sorted(known, key=lambda t: isinstance(t.said, bool) and t.said == t.item.truth)
+    rows: list[dict[str, Any]] = []
+    for told in ranked[:_EXAMPLES]:
+        item = told.item
+        said = ("yes" if told.said else "no") if isinstance(told.said, bool) else f"up to {float(max(told.said)):.1f}"
+        pair = pair_for([item.window.text])
+        shown = marked(item.window.text, item.window.spans, item.marks, pair) or item.window.stimulus.id[:12]
+        rows.append({"sort": item.kind, "edit": f"judge: {said}", "shown": shown[:_LONGEST], "value": item.window.top})
+    return rows
