@@ -300,6 +300,39 @@ def test_text_that_forges_marks_stays_data(world: Any, judges: Any) -> None:
     assert not any("between << and >>" in q.system and "ignore all" in " ".join(q.items.values()) for q in shown)
 
 
+def test_a_judge_without_log_probabilities_is_asked_again_without(world: Any) -> None:
+    from maieutic.llm import backbone
+    from maieutic.llm.scripted import script
+
+    wanted: list[Any] = []
+
+    def say(messages: Any, tools: Any, config: Any) -> str:
+        wanted.append(config.logprobs)
+        if config.logprobs:
+            raise ValueError("this model does not support logprobs")
+        return json.dumps(dict.fromkeys("ABCDE", 1))
+
+    judge = backbone(script("no-logprobs", say), cache=False, retries=0)
+    found = run(world, "detection", judge)
+    assert found["detection"].value == 0.5
+    assert found["detection"].details["failures"].keys() <= {
+        "the answer does not follow its schema"
+    }  # a last prompt of fewer
+    assert "gave probabilities for 0 of" in found["detection.auroc"].reason
+    prompts = found["detection"].details["prompts"]
+    assert wanted.count(True) == prompts  # of the label; the blank one was not asked for them any more
+
+
+def test_no_more_is_remembered_than_the_last_few() -> None:
+    from maieutic.score.judged.recent import Recent
+
+    made: list[int] = []
+    recent: Recent[int] = Recent(3)
+    for key in (1, 2, 3, 1, 4, 1, 5, 1, 2):
+        assert recent.once(key, lambda key=key: made.append(key) or 10 * key) == 10 * key
+    assert made == [1, 2, 3, 4, 5, 2]  # 1 was used all the time
+
+
 # --- options -------------------------------------------------------------------------------------------------------
 
 

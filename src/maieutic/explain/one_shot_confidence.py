@@ -44,7 +44,7 @@ def _both(
     predicate: Predicate, observed: Sequence[Observed], lab: Lab, viewer: Viewer
 ) -> tuple[Array, Array, NDArray[np.int64]]:
     """Predictions, activations on the 0-1 scale and document numbers of all positions."""
-    rows = observed[:_STIMULI]
+    rows = observed[:: -(-len(observed) // _STIMULI)]  # spread evenly: a corpus may be in order of topic
     groups = {g: i for i, g in enumerate(sorted({o.stimulus.group or o.stimulus.id for o in rows}))}
     said = np.concatenate([predicate.evaluate(viewer(o.stimulus)) for o in rows])
     was = np.concatenate([np.atleast_1d(np.asarray(lab.scaled(o.values), dtype=np.float64)) for o in rows])

@@ -23,18 +23,21 @@ from maieutic.harvest.atlas import Observed
 from maieutic.lab.lab import activation_scale
 from maieutic.readings import FloatArray
 from maieutic.score.evidence import QUANTILES, Threshold, threshold
+from maieutic.score.judged.recent import Recent
 from maieutic.score.loading import loadable, one_line
 from maieutic.score.predictive import measured_now
 from maieutic.score.registry import Request
 from maieutic.stimuli.base import Split, Stimulus
 from maieutic.subjects.base import Subject, TokenSpan, Unit
 
+#: units whose windows are remembered
+_UNITS = 8
 #: words (concepts of pictures) that the unit answers to on discover, which hard negatives hold as well
 _SIGNS = 10
 _SHOWN = 3
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Window:
     """A piece of one test stimulus.
 
@@ -117,11 +120,10 @@ class Material:
 
 
 def material_of(request: Request, subject: Subject, unit: Unit, atlas: Atlas | None) -> Material | str:
-    """A unit's windows, or why there are none; worked out once a run. Cost: none where the harvest kept the unit."""
-    key = ("judged material", id(subject), unit.key, id(atlas), id(request.corpus))
-    return request.shared.once(
-        key, lambda: _material(request, subject, unit, atlas), holding=(subject, atlas, request.corpus)
-    )
+    """A unit's windows, or why there are none; remembered for the last few units. Free where the harvest kept the unit."""
+    recent = request.shared.once("judged materials", lambda: Recent[Material | str](_UNITS))
+    key = (id(subject), unit.key, id(atlas), id(request.corpus))
+    return recent.once(key, lambda: _material(request, subject, unit, atlas), holding=(subject, atlas, request.corpus))
 
 
 def _material(request: Request, subject: Subject, unit: Unit, atlas: Atlas | None) -> Material | str:
@@ -141,7 +143,13 @@ def _material(request: Request, subject: Subject, unit: Unit, atlas: Atlas | Non
     scale = activation_scale([o.values for o in discover], modality=subject.modality)
     groups = {g: i for i, g in enumerate(sorted({s.group or s.id for s in request.corpus.split("test")}))}
     whole = subject.modality == "image" or all(s.positions == "none" for s in subject.sites())
-    windows = [w for o in test for w in _windows(o, groups, limit, scale, spans=_spans(request, subject, o, whole))]
+    windows = [
+        w
+        for o in test
+        for w in _windows(
+            o, groups[o.stimulus.group or o.stimulus.id], limit, scale, _pieces(request, subject, o, whole)
+        )
+    ]
     if not all(np.isfinite(w.values).all() for w in windows):
         return "the unit gave values that are not finite"
     signs = (
@@ -157,39 +165,54 @@ def _material(request: Request, subject: Subject, unit: Unit, atlas: Atlas | Non
     )
 
 
-def _spans(request: Request, subject: Subject, seen: Observed, whole: bool) -> tuple[TokenSpan, ...]:
-    """Tokens of a text, kept for all units of the run; none where the stimulus has one value."""
-    if whole:
-        return ()
-    key = ("judged tokens", id(subject), seen.stimulus.id)
-    return request.shared.once(key, lambda: tuple(subject.tokens(str(seen.stimulus.content))), holding=subject)
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Where a window lies in its stimulus: positions, characters, and its tokens; the same for all units."""
+
+    first: int
+    last: int
+    text: str
+    spans: tuple[tuple[int, int], ...] = ()
+
+
+def _tokens(request: Request, subject: Subject, stimulus: Stimulus) -> tuple[TokenSpan, ...]:
+    """Tokens of a text, kept for all units of the run."""
+    key = ("judged tokens", id(subject), stimulus.id)
+    return request.shared.once(key, lambda: tuple(subject.tokens(str(stimulus.content))), holding=subject)
+
+
+def _pieces(request: Request, subject: Subject, seen: Observed, whole: bool) -> tuple[_Piece, ...]:
+    """The windows of a stimulus, kept for all units of the run."""
+    stimulus, n = seen.stimulus, len(seen.values)
+
+    def cut() -> tuple[_Piece, ...]:
+        if whole:
+            return (_Piece(0, n, "" if stimulus.modality == "image" else str(stimulus.content)),) if n else ()
+        tokens, text = _tokens(request, subject, stimulus), str(stimulus.content)
+        assert len(tokens) == n, f"{len(tokens)} tokens but {n} values in {stimulus.id[:12]}"
+        found: list[_Piece] = []
+        for a, b in grid(n):
+            start, end = tokens[a].start, max(t.end for t in tokens[a:b])
+            spans = tuple((max(t.start - start, 0), max(t.end - start, 0)) for t in tokens[a:b])
+            found.append(_Piece(a, b, text[start:end], spans))
+        return tuple(found)
+
+    return request.shared.once(("judged pieces", id(subject), stimulus.id), cut, holding=subject)
 
 
 def _windows(
-    seen: Observed,
-    groups: dict[str, int],
-    limit: Threshold,
-    scale: tuple[float, float],
-    *,
-    spans: tuple[TokenSpan, ...],
+    seen: Observed, cluster: int, limit: Threshold, scale: tuple[float, float], pieces: Sequence[_Piece]
 ) -> list[Window]:
-    stimulus, values = seen.stimulus, np.asarray(seen.values, dtype=np.float64)
-    picture = stimulus.modality == "image"
-    text = "" if picture else str(stimulus.content)
-    cluster = groups[stimulus.group or stimulus.id]
-
-    def window(first: int, last: int, start: int, end: int) -> Window:
-        part = values[first:last]
-        inside = tuple((max(s.start - start, 0), max(s.end - start, 0)) for s in spans[first:last])
-        return Window(
-            stimulus=stimulus, cluster=cluster, first=first, text=text[start:end], spans=inside, values=part,
-            scaled=_scaled(part, scale), active=limit.active(part),
-        )  # fmt: skip
-
-    if not spans:
-        return [window(0, len(values), 0, len(text))] if len(values) else []
-    assert len(spans) == len(values), f"{len(spans)} tokens but {len(values)} values in {stimulus.id[:12]}"
-    return [window(a, b, spans[a].start, max(s.end for s in spans[a:b])) for a, b in grid(len(spans))]
+    """The windows of one stimulus with what the unit did there; arrays are views of one row."""
+    values = np.asarray(seen.values, dtype=np.float64)
+    scaled, active = _scaled(values, scale), limit.active(values)
+    return [
+        Window(
+            stimulus=seen.stimulus, cluster=cluster, first=p.first, text=p.text, spans=p.spans,
+            values=values[p.first : p.last], scaled=scaled[p.first : p.last], active=active[p.first : p.last],
+        )
+        for p in pieces
+    ]  # fmt: skip
 
 
 def _scaled(values: FloatArray, scale: tuple[float, float]) -> FloatArray:
@@ -207,7 +230,7 @@ def _words(
     for seen in discover:
         where = np.flatnonzero(limit.active(np.asarray(seen.values, dtype=np.float64)))
         if len(where):
-            spans, text = _spans(request, subject, seen, whole), str(seen.stimulus.content)
+            spans, text = _tokens(request, subject, seen.stimulus), str(seen.stimulus.content)
             found.update(text[spans[i].start : spans[i].end].strip().lower() for i in where.tolist())
     del found[""]
     return frozenset(w for w, _ in sorted(found.items(), key=lambda row: (-row[1], row[0]))[:_SIGNS])

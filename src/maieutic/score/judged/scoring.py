@@ -23,12 +23,15 @@ from maieutic.score.controls import Controls, NullUnit, beside, without_controls
 from maieutic.score.judged.asking import Asked, asked
 from maieutic.score.judged.material import Material, material_of
 from maieutic.score.judged.options import OPTIONS, Judge, check, judge_of
+from maieutic.score.judged.recent import Recent
 from maieutic.score.judged.sampling import Item, batches, draw
 from maieutic.score.registry import Request
 from maieutic.subjects.base import Subject, Unit
 
 #: labels of other units, and null units, that are judged as controls: each costs as much as the label itself
 SHUFFLED, NULLS = 2, 2
+#: labels whose verdicts are remembered: those of null units are needed again with every unit
+_REMEMBERED = 64
 
 
 class Task(Protocol):
@@ -147,10 +150,10 @@ class _Scoring:
         return got if isinstance(got, str) else self.task.estimate(got, groups=self._groups, seed=request.seed)
 
     def _asked(self, found: Explanation, subject: Subject, unit: Unit, atlas: Atlas | None) -> Asked | str:
-        """The verdicts on a label, asked once a run."""
+        """The verdicts on a label, asked once as long as they are remembered."""
         request, label = self.request, "" if found.abstained else found.label
         key = (
-            "judged", self.task.name, label, id(subject), unit.key, id(request.corpus), request.seed, id(self.judge),
+            self.task.name, label, id(subject), unit.key, id(request.corpus), request.seed, id(self.judge),
         )  # fmt: skip
 
         def ask() -> Asked | str:
@@ -158,7 +161,8 @@ class _Scoring:
             self.sent += [got] if isinstance(got, Asked) else []
             return got
 
-        return request.shared.once(key, ask, holding=(subject, request.corpus, self.judge))
+        recent = request.shared.once("judged answers", lambda: Recent[Asked | str](_REMEMBERED))
+        return recent.once(key, ask, holding=(subject, request.corpus, self.judge))
 
     def _ask(self, label: str, subject: Subject, unit: Unit, atlas: Atlas | None) -> Asked | str:
         material = material_of(self.request, subject, unit, atlas)
