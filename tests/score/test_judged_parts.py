@@ -19,10 +19,11 @@ from maieutic.llm.scripted import Said
 from maieutic.readings import Cost
 from maieutic.score import Controls, score
 from maieutic.score.evidence import Threshold
-from maieutic.score.judged.asking import Asked, Likely, Told, chance_of_one, numbers
+from maieutic.score.judged.asking import Asked, Told, Written, chance_of_one, numbers
 from maieutic.score.judged.delphi import DelphiDetection, above, quantiles
 from maieutic.score.judged.material import Material, Window
 from maieutic.score.judged.sampling import Item, batches, over_range, right_marks, shifted, uniform
+from maieutic.score.judged.scoring import answered
 from maieutic.score.judged.simulation import Curve, correlation, simulated, standing
 from maieutic.score.judged.yes_no import YesNo, accuracy, auroc, balanced
 from maieutic.stimuli.base import Stimulus
@@ -180,6 +181,9 @@ def test_probabilities_are_read_at_the_verdicts() -> None:
     # A: (0.6 + 0.1) / (0.6 + 0.1 + 0.2); B: 0.3 / (0.3 + 0.5)
     assert chances == pytest.approx([0.7 / 0.9, 0.375])
     assert YesNo().parse(replace(answer, logprobs=()), 2)[1] == [None, None]
+    # constrained output: what was written stands first and need not be the likeliest
+    odd = logs({'{"A": ': 0.01, "Well": 0.9}, {"0": 0.2, "1": 0.3, "the": 0.5}, {"}": 1.0})
+    assert YesNo().parse(Answer(text='{"A": 0}', parsed={"A": 0}, logprobs=odd), 1) == ([False], [pytest.approx(0.6)])
     assert chance_of_one({"yes": 0.5}) is None
     assert numbers({" 3": 0.25, "3": 0.25, "10": 0.5}) == {3: 0.5, 10: 0.5}
 
@@ -205,7 +209,7 @@ def test_simulated_activations_are_expected_values_where_alternatives_are_known(
     assert simulated(Answer(text='{"1": 10}', parsed={"1": 10}, logprobs=tops)).tolist() == [5.0]
     with pytest.raises(ValueError, match="from 0 to 10"):
         simulated(Answer(text="", parsed={"1": 11}))
-    assert Likely.of(Answer(text="x")).text == ""
+    assert Written.of(Answer(text="x")).text == ""
 
 
 # --- metrics -------------------------------------------------------------------------------------------------------
@@ -249,6 +253,15 @@ def test_unanswered_items_are_neither_right_nor_wrong() -> None:
     assert "answered 5 of 16" in str(asked(told("+" * 8 + "-" * 8, "+++++" + "?" * 11)).unusable("active", "inactive"))
     assert "at least 5 of each" in str(asked(told("+" * 8 + "-" * 4, "+" * 8 + "-" * 4)).unusable("active", "inactive"))
     assert "there are no hard items" in str(got.unusable("active", "hard"))
+
+
+def test_the_share_answered_is_of_the_items_behind_the_headline() -> None:
+    rows = told("+" * 6 + "-" * 6, "++++++" + "---???")
+    hard = [Told(item=replace(r.item, kind="hard")) for r in rows[6:]]
+    share = answered(asked([*rows, *hard]), "detection.answered", ("active", "inactive"), {})
+    assert (share.value, share.n) == (9 / 12, 12)
+    # accuracy over everything asked: 9 right of 12
+    assert accuracy(rows[:9], groups=20).value * share.value == pytest.approx(9 / 12)
 
 
 def test_windows_of_a_simulation_count_for_the_stratum_they_come_from() -> None:

@@ -113,17 +113,17 @@ def asked(judge: Judge, prompts: Sequence[Prompt], groups: Sequence[Sequence[Ite
 
 
 @dataclass(frozen=True, slots=True)
-class Likely:
-    """The likeliest text of an answer with log-probabilities, and what else could have stood at each place of it."""
+class Written:
+    """The text of an answer as its tokens with log-probabilities give it, and what else could have stood at each place."""
 
     text: str
     ends: tuple[int, ...]
     tops: tuple[Mapping[str, float], ...]
 
     @classmethod
-    def of(cls, answer: Answer) -> Likely:
-        """The likeliest alternative of each token is taken for what was said; empty without log-probabilities."""
-        said = [max(top, key=lambda t: (top[t], t)) if top else "" for top in answer.logprobs]
+    def of(cls, answer: Answer) -> Written:
+        """Empty without log-probabilities."""
+        said = [next(iter(top), "") for top in answer.logprobs]
         return cls("".join(said), tuple(accumulate(len(t) for t in said)), answer.logprobs)
 
     def at(self, place: int) -> dict[str, float]:

@@ -29,7 +29,7 @@ import numpy as np
 from maieutic.explain.one_shot_windows import marked
 from maieutic.llm import Answer, Prompt, Turn
 from maieutic.llm.fences import Fence
-from maieutic.score.judged.asking import Likely, chance_of_one
+from maieutic.score.judged.asking import Written, chance_of_one
 from maieutic.score.judged.fuzzing import untokened
 from maieutic.score.judged.material import Material, Window
 from maieutic.score.judged.prompts import ALTERNATIVES, BLANK
@@ -172,11 +172,11 @@ def _asked(fence: Fence, about: str, texts: Sequence[str]) -> str:
 
 def _chances(answer: Answer) -> list[float | None]:
     """P("1") at each verdict of the first list."""
-    likely = Likely.of(answer)
-    found = _LIST.search(likely.text)
+    written = Written.of(answer)
+    found = _LIST.search(written.text)
     if found is None:
         return []
-    return [chance_of_one(likely.at(found.start() + m.start())) for m in re.finditer("[01]", found.group())]
+    return [chance_of_one(written.at(found.start() + m.start())) for m in re.finditer("[01]", found.group())]
 
 
 delphi_detection = Judged(task=DelphiDetection())

@@ -41,6 +41,7 @@ class Task(Protocol):
         name: of the scorer and its headline.
         per_prompt: items a prompt.
         blank: whether a blank label is asked for the control ``constant``; else that is 0, by definition.
+        kinds: of the items behind the headline.
         beside: names of the columns beside the headline.
     """
 
@@ -49,6 +50,8 @@ class Task(Protocol):
 
     @property
     def per_prompt(self) -> int: ...
+    @property
+    def kinds(self) -> tuple[str, ...]: ...
     @property
     def beside(self) -> tuple[str, ...]: ...
     def parse(self, answer: Answer, n: int, /) -> tuple[list[Any], list[float | None]]:
@@ -110,7 +113,7 @@ class _Scoring:
             return told | without_controls(name, own)
         details = self._details(own)
         readings = self.task.columns(own, groups=self._groups, seed=request.seed, details=details)
-        readings[f"{name}.answered"] = answered(own, f"{name}.answered", details)
+        readings[f"{name}.answered"] = answered(own, f"{name}.answered", self.task.kinds, details)
         headline = self.task.estimate(own, groups=self._groups, seed=request.seed)
         readings |= beside(
             name, headline, self._judged, fewer(request.controls), n=len(own.told), details=details
@@ -191,10 +194,10 @@ def fewer(controls: Controls) -> Controls:
     return replace(controls, shuffled=controls.shuffled[:SHUFFLED], random_direction=nulls[:NULLS])
 
 
-def answered(got: Asked, name: str, details: Mapping[str, Any]) -> Reading:
-    """Share of the items asked that have a verdict, 0 to 1. A count, not an estimate: it has no interval."""
-    said = sum(t.said is not None for t in got.told)
-    return Reading(name=name, value=said / len(got.told), n=len(got.told), details=details)
+def answered(got: Asked, name: str, kinds: Sequence[str], details: Mapping[str, Any]) -> Reading:
+    """Share of the headline's items that have a verdict, 0 to 1. A count, not an estimate: it has no interval."""
+    n = got.count(*kinds)
+    return Reading(name=name, value=len(got.among(*kinds)) / n, n=n, details=details)
 
 
 #: verdicts written out for people

@@ -26,7 +26,7 @@ import numpy as np
 from maieutic.llm import Answer, Prompt, Turn
 from maieutic.llm.fences import Fence
 from maieutic.readings import Estimate, FloatArray, Reading, cluster_weights, from_sums
-from maieutic.score.judged.asking import Asked, Likely, Told, numbers
+from maieutic.score.judged.asking import Asked, Told, Written, numbers
 from maieutic.score.judged.fuzzing import untokened
 from maieutic.score.judged.material import Material, Window
 from maieutic.score.judged.prompts import BLANK
@@ -79,10 +79,10 @@ def simulated(answer: Answer) -> FloatArray:
     said = {int(k): float(v) for k, v in answer.parsed.items()}
     if not all(0 <= v <= TOP for v in said.values()):
         raise ValueError(f"an activation that is not from 0 to {TOP}")
-    likely = Likely.of(answer)
-    for match in _VALUES.finditer(likely.text):
+    written = Written.of(answer)
+    for match in _VALUES.finditer(written.text):
         name = int(match[1])
-        known = {v: p for v, p in numbers(likely.at(match.start(2))).items() if v <= TOP}
+        known = {v: p for v, p in numbers(written.at(match.start(2))).items() if v <= TOP}
         # a figure that begins a longer number ("1" of "10") stands for the number that was said
         if said.get(name) == TOP and 1 in known and TOP not in known:
             known[TOP] = known.pop(1)
@@ -98,6 +98,10 @@ class Simulation:
     name: ClassVar[str] = "simulation"
     blank: ClassVar[bool] = False
     per_prompt: int = 1
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return ("active", "inactive")
 
     @property
     def beside(self) -> tuple[str, ...]:

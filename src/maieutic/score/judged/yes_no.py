@@ -3,7 +3,7 @@
 Balanced accuracy is (share of active items said to fit + share of the others said not to) / 2, 0 to 1; chance, and what
 any constant answer gets, is 0.5. Accuracy beside it counts answered items alike (a constant gets the larger share of the
 two kinds): times ``<name>.answered`` it is the accuracy over everything asked. AUROC ranks items by the probability of
-"fits", where the provider gives log-probabilities; chance 0.5.
+"fits", where the provider gives log-probabilities for nine in ten or more; chance 0.5.
 
 Intervals: 95 %, whole test documents or image groups drawn with replacement.
 """
@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from maieutic.llm import Answer
 from maieutic.readings import Estimate, FloatArray, Reading, cluster_weights, from_sums, ranking
 from maieutic.score.judged import prompts
-from maieutic.score.judged.asking import Asked, Likely, Told, chance_of_one
+from maieutic.score.judged.asking import Asked, Told, Written, chance_of_one
 
+#: share of the items that must have a probability; those without are left out of the ranking
+LEAST_KNOWN = 0.9
 _VALUES = re.compile(r'"([A-J])"\s*:\s*([01])')
 
 
@@ -42,13 +44,17 @@ class YesNo:
     name: ClassVar[str] = ""
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        return ("active", *self.against)
+
+    @property
     def beside(self) -> tuple[str, ...]:
         return ("accuracy", "auroc", *self.columns_against)
 
     def parse(self, answer: Answer, n: int, /) -> tuple[list[Any], list[float | None]]:
         """Verdicts by letter, with their probabilities where the provider gave alternatives."""
-        likely = Likely.of(answer)
-        chances = {m[1]: likely.at(m.start(2)) for m in _VALUES.finditer(likely.text)}
+        written = Written.of(answer)
+        chances = {m[1]: written.at(m.start(2)) for m in _VALUES.finditer(written.text)}
         known = [chance_of_one(chances.get(letter, {})) for letter in prompts.LETTERS[:n]]
         return list(prompts.verdicts(answer.parsed, n)), known
 
@@ -62,7 +68,7 @@ class YesNo:
 
     def columns(self, got: Asked, *, groups: int, seed: int, details: Mapping[str, Any]) -> dict[str, Reading]:
         """Balanced accuracy, accuracy, AUROC, and balanced accuracy against each sort of others."""
-        told = got.among("active", *self.against)
+        told = got.among(*self.kinds)
         details, n = {**details, "chance": 0.5}, len(told)
         headline = self.estimate(got, groups=groups, seed=seed)
         if isinstance(headline, str):
@@ -113,9 +119,10 @@ def accuracy(told: Sequence[Told], *, groups: int, seed: int = 0) -> Estimate:
 
 def auroc(told: Sequence[Told], *, groups: int, seed: int = 0) -> Estimate | str:
     """Chance that an active item is thought likelier to fit than another, 0 to 1; or why it is not known."""
-    known = [t.probability for t in told if t.probability is not None]
-    if len(known) < len(told):
+    known = [t for t in told if t.probability is not None]
+    if len(known) < LEAST_KNOWN * len(told):
         return f"the judge's provider gave probabilities for {len(known)} of {len(told)} items"
-    table, clusters = _outcomes(told)
+    table, clusters = _outcomes(known)
+    chances = np.array([t.probability for t in known], dtype=np.float64)
     weights = cluster_weights(groups, seed=seed)
-    return ranking(table[:, 1] > 0, np.array(known, dtype=np.float64), clusters=clusters, weights=weights).auroc
+    return ranking(table[:, 1] > 0, chances, clusters=clusters, weights=weights).auroc
