@@ -185,16 +185,28 @@ def test_a_server_without_any_constraint_is_asked_in_words(loopback, of):
         (' {"a": 1} ', {"a": 1}),
         ("Here:\n```json\n[1, 2]\n```\nDone {not json}.", [1, 2]),
         ('I think {"a": {"b": [1]}} fits, or {"a": 2}.', {"a": {"b": [1]}}),
-        ("{oops} then [3]", [3]),
+        ("Say {oops}, then [3]", [3]),
     ],
 )
 def test_json_is_found_in_talk(text, value):
     assert json_in(text) == value
 
 
-def test_talk_without_json_is_refused():
-    with pytest.raises(ValueError, match="no JSON"):
-        json_in("{ this is not it")
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("nothing here", "no JSON"),
+        ("braces {as in sets} are none", "no JSON"),
+        # an inner list of a cut object is not the answer
+        ('{"stimuli": ["a", "b"], "expect": [1, 0', "does not end"),
+        ('{"stimuli": ["a", "b"], "label": "cut in a wo', "does not end"),
+        ('Here: {"stimuli": [1], "label": "cut', "does not end"),
+        ('{"stimuli": [1] "label": 3}', "broken JSON"),
+    ],
+)
+def test_talk_and_pieces_are_no_json(text, says):
+    with pytest.raises(ValueError, match=says):
+        json_in(text)
 
 
 # --- log-probabilities -----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import math
 import openai
 import pytest
 
-from maieutic.llm.loopback import FAULTS, Call, Fail, Faults, Reply
+from maieutic.llm.loopback import FAULTS, Call, Fail, Faults, Loopback, Reply
 from maieutic.llm.opening import open_model
 
 TOOL = {
@@ -74,6 +74,18 @@ def test_a_strict_server_knows_its_models(loopback):
     with pytest.raises(openai.NotFoundError, match="`test` does not exist"):
         say(loopback(lambda _: "hi", models=["other"], strict=True))
     assert say(loopback(lambda _: "hi", models=["test"], strict=True)).choices[0].message.content == "hi"
+
+
+def test_a_script_that_raises_is_heard_of():
+    def script(_):
+        raise KeyError("forgotten")
+
+    server = Loopback(script)
+    with pytest.raises(openai.InternalServerError, match="KeyError"):
+        say(server)
+    with pytest.raises(KeyError, match="forgotten"):
+        server.close()
+    server.close()  # once is enough
 
 
 # --- faults of the model, as an agent meets them --------------------------------------------------------------------

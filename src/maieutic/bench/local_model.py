@@ -89,6 +89,7 @@ def run_local_model(
     seed: int = 0,
     quick: bool = False,
     turns: int = 5,
+    units: int | None = None,
     report: Report = silent,
 ) -> BenchResult:
     """Run the bench. A model of 1.5 billion parameters on one core takes about half an hour.
@@ -98,6 +99,7 @@ def run_local_model(
         seed: of corpus draws and orders.
         quick: two units, and fewer windows for the judge.
         turns: forms of a unit.
+        units: how many of the six units; ``None``: all, or two with ``quick``.
         report: called with progress.
 
     Raises:
@@ -108,7 +110,7 @@ def run_local_model(
             "bench local-model needs a model: give  --option model=openai-api/local/NAME"
             " --option base_url=http://127.0.0.1:8080/v1"
         )
-    started, topics = time.perf_counter(), TOPICS[:2] if quick else TOPICS
+    started, topics = time.perf_counter(), TOPICS[: units or (2 if quick else len(TOPICS))]
     subject = PlantedSubject([_planted(t) for t in topics], modality="text", seed=seed)
     corpus = _sentences(topics)
     plan = RunPlan(subject="planted", corpus="sentences", site=SITE, nulls=0, seed=seed, units=(f"{SITE}/0",))
@@ -118,14 +120,14 @@ def run_local_model(
         create_run(Path(folder) / "run", plan, subject=subject, corpus=corpus) as run,
     ):
         opened = backbone(model, base_url=base_url, connections=1)
-        units = [subject.unit(SITE, i) for i in range(len(topics))]
+        studied = [subject.unit(SITE, i) for i in range(len(topics))]
         agent = _labels(
-                run, units, "agent", report, model=model, base_url=base_url, mode="structured", turns=turns,
+                run, studied, "agent", report, model=model, base_url=base_url, mode="structured", turns=turns,
                 max_tokens=256, cache=False, temperature=0.0,
             )  # fmt: skip
         forms = [f for file in sorted((run.folder / "transcripts").glob("*.eval")) for f in _forms(file)]
-        once = _labels(run, units, "one-shot", report, model=model, base_url=base_url, examples=10)
-        verdicts = _judged(run, units, topics, opened, each=SHOWN_QUICK if quick else SHOWN, report=report)
+        once = _labels(run, studied, "one-shot", report, model=model, base_url=base_url, examples=10)
+        verdicts = _judged(run, studied, topics, opened, each=SHOWN_QUICK if quick else SHOWN, report=report)
     figures = {
         **_agent_figures(forms, agent, topics),
         "one-shot.named": Figure(reading=share_reading("named", _named(once, topics))),
@@ -219,7 +221,7 @@ def _forms(log: Path) -> list[Form]:
     from maieutic.llm.messages import checked_json
 
     found: list[Form] = []
-    for sample in read_eval_log(str(log)).samples or []:
+    for sample in read_eval_log(str(log), resolve_attachments=True).samples or []:
         events = [e for e in sample.events if isinstance(e, ModelEvent)]
         for event, after in zip(events, [*events[1:], None], strict=True):
             form: Any = None
@@ -270,7 +272,7 @@ def _judged(
     with report("judge", opened.name) as step:
         for i, unit in enumerate(units):
             step(i, len(units))
-            for right, topic in ((True, topics[i]), (False, topics[(i + 1) % len(topics)])):
+            for right, topic in ((True, topics[i]), (False, TOPICS[(i + 1) % len(TOPICS)])):
                 material = _material(run, unit, topic.label)
                 if isinstance(material, str):
                     continue

@@ -55,7 +55,8 @@ class Answer:
         text: the answer; empty when there is none.
         failed: why there is no usable answer (one line), or ``None``.
         parsed: the JSON of an answer with a schema; ``None`` when failed or not asked for.
-        logprobs: per answer token its alternatives, token to log-probability; empty when the provider gave none.
+        logprobs: per answer token its alternatives, token to log-probability, first the one that was written; empty when the
+            provider gave none.
         cost: tokens (read and written), dollars where a price is known, seconds. Tokens and dollars are those of the
             answer's making, also when it is read from the cache now.
         cached: whether it came without a request, out of the cache or from an equal prompt beside it.
@@ -75,10 +76,10 @@ _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 
 
 def json_in(text: str) -> Any:
-    """The JSON value in an answer: the whole of it, a fenced block, or the first object or list that stands in it.
+    """The JSON value in an answer: the whole of it, a fenced block, or the first object or list that stands in talk.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or the answer is JSON that is broken or was cut off. Pieces of it are never taken for it.
     """
     candidates = [text.strip(), *(m.group(1).strip() for m in _FENCE.finditer(text))]
     for candidate in candidates:
@@ -86,10 +87,18 @@ def json_in(text: str) -> Any:
             return json.loads(candidate)
         except ValueError:
             continue
-    decoder = json.JSONDecoder()
-    for start in (i for i, c in enumerate(text) if c in "{["):
+    decoder, at = json.JSONDecoder(), 0
+    while (start := _next(text, at)) is not None:
         try:
             return decoder.raw_decode(text, start)[0]
-        except ValueError:
-            continue
+        except json.JSONDecodeError as error:
+            if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
+                raise ValueError("the JSON of the answer does not end") from error
+            if not text[:start].strip():
+                raise ValueError(f"the answer is broken JSON ({error.msg} at character {error.pos})") from error
+            at = start + 1
     raise ValueError("no JSON in the answer")
+
+
+def _next(text: str, at: int) -> int | None:
+    return next((i for i in range(at, len(text)) if text[i] in "{["), None)

@@ -139,7 +139,7 @@ class Faults:
 
 
 class Loopback:
-    """The server. A context manager; it serves from its making until ``close``.
+    """The server. A context manager; it serves from its making until ``close``, which raises what the script raised.
 
     Args:
         script: what the model says.
@@ -168,6 +168,7 @@ class Loopback:
         self.without = frozenset(without)
         self.requests: list[Request] = []
         self.closing = threading.Event()
+        self.errors: list[Exception] = []
         self.busy = self.busiest = 0
         self._seen: Counter[bytes] = Counter()
         self._lock = threading.Lock()
@@ -182,10 +183,17 @@ class Loopback:
         return f"http://127.0.0.1:{self._server.server_port}/v1"
 
     def close(self) -> None:
+        """End the server.
+
+        Raises:
+            Exception: what the script raised first; the client saw a 500.
+        """
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        if self.errors:
+            raise self.errors.pop()
 
     def __enter__(self) -> Loopback:
         return self
@@ -223,7 +231,11 @@ class Loopback:
         form = (request.body.get("response_format") or {}).get("type")
         if form in self.without:
             return Fail(status=500, message=f"body -> response_format -> type: Input should not be '{form}'")
-        said = self.script(request)
+        try:
+            said = self.script(request)
+        except Exception as error:
+            self.errors[:] = self.errors or [error]
+            return Fail(status=500, message=f"the script raised {type(error).__name__}: {error}")
         reply = Reply(text=said) if isinstance(said, str) else said
         if isinstance(reply, Fail):
             return reply

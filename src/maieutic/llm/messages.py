@@ -68,14 +68,18 @@ def answer_of(output: ModelOutput, prompt: Prompt, *, seconds: float, cached: bo
         return Answer(text="" if output.empty else output.completion, failed=reason, cost=cost, cached=cached)
     text, cut = output.completion, output.stop_reason == "max_tokens"
     found = output.choices[0].logprobs
-    tops = tuple({t.token: t.logprob for t in (p.top_logprobs or [])} for p in found.content) if found else ()
+    # the token that was written comes first: under constrained output it need not be the likeliest
+    tops = tuple(
+        {p.token: p.logprob, **{t.token: t.logprob for t in p.top_logprobs or []}}
+        for p in (found.content if found else [])
+    )
     if prompt.schema is None:
         return Answer(text=text, logprobs=tops, cost=cost, cached=cached, cut=cut)
     parsed, failed = None, None
     try:
         parsed = checked_json(text, prompt.schema)
     except ValueError as error:
-        failed = f"{line(str(error))}{' (cut off at max_tokens)' if cut else ''}"
+        failed = "it was cut off at max_tokens: answer more shortly" if cut else line(str(error))
     return Answer(text=text, failed=failed, parsed=parsed, logprobs=tops, cost=cost, cached=cached, cut=cut)
 
 
