@@ -186,9 +186,7 @@ def _line(text: str) -> str:
 def _explanation(lab: Lab, label: str, stated: float | None, reason: str, cost: Cost) -> Explanation:
     if not label:
         return Explanation.unexplained(lab.unit.key, reason, explainer=NAME, cost=cost)
-    from maieutic.explain.registry import viewer_of
-
-    viewer = viewer_of(lab.subject, lab.corpus)
+    viewer = _viewer(lab)
     predicate, ignored = executable(label, lab, viewer)
     told = [(label, f"the model stated a confidence of {stated:.2f}")] if stated is not None else []
     if predicate is None:
@@ -207,6 +205,17 @@ def _explanation(lab: Lab, label: str, stated: float | None, reason: str, cost: 
         cost=cost,
         viewer=viewer,
     )
+
+
+def _viewer(lab: Lab) -> Viewer:
+    """The viewer that the units of a corpus share, so that each stimulus is looked at once."""
+    if lab.subject.modality == "image":
+        from maieutic.explain.views_image import shared_viewer
+
+        return shared_viewer(lab.subject, lab.corpus)
+    from maieutic.explain.search.text_setting import _viewer as shared_text_viewer
+
+    return shared_text_viewer(lab)
 
 
 def executable(label: str, lab: Lab, viewer: Viewer) -> tuple[Predicate | None, tuple[str, ...]]:
