@@ -80,9 +80,11 @@ def test_a_report_shows_them(opened: Run, judges: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_needs_a_judge_before_it_starts(opened: Run, judges: Any) -> None:
+    before = stored_readings(opened, opened.units[0], explainer="lookup")
     with pytest.raises(UsageError, match="--judge"):
-        score_units(opened, explainer="lookup", scorers=["predictive", "fuzzing"])
-    assert "predictive" not in stored_readings(opened, opened.units[0], explainer="lookup")
+        score_units(opened, explainer="lookup", scorers=["predictive", "generative", "fuzzing"])
+    assert stored_readings(opened, opened.units[0], explainer="lookup") == before
+    assert "generative" not in before
 
 
 @pytest.mark.slow
