@@ -106,11 +106,33 @@ def test_a_prompt_that_is_too_long_is_no_answer(loopback, of):
 # --- waits -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_server_may_say_when_to_come_back(loopback, of):
-    server = loopback(lambda _: "here", faults=Faults(at={0: "rate-limit"}, retry_after=0.4))
-    started = time.perf_counter()
-    assert of(server, wait=0.0).ask([Prompt.of("a")])[0].text == "here"
-    assert 0.4 <= time.perf_counter() - started < 2
+    server = loopback(lambda _: "here", faults=Faults(at={0: "rate-limit"}, retry_after=2.0))
+    model, started = of(server, wait=0.0), time.perf_counter()
+    assert model.ask([Prompt.of("a")])[0].text == "here"
+    assert time.perf_counter() - started >= 2
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("3600", LONGEST_WAIT), ("Wed, 21 Oct 2026", None), (None, None)],
+)
+def test_what_a_server_asks_for_comes_before_doubling(header, seconds):
+    import httpx
+
+    headers = {} if header is None else {"Retry-After": header}
+    error = RuntimeError()
+    error.response = httpx.Response(429, headers=headers)
+
+    class State:
+        attempt_number = 1
+
+        class outcome:  # noqa: N801
+            exception = staticmethod(lambda: error)
+
+    got = _Wait(2.0)(State())
+    assert got == seconds if seconds is not None else 2.0 <= got <= 2.5
 
 
 def test_waits_double_and_are_bounded():
