@@ -7,6 +7,8 @@ import subprocess
 import sys
 import textwrap
 import time
+from email.message import Message
+from types import SimpleNamespace
 
 import pytest
 
@@ -119,11 +121,11 @@ def test_a_server_may_say_when_to_come_back(loopback, of):
     [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("3600", LONGEST_WAIT), ("Wed, 21 Oct 2026", None), (None, None)],
 )
 def test_what_a_server_asks_for_comes_before_doubling(header, seconds):
-    import httpx
-
-    headers = {} if header is None else {"Retry-After": header}
+    headers = Message()  # looks names up in any case, as clients' headers do
+    if header is not None:
+        headers["Retry-After"] = header
     error = RuntimeError()
-    error.response = httpx.Response(429, headers=headers)
+    error.response = SimpleNamespace(headers=headers)
 
     class State:
         attempt_number = 1

@@ -288,5 +288,5 @@ def _asked(error: BaseException | None) -> float | None:
     headers = getattr(getattr(error, "response", None), "headers", None)
     try:
         return float(headers["retry-after"]) if headers is not None else None
-    except (KeyError, ValueError):
+    except (KeyError, TypeError, ValueError):
         return None  # absent, or a date, which is rare: doubling serves
