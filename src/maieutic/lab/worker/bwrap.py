@@ -87,7 +87,7 @@ class _InBwrap(Running):
             raise OSError("bubblewrap told no process id")
         self.python = _child(self.init)
         self.handle = os.pidfd_open(self.python)
-        self.descriptors.append(os.open(f"/proc/{self.init}/root/scratch", os.O_PATH | os.O_DIRECTORY))
+        self.descriptors.append(os.open(Path("/proc", str(self.init), "root", "scratch"), os.O_PATH | os.O_DIRECTORY))
 
     def usage(self) -> tuple[int, int]:
         if not self.descriptors:
