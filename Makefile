@@ -35,8 +35,10 @@ demo: $(STAMP)
 	@bash scripts/demo.sh $(BIN) $(STAMP)
 
 test: setup $(DEV)
-	@bash scripts/browser.sh
-	@bash scripts/jail.sh
+	@bash scripts/optional.sh chromium "the tests that open the report's pages" "those tests are skipped" \
+		chromium chromium-browser google-chrome
+	@bash scripts/optional.sh bubblewrap "the jail that programs of agents run in" \
+		"its tests are skipped, and agents need  --jail landlock" bwrap
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(DEV)
