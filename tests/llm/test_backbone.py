@@ -186,6 +186,7 @@ def test_a_server_without_any_constraint_is_asked_in_words(loopback, of):
         ("Here:\n```json\n[1, 2]\n```\nDone {not json}.", [1, 2]),
         ('I think {"a": {"b": [1]}} fits, or {"a": 2}.', {"a": {"b": [1]}}),
         ("Say {oops}, then [3]", [3]),
+        ('{"a": "two\nlines\tand a tab"}', {"a": "two\nlines\tand a tab"}),
     ],
 )
 def test_json_is_found_in_talk(text, value):

@@ -107,7 +107,8 @@ def run_faults(
     figures = {name: figure for e in ended for name, figure in _figures(e).items()}
     return BenchResult(
         bench="faults", seed=seed, seconds=time.perf_counter() - started, figures=figures,
-        rows=tuple(_row(e, key) for e in ended for key in e.keys), tables=(_outcomes(ended), _faults(ended), _reasons(ended)),
+        rows=tuple(_row(e, key) for e in ended for key in e.keys), 
+        tables=(_outcomes(ended), _faults(ended), *([_reasons(ended)] if any(e.failed for e in ended) else [])),
     )  # fmt: skip
 
 
@@ -259,7 +260,7 @@ def _row(ended: Ended, key: str) -> dict[str, Any]:
 def _outcomes(ended: list[Ended]) -> Table:
     return Table(
         title="Campaigns over a server that fails a fifth of its requests, killed once and run again",
-        columns=("mode", "units", "explained", "failed with a reason", "lost", "before the kill", "asked again", "seconds"),
+        columns=("mode", "units", "explained", "failed", "lost", "before kill", "asked again", "seconds"),
         rows=tuple(
             (
                 e.mode, str(len(e.keys)), str(len(e.after)), str(len(e.failed)),

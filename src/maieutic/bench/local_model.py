@@ -222,7 +222,8 @@ def _forms(log: Path) -> list[Form]:
 
     found: list[Form] = []
     for sample in read_eval_log(str(log), resolve_attachments=True).samples or []:
-        events = [e for e in sample.events if isinstance(e, ModelEvent)]
+        # requests that failed, as the first to a server without json_schema does, are no forms
+        events = [e for e in sample.events if isinstance(e, ModelEvent) and e.error is None]
         for event, after in zip(events, [*events[1:], None], strict=True):
             form: Any = None
             with contextlib.suppress(ValueError):

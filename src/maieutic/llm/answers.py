@@ -84,10 +84,10 @@ def json_in(text: str) -> Any:
     candidates = [text.strip(), *(m.group(1).strip() for m in _FENCE.finditer(text))]
     for candidate in candidates:
         try:
-            return json.loads(candidate)
+            return json.loads(candidate, strict=False)  # a line break inside a string is a small model's slip
         except ValueError:
             continue
-    decoder, at = json.JSONDecoder(), 0
+    decoder, at = json.JSONDecoder(strict=False), 0
     while (start := _next(text, at)) is not None:
         try:
             return decoder.raw_decode(text, start)[0]
