@@ -58,7 +58,9 @@ def test_a_model_that_knows_everything_gets_everything(loopback):
 
 
 def test_a_model_that_talks_gets_nothing_and_ends(loopback):
-    result = run_local_model(model=MODEL, base_url=loopback(lambda _: Reply(text="Well, well.")).url, quick=True, units=1)
+    result = run_local_model(
+        model=MODEL, base_url=loopback(lambda _: Reply(text="Well, well.")).url, quick=True, units=1
+    )
     found = values(result)
     assert found["agent.valid"] == found["agent.submitted"] == found["agent.named"] == found["judge.answered"] == 0
     assert found["judge.true"] is None, "no verdict is no score, not a low one"

@@ -213,14 +213,15 @@ def test_a_long_list_of_words_is_no_explanation(tmp_path: Path) -> None:
 # --- forms -------------------------------------------------------------------------------------------------------------
 
 
-def fills(*steps: Said, log: list[Any] | None = None) -> str:
+def fills(*steps: Said | Callable[[Any], Said], log: list[Any] | None = None) -> str:
     """A scripted model that gives one step after the other: the conversation of forms does not grow."""
     left = iter(steps)
 
     def say(messages: Any, tools: Any, config: Any) -> Said:
         if log is not None:
             log.append(messages)
-        return next(left)
+        step = next(left)
+        return step(messages) if callable(step) else step
 
     return script(f"agent-{next(NAMES)}", say)
 
@@ -232,8 +233,15 @@ def form(**fields: Any) -> Said:
 
 def test_forms_are_carried_out_like_programs(tmp_path: Path) -> None:
     lab, log = lab_of(lambda t: "dog" in t), list[Any]()
+    copied: list[str] = []
+
+    def marked(messages: Any) -> Said:  # a small model copies the marks that stand around every exemplar
+        text = messages[-1].text
+        copied.append(text[text.index("<text ") : text.index(">") + 1])
+        return form(stimuli=[f"{copied[0]}a dog runs</{copied[0][1:]}", "a cat runs"], expect=[0.9, 0.1])
+
     model = fills(
-        form(stimuli=["a dog runs", "a cat runs"], expect=[0.9, 0.1]),
+        marked,
         form(action="edit", stimuli=["dog => wolf"], of=1, expect=[0.7]),
         form(action="edit", stimuli=["nothing such => wolf"], of=1),
         form(action="submit", label='the word "dog"'),
@@ -241,6 +249,7 @@ def test_forms_are_carried_out_like_programs(tmp_path: Path) -> None:
     )
     found = explain(lab, model, tmp_path, mode="structured", jail="bwrap")
     assert found.label == 'the word "dog"'
+    assert lab.ledger.entries[0].shown == "a dog runs"
     shown = [(e.kind, e.expect, e.scaled) for e in lab.ledger.entries]
     assert shown == [("own", 0.9, 1.0), ("own", 0.1, 0.0), ("substitute", 0.7, 0.0)]
     assert all("jail" not in e.detail for e in lab.ledger.entries)

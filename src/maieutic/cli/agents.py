@@ -34,7 +34,7 @@ More = Annotated[
         "--option",
         "-o",
         metavar="NAME=VALUE",
-        help="Any other option of the explainer; may be repeated.",
+        help="Any other option of what is run; may be repeated.",
         show_default=False,
     ),
 ]

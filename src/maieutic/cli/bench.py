@@ -27,7 +27,8 @@ def bench(
         int | None, typer.Option(min=1, help="Worker processes; default: a core each, two at most.")
     ] = None,
     runs: Annotated[
-        list[Path] | None, typer.Option("--run", help="units: a run folder, or a folder of runs; may be repeated.")
+        list[Path] | None,
+        typer.Option("--run", help="units, session: a run folder, or a folder of runs; may be repeated."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the results; default runs/bench-NAME-SEED.")] = None,
     option: More = None,

@@ -33,7 +33,7 @@ from maieutic.report.transcripts import read_transcript
 from maieutic.report.write import write_report
 from maieutic.score.controls import CONTROLS
 from maieutic.stimuli import Split
-from maieutic.store import experiments, explanations, harvests
+from maieutic.store import experiments, explanations, harvests, jobs
 from maieutic.subjects import Unit
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _section(run: Run, explainer: str, progress: Report) -> ReportSection:
 def _unit(run: Run, unit: Unit, explainer: str, exemplars: Sequence[Exemplar], heat: Heat) -> ReportUnit:
     found = stored_explanation(run, "main", unit, explainer=explainer)
     if found is None:
-        found = Explanation.unexplained(unit.key, "not explained yet", explainer=explainer)
+        found = Explanation.unexplained(unit.key, _not_explained(run, unit, explainer), explainer=explainer)
     discover = [o.values for o in run.atlas.observed(unit, "discover")]
     values = np.concatenate(discover)
     counts, edges = np.histogram(values, bins=40)
@@ -189,6 +189,15 @@ def _unit(run: Run, unit: Unit, explainer: str, exemplars: Sequence[Exemplar], h
         cost=found.cost,
         seed=run.seed,
     )
+
+
+def _not_explained(run: Run, unit: Unit, explainer: str) -> str:
+    """Why a unit has no explanation: its explainer failed, or was not asked."""
+    if ("main", unit.key) in run.ids:
+        for job in run.store.rows(jobs, unit=run.ids["main", unit.key], kind="explain", explainer=explainer):
+            if job["status"] == "failed":
+                return f"failed: {job['error']}"
+    return "not explained yet"
 
 
 def _scores(readings: Mapping[str, Reading]) -> ReportScores | None:

@@ -52,5 +52,6 @@ You work by filling in one form a turn, as JSON. Fields:
 - of: number of the stimulus that is edited (0 when none)
 - expect: for each of the stimuli the activation you predict, 0 (at rest) to 1 (as strong as the strongest exemplars)
 - label: for submit the final label, a few words; else ""
-Test what you believe: also measure stimuli that should stay at 0 if you are right.
+First ask what the strongest tokens or pictures have in common. Test what you believe:
+also measure stimuli that should stay at 0 if you are right.
 """

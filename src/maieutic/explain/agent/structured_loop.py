@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -52,12 +53,12 @@ def schema(most: int = _MOST) -> dict[str, Any]:
         "additionalProperties": False,
         "required": ["hypothesis", "action", "stimuli", "of", "expect", "label"],
         "properties": {
-            "hypothesis": {"type": "string"},
+            "hypothesis": {"type": "string", "maxLength": 300},
             "action": {"type": "string", "enum": ["measure", "edit", "submit", "give_up"]},
-            "stimuli": {"type": "array", "items": {"type": "string"}, "maxItems": most},
+            "stimuli": {"type": "array", "items": {"type": "string", "maxLength": 400}, "maxItems": most},
             "of": {"type": "integer"},
             "expect": {"type": "array", "items": number, "maxItems": most},
-            "label": {"type": "string"},
+            "label": {"type": "string", "maxLength": 200},
         },
     }
 
@@ -98,7 +99,9 @@ class Notebook:
     def _add(self, seen: Mapping[str, Any], content: Any, what: str) -> None:
         self.stimuli.append(content)
         number = len(self.stimuli)
-        line = f"{number}. value {seen['value']:.2f} ({what})"
+        # a text's value is that of its strongest token, as when it is measured; an exemplar's own is of one position
+        value = max((v for _, v in seen["tokens"]), default=seen["value"]) if self.text else seen["value"]
+        line = f"{number}. value {value:.2f} ({what})"
         if self.text:
             line += f" {self.session.desk.fence.text(content)}{_strongest(seen['tokens'])}"
         self.lines.append(line)
@@ -124,9 +127,13 @@ class Notebook:
 
     def _made(self, wanted: str) -> tuple[Any, str]:
         if self.text:
-            return wanted, "your text"
+            return self._bare(wanted), "your text"
         made = self.calls["imagine"](wanted, n=1)[0]
         return made["image"], f"{wanted}; {made['note']}"
+
+    def _bare(self, text: str) -> str:
+        """A text without our own marks: small models copy them along with the exemplars."""
+        return re.sub(rf"</?text {re.escape(self.session.desk.fence.stimulus)}>", "", text).strip()
 
     def _edited(self, of: int, instruction: str) -> tuple[Any, str]:
         if not 1 <= of <= len(self.stimuli):
@@ -134,7 +141,7 @@ class Notebook:
         if not self.text:
             made = self.calls["edit"](self.stimuli[of - 1], instruction)
             return made["image"], f"{of} with: {instruction}; {made['note']}"
-        old, arrow, new = instruction.partition("=>")
+        old, arrow, new = self._bare(instruction).partition("=>")
         if not arrow or not old.strip():
             raise UserError('an edit of a text is written "old words => new words"')
         made = self.calls["change"](self.stimuli[of - 1], "replace", old.strip(), new.strip())
