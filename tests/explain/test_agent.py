@@ -364,6 +364,11 @@ def test_what_cannot_work_is_said_before_any_unit_is_touched(options: dict[str, 
         check_explainer("agent", **options)
 
 
+def test_an_option_of_another_explainer_is_said_before_any_unit_is_touched() -> None:
+    with pytest.raises(UsageError, match="search has no option 'model'"):
+        check_explainer("search", model="a/b")
+
+
 def test_a_servers_address_does_not_make_another_explanation() -> None:
     given = {"model": "a/b", "base_url": "http://127.0.0.1:1", "cache": False, "jail": "bwrap", "runs": 3, "mode": None}
     assert material("agent", given) == {"model": "a/b", "runs": 3}

@@ -120,14 +120,17 @@ def explain(
     if budget is not None:
         lab.budget = budget
     run: Callable[..., Explanation] = _resolve(explainer) if isinstance(explainer, str) else explainer
-    if options:
-        known = options_of(explainer)
-        other = next((o for o in options if o not in known), None)
-        if other is not None:
-            has = f"it has {', '.join(known)}" if known else "it has none"
-            raise UsageError(f"{explainer} has no option {other!r}{did_you_mean(other, known)}: {has}")
+    _has(explainer, options)
     found = run(lab, **options)
     return replace(found, viewer=found.viewer or viewer_of(lab.subject, lab.corpus))
+
+
+def _has(explainer: str | Explainer, options: Mapping[str, Any]) -> None:
+    known = options_of(explainer) if options else ()
+    other = next((o for o in options if o not in known), None)
+    if other is not None:
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        raise UsageError(f"{explainer} has no option {other!r}{did_you_mean(other, known)}: {has}")
 
 
 def options_of(explainer: str | Explainer) -> tuple[str, ...]:
@@ -147,8 +150,9 @@ def check_explainer(explainer: str, **options: Any) -> None:
     """Whether an explainer could start with these options, before any unit is touched.
 
     Raises:
-        UserError: what is missing (a model, a package, a jail), with what to do about it.
+        UserError: an option that it does not have, or what is missing (a model, a package, a jail).
     """
+    _has(explainer, options)
     check = getattr(_real(explainer), "check", None)
     if check is not None:
         check(**options)
