@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from maieutic.errors import UsageError, UserError
-from maieutic.explain.explanation import Explanation, Viewer
+from maieutic.explain.explanation import Explanation
 from maieutic.explain.lookup_text import constant
 from maieutic.explain.one_shot_confidence import confidence_in
-from maieutic.explain.predicates import Constant, Predicate
-from maieutic.explain.predicates.text_rules import Anywhere
+from maieutic.explain.predicates import Constant
+from maieutic.explain.reading import read_for, viewer_for
 from maieutic.lab import Lab
 from maieutic.llm import Answer, Backbone, Prompt, Turn
 from maieutic.llm.shared import shared_backbone
@@ -186,8 +186,9 @@ def _line(text: str) -> str:
 def _explanation(lab: Lab, label: str, stated: float | None, reason: str, cost: Cost) -> Explanation:
     if not label:
         return Explanation.unexplained(lab.unit.key, reason, explainer=NAME, cost=cost)
-    viewer = _viewer(lab)
-    predicate, ignored = executable(label, lab, viewer)
+    viewer = viewer_for(lab)
+    reading = read_for(label, lab, viewer)
+    predicate, ignored = reading.predicate, reading.ignored
     told = [(label, f"the model stated a confidence of {stated:.2f}")] if stated is not None else []
     if predicate is None:
         told.append(
@@ -207,40 +208,13 @@ def _explanation(lab: Lab, label: str, stated: float | None, reason: str, cost: 
     )
 
 
-def _viewer(lab: Lab) -> Viewer:
-    """The viewer that the units of a corpus share, so that each stimulus is looked at once."""
-    if lab.subject.modality == "image":
-        from maieutic.explain.views_image import shared_viewer
-
-        return shared_viewer(lab.subject, lab.corpus)
-    from maieutic.explain.search.text_setting import _viewer as shared_text_viewer
-
-    return shared_text_viewer(lab)
-
-
-def executable(label: str, lab: Lab, viewer: Viewer) -> tuple[Predicate | None, tuple[str, ...]]:
-    """The label's executable form (``None`` when there is none), and the words that are not part of it."""
-    if lab.subject.modality == "image":
-        from maieutic.explain.reading_image_labels import read_image_label
-
-        reading = read_image_label(label, lab.corpus)
-    else:
-        from maieutic.explain.reading_labels import read_label
-
-        reading = read_label(label)
-    found = reading.predicate
-    if found is not None and getattr(viewer, "text_level", False):
-        found = Anywhere(part=found)  # one value a text: the label holds somewhere in it
-    return found, reading.ignored
-
-
 def _write(folder: Path, unit: str, model: str, prompt: Prompt, answer: Answer, outcome: str) -> None:
     """The question and the answer as plain JSON, which the report shows."""
-    from maieutic.explain.agent.transcripts import _picture, file_name
+    from maieutic.explain.agent.transcripts import file_name, keep_picture
     from maieutic.llm.messages import data_uri
 
     turn = prompt.turns[0]
-    shown = [{"image": _picture(data_uri(i), folder / "pictures")} for i in turn.images]
+    shown = [{"image": keep_picture(data_uri(i), folder / "pictures")} for i in turn.images]
     messages = [
         {"role": "system", "parts": [{"text": prompt.system}]},
         {"role": "user", "parts": [{"text": turn.text}, *shown]},

@@ -20,8 +20,8 @@ from maieutic.errors import UserError, did_you_mean
 from maieutic.explain.agent.predicate_kinds import predicate_kinds
 from maieutic.explain.explanation import Viewer
 from maieutic.explain.predicates import Constant, Predicate, from_json
-from maieutic.explain.predicates.text_rules import Anywhere
 from maieutic.explain.predicates.vocabulary import vocabulary
+from maieutic.explain.reading import read_for, whole
 from maieutic.lab import Lab
 from maieutic.lab.workbench import Submission
 
@@ -64,27 +64,16 @@ def executable(label: str, predicate: Mapping[str, Any] | None, lab: Lab, viewer
     Raises:
         UserError: the predicate is none, or nothing of the label can be executed.
     """
-    found = _read(label, lab) if predicate is None else from_json(_allowed(predicate, lab))
-    if getattr(viewer, "text_level", False) and not isinstance(found, Anywhere):
-        found = Anywhere(part=found)  # one value a text: the label holds somewhere in it
-    _tried(found, lab, viewer)
-    return found
-
-
-def _read(label: str, lab: Lab) -> Predicate:
-    if lab.subject.modality == "text":
-        from maieutic.explain.reading_labels import read_label
-
-        reading = read_label(label)
+    if predicate is not None:
+        found = whole(from_json(_allowed(predicate, lab)), viewer)
+    elif (read := read_for(label, lab, viewer).predicate) is not None:
+        found = read
     else:
-        from maieutic.explain.reading_image_labels import read_image_label
-
-        reading = read_image_label(label, lab.corpus)
-    if reading.predicate is None:
         raise UserError(
             f"nothing of the label {label!r} can be executed: name words, classes or concepts in it, or give a predicate"
         )
-    return reading.predicate
+    _tried(found, lab, viewer)
+    return found
 
 
 def _allowed(predicate: Mapping[str, Any], lab: Lab) -> Mapping[str, Any]:

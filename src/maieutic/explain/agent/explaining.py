@@ -18,6 +18,7 @@ from maieutic.explain.agent.session import Session
 from maieutic.explain.agent.settings import AgentSettings
 from maieutic.explain.agent.transcripts import file_name, write_transcript
 from maieutic.explain.explanation import Explanation, Viewer
+from maieutic.explain.reading import viewer_for
 from maieutic.lab import Lab
 from maieutic.lab.workbench import Workbench
 from maieutic.readings import Cost
@@ -63,9 +64,7 @@ def explain_with_agent(
         UserError: no run gave an answer (the reasons are in the message), a jail or package is missing.
     """
     options = {k: v for k, v in locals().items() if k not in ("lab", "transcripts")}
-    from maieutic.explain.registry import viewer_of
-
-    settings, viewer = AgentSettings.of(options), viewer_of(lab.subject, lab.corpus)
+    settings, viewer = AgentSettings.of(options), viewer_for(lab)
     tools = load_tools(
         lab.corpus, imagine=settings.imagine, edit=settings.edit, describe=settings.describe, write=settings.write,
         seed=lab.seed,

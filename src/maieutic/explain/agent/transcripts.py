@@ -50,7 +50,7 @@ def _message(message: ChatMessage, pictures: Path) -> dict[str, Any]:
     content = message.content if isinstance(message.content, list) else [message]
     for part in content:
         if part.__class__.__name__ == "ContentImage":
-            parts.append({"image": _picture(part.image, pictures)})  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType, reportUnknownMemberType]
+            parts.append({"image": keep_picture(part.image, pictures)})  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType, reportUnknownMemberType]
         elif getattr(part, "text", ""):
             parts.append({"text": str(part.text)})  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType, reportUnknownMemberType]
     for call in getattr(message, "tool_calls", None) or []:
@@ -61,7 +61,7 @@ def _message(message: ChatMessage, pictures: Path) -> dict[str, Any]:
     return {"role": message.role, "parts": parts}
 
 
-def _picture(uri: str, folder: Path) -> str:
+def keep_picture(uri: str, folder: Path) -> str:
     """A data URI as a file named by its content; its name comes back."""
     match = _URI.fullmatch(uri)
     if match is None:

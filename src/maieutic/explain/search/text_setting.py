@@ -79,7 +79,7 @@ def active_above(values: Array, *, quantile: float = 0.99) -> Cut:
 
 def setting_of(lab: Lab) -> Setting:
     """Gather what a search needs. Cost: the first call per corpus builds the matrix (seconds); later ones are cheap."""
-    viewer = _viewer(lab)
+    viewer = text_viewer(lab)
     values = np.concatenate([o.values for o in lab.discover]).astype(np.float64)
     cut = active_above(values)
     discover = _side(lab, viewer, lab.discover, cut)
@@ -92,7 +92,8 @@ def setting_of(lab: Lab) -> Setting:
     )  # fmt: skip
 
 
-def _viewer(lab: Lab) -> TextViewer:
+def text_viewer(lab: Lab) -> TextViewer:
+    """The viewer that all units of a subject share."""
     key = f"{lab.subject.name}:{lab.subject.fingerprint}"
     if key not in _VIEWERS or _VIEWERS[key].subject is not lab.subject:
         _VIEWERS.clear()
