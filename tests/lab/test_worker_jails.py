@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -368,3 +369,25 @@ def test_the_canary_can_be_read_by_all_and_goes_away() -> None:
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o644, "so that it is the jail, not its mode, that hides it"
         assert stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode) == 0o777
     assert not os.path.exists(os.path.dirname(path))
+
+
+def test_files_that_vanish_while_they_are_counted_are_not_counted(tmp_path: Path) -> None:
+    """A program that makes and removes files as fast as it can must not make the host fail."""
+    scratch, stop = Scratch(), threading.Event()
+
+    def churn() -> None:
+        while not stop.is_set():
+            for i in range(50):
+                file = Path(scratch.path, f"f{i}")
+                file.write_bytes(b"x")
+                file.unlink()
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    try:
+        found = [scratch.usage() for _ in range(3000)]
+    finally:
+        stop.set()
+        thread.join()
+        scratch.remove()
+    assert max(files for _, files in found) <= 50

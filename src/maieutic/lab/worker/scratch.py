@@ -39,8 +39,11 @@ class Scratch:
 
     def usage(self) -> tuple[int, int]:
         """Bytes on the disk and entries, of its top level."""
+        blocks: list[int] = []
         with os.scandir(self.path) as entries:
-            blocks = [e.stat(follow_symlinks=False).st_blocks for e in entries]
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):  # the program may remove it between the two looks
+                    blocks.append(entry.stat(follow_symlinks=False).st_blocks)
         return 512 * sum(blocks), len(blocks)
 
     def remove(self) -> None:
