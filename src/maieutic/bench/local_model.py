@@ -123,7 +123,7 @@ def run_local_model(
         studied = [subject.unit(SITE, i) for i in range(len(topics))]
         agent = _labels(
                 run, studied, "agent", report, model=model, base_url=base_url, mode="structured", turns=turns,
-                max_tokens=256, cache=False, temperature=0.0,
+                max_tokens=400, cache=False, temperature=0.0,
             )  # fmt: skip
         forms = [f for file in sorted((run.folder / "transcripts").glob("*.eval")) for f in _forms(file)]
         once = _labels(run, studied, "one-shot", report, model=model, base_url=base_url, examples=10)

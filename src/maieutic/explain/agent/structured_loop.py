@@ -46,19 +46,19 @@ _IMAGE = {
 
 
 def schema(most: int = _MOST) -> dict[str, Any]:
-    """JSON schema of a form. Flat, so that a grammar can hold a small model to it."""
+    """JSON schema of a form. Flat, so that a grammar can hold a small model to it, and short: 1,100 characters at most."""
     number = {"type": "number", "minimum": 0, "maximum": 1}
     return {
         "type": "object",
         "additionalProperties": False,
         "required": ["hypothesis", "action", "stimuli", "of", "expect", "label"],
         "properties": {
-            "hypothesis": {"type": "string", "maxLength": 300},
+            "hypothesis": {"type": "string", "maxLength": 150},
             "action": {"type": "string", "enum": ["measure", "edit", "submit", "give_up"]},
-            "stimuli": {"type": "array", "items": {"type": "string", "maxLength": 400}, "maxItems": most},
+            "stimuli": {"type": "array", "items": {"type": "string", "maxLength": 200}, "maxItems": most},
             "of": {"type": "integer"},
             "expect": {"type": "array", "items": number, "maxItems": most},
-            "label": {"type": "string", "maxLength": 200},
+            "label": {"type": "string", "maxLength": 120},
         },
     }
 
