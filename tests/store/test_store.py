@@ -207,6 +207,10 @@ def test_a_store_of_version_1_is_migrated_and_keeps_its_rows(tmp_path: Path) -> 
     with sqlite3.connect(tmp_path / "store.sqlite") as file:  # as version 1 wrote it
         file.execute("ALTER TABLE explanations DROP COLUMN llm_tokens")
         file.execute("ALTER TABLE explanations DROP COLUMN dollars")
+        file.execute("ALTER TABLE explanations DROP COLUMN standing")
+        file.execute("ALTER TABLE experiments DROP COLUMN fresh")
+        file.execute("DROP TABLE choices")
+        file.execute("DROP TABLE sweeps")
         file.execute("PRAGMA user_version = 1")
         file.execute("INSERT INTO units VALUES (1, 'main', 'a/0', 'main')")
         file.execute(

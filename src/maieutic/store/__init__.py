@@ -9,12 +9,13 @@ from maieutic.store.files import (
     write_tensors,
     writing,
 )
-from maieutic.store.schema import experiments, explanations, harvests, jobs, scores, units
+from maieutic.store.schema import choices, experiments, explanations, harvests, jobs, scores, sweeps, units
 from maieutic.store.store import FILE, Store, now
 
 __all__ = [
     "FILE",
     "Store",
+    "choices",
     "disk_error",
     "experiments",
     "explanations",
@@ -24,6 +25,7 @@ __all__ = [
     "read_table",
     "read_tensors",
     "scores",
+    "sweeps",
     "units",
     "write_image",
     "write_table",

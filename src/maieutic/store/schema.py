@@ -1,7 +1,8 @@
 """Tables of ``store.sqlite`` and their migrations.
 
-Times and durations stand in columns named ``*_at`` or ``seconds`` and nowhere else: two runs with one seed have the
-same contents in every other column, which is what ``Store.digest`` compares.
+Times and durations stand in columns named ``*_at`` or ``seconds`` and nowhere else, and ``fresh`` says whether a value was
+measured for its entry or had been measured before; both depend on when what ran. Two runs with one seed have the same
+contents in every other column, which is what ``Store.digest`` compares.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from sqlalchemy import (
 )
 
 #: rises with every change of the tables; ``MIGRATIONS[n]`` takes a store from version n to n + 1
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 #: marks the SQLite file as ours ("maie")
 APPLICATION_ID = 0x6D616965
 
@@ -78,6 +79,7 @@ experiments = Table(
     Column("detail", JSON, nullable=False),
     Column("tokens", Integer, nullable=False),
     Column("images", Integer, nullable=False),
+    Column("fresh", Integer, nullable=False, server_default="1"),
     Column("seconds", Float, nullable=False),
 )
 
@@ -95,6 +97,7 @@ explanations = Table(
     Column("measurements", Integer, nullable=False),
     Column("llm_tokens", Integer, nullable=False, server_default="0"),
     Column("dollars", Float, nullable=False, server_default="0"),
+    Column("standing", Float),
     Column("settings", JSON, nullable=False),
     Column("written_at", String),
     Column("seconds", Float, nullable=False),
@@ -126,7 +129,30 @@ jobs = Table(
     Column("finished_at", String),
 )
 
-TABLES = (harvests, units, experiments, explanations, scores, jobs)
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("settings", JSON, nullable=False),
+    Column("code", String, nullable=False),
+    Column("versions", JSON, nullable=False),
+    Column("status", String, nullable=False),
+    Column("started_at", String),
+    Column("finished_at", String),
+    Column("seconds", Float),
+)
+
+choices = Table(
+    "choices",
+    metadata,
+    Column("unit", Integer, ForeignKey("units.id"), primary_key=True),
+    Column("explainer", String, nullable=False),
+    Column("standing", Float),
+    Column("importance", Float),
+    Column("why", Text, nullable=False),
+)
+
+TABLES = (harvests, units, experiments, explanations, scores, jobs, sweeps, choices)
 
 
 def _count_model_use(connection: Connection) -> None:
@@ -135,4 +161,11 @@ def _count_model_use(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE explanations ADD COLUMN dollars FLOAT NOT NULL DEFAULT 0"))
 
 
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _count_model_use}
+def _add_sweeps(connection: Connection) -> None:
+    """2 to 3: whether a value was measured anew, how an explanation stands on the select split, sweeps and their choices."""
+    connection.execute(text("ALTER TABLE experiments ADD COLUMN fresh INTEGER NOT NULL DEFAULT 1"))
+    connection.execute(text("ALTER TABLE explanations ADD COLUMN standing FLOAT"))
+    metadata.create_all(connection, tables=[sweeps, choices])
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _count_model_use, 2: _add_sweeps}

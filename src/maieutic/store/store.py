@@ -125,7 +125,7 @@ class Store:
         for table in TABLES:
             digest = hashlib.sha256()
             for row in self.rows(table):
-                kept = {k: v for k, v in row.items() if not (k.endswith("_at") or k == "seconds")}
+                kept = {k: v for k, v in row.items() if not (k.endswith("_at") or k in ("seconds", "fresh"))}
                 digest.update(json.dumps(kept, sort_keys=True).encode())
             out[table.name] = digest.hexdigest()[:16]
         for file in sorted(self.folder.rglob("*")):
