@@ -11,6 +11,7 @@ moved, and `check_moved` raises once all batches are known.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from torch import Tensor, nn
 
 from maieutic.errors import UserError
 from maieutic.subjects.base import Intervention
+
+#: a hook sits on a module that all threads share and would see another thread's pass, so one pass runs at a time
+_ONE_PASS = threading.RLock()
 
 
 class InterventionDidNothing(UserError):
@@ -95,7 +99,7 @@ def run_hooked(
             raise _Stop
         return value
 
-    with ExitStack() as hooks:
+    with _ONE_PASS, ExitStack() as hooks:
         for tap in taps.values():
             hooks.enter_context(_hook(tap, visit))
         try:
