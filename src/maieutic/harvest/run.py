@@ -243,7 +243,7 @@ class _State:
 
 def _readouts(arrays: Mapping[str, Any], note: Mapping[str, Any]) -> Readouts:
     parts = {name: arrays[f"readouts|{name}"] for name in ("stimulus", "lengths", "values")}
-    return Readouts(columns=tuple(note["columns"]), **parts)
+    return Readouts.from_arrays(note["columns"], parts)
 
 
 def _atlas(
