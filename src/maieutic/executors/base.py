@@ -18,7 +18,8 @@ class Work:
 
     Attributes:
         prepare: ``package.module:function``; called once per worker with ``arguments``, gives the worker's state.
-        perform: ``package.module:function``; called with (state, job), gives the result of one job.
+        perform: ``package.module:function``; called with (state, job), gives the result of one job; from several threads at
+            once where the executor has them.
         arguments: of ``prepare``; they and jobs and results must be picklable for workers in other processes.
         state: a state made already: then ``prepare`` is not called, and only the in-process executor can do the work.
     """
@@ -54,18 +55,22 @@ class Executor(Protocol):
     Attributes:
         name: ``in-process``, ``processes`` or ``ray``.
         workers: how many jobs run at once, threads of a worker included.
+        lost: how many workers died and were replaced since it was opened.
     """
 
     name: str
     workers: int
+    lost: int
 
     def run(self, work: Work, jobs: Sequence[Any]) -> Iterator[Done | Broken]:
         """Results in the order in which they finish. An exception of a job is its ``Broken``; ``StoreError`` is raised.
 
-        States are kept between calls for the same ``prepare`` and ``arguments``. Closing the iterator early abandons the
-        jobs that have not started.
+        A worker keeps its state between calls until work with another ``prepare`` or other ``arguments`` comes: pass the
+        same ``Work``. Closing the iterator early abandons the jobs that have not started; it has to be closed, or used up,
+        before the next call.
 
         Raises:
+            StoreError: a job or a preparation raised it.
             UserError: a worker could not be prepared, with the reason.
         """
         ...
