@@ -17,8 +17,10 @@ from maieutic.explain.predicates.image import Blend, Count, Formed, Placed, Rela
 from maieutic.explain.search.image import explain_image
 from maieutic.explain.search.image_columns import Columns
 from maieutic.explain.search.image_confidence import Evidence, confidence_of
-from maieutic.explain.search.image_fit import average_precision, correlation, levels_of, search_rules, solve, target_of
-from maieutic.explain.search.image_pairs import best_pairs
+from maieutic.explain.search.image_fit import search_rules
+from maieutic.explain.search.image_pairs import Pairs
+from maieutic.explain.search.image_quality import average_precision, correlation
+from maieutic.explain.search.image_rules import levels_of, solve, target_of
 from maieutic.explain.search.image_table import SUPPORT, build_table, folds_of
 from maieutic.explain.search.image_words import concepts_in
 from maieutic.explain.views_image import ImageViewer
@@ -341,7 +343,7 @@ def test_pairs_are_found_where_neither_part_stands_out(bound: Corpus) -> None:
     lab = lab_of(bound, Fires(("fox",), and_also=("gull",)), noise=0.0)
     table = build_table([o.stimulus for o in lab.discover], ImageViewer())
     y = np.array([float(o.values[0]) for o in lab.discover])
-    pairs = best_pairs(table, y - y.mean(), np.ones(len(y)), table.distinct)
+    pairs = Pairs(table, np.ones(len(y)), table.distinct).best(y - y.mean())
     assert max(correlation(c.column.astype(float), y) for c in pairs) == pytest.approx(1.0)
     assert max(correlation(c.column.astype(float), y) for c in table.clauses[: table.named]) < 0.9
 

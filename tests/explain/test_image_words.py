@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from maieutic.explain.predicates.base import And, Not, Predicate
 from maieutic.explain.predicates.image import Colour, Placed, Shows, Texture
-from maieutic.explain.search.image_fit import Rule
+from maieutic.explain.search.image_rules import Rule
 from maieutic.explain.search.image_table import Clause
 from maieutic.explain.search.image_words import (
     LONGEST,

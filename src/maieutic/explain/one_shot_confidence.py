@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from maieutic.explain.explanation import Viewer
 from maieutic.explain.predicates import Predicate
 from maieutic.explain.search import image_confidence, text_confidence
-from maieutic.explain.search.image_fit import average_precision, correlation
+from maieutic.explain.search.image_quality import average_precision, correlation
 from maieutic.explain.search.text import longest_list
 from maieutic.explain.search.text_setting import active_above
 from maieutic.harvest.atlas import Observed

@@ -23,9 +23,10 @@ from maieutic.explain.explanation import Explanation
 from maieutic.explain.predicates.image import Shows
 from maieutic.explain.search.image_choose import Held, held, like_noise
 from maieutic.explain.search.image_confidence import Evidence, confidence_of
-from maieutic.explain.search.image_fit import Floats, Rule, Target, fitted, levels_of, search_rules, target_of
+from maieutic.explain.search.image_fit import search_rules
 from maieutic.explain.search.image_inquiry import Verdict, settle
 from maieutic.explain.search.image_rivals import Rival, Seen, judged
+from maieutic.explain.search.image_rules import Floats, Rule, Target, fitted, levels_of, target_of
 from maieutic.explain.search.image_stage import Stage
 from maieutic.explain.search.image_table import ImageTable, shared_columns, shared_table
 from maieutic.explain.search.image_trials import Finding, run_trials

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from maieutic.explain.search.image_fit import Floats, Rule, Target, average_precision, best_gain, quality
+from maieutic.explain.search.image_fit import best_gain
 from maieutic.explain.search.image_pairs import best_pair_gain
+from maieutic.explain.search.image_quality import average_precision, quality
 from maieutic.explain.search.image_rivals import Seen
+from maieutic.explain.search.image_rules import Floats, Rule, Target
 from maieutic.explain.search.image_table import ImageTable
 
 #: resamples of groups behind the decision to abstain

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.search.image_columns import Columns
-from maieutic.explain.search.image_fit import Rule, Target
 from maieutic.explain.search.image_probes import Recipe, recipes
 from maieutic.explain.search.image_rivals import LOOSE, Rival, Seen, rivals_of
+from maieutic.explain.search.image_rules import Rule, Target
 from maieutic.explain.search.image_stage import Stage
 from maieutic.explain.search.image_table import ImageTable
 from maieutic.explain.search.inquiry import Answer, Hypothesis, Probe, inquire

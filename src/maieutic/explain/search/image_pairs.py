@@ -24,46 +24,66 @@ _LEAST = 0.003
 _RIDGE = 2.0
 
 
-def best_pairs(table: ImageTable, residual: Floats, weight: Floats, keep: NDArray[np.bool_]) -> list[Clause]:
-    """The pairs that explain most of what is left, and more than either part: a few of each sort."""
-    crisp = table.crisp[keep[table.crisp]]
-    if not len(crisp):
-        return []
-    columns = table.matrix[:, crisp]
-    w = (weight / weight.sum()).astype(np.float32)
-    wr = w * (residual - np.average(residual, weights=weight)).astype(np.float32)
-    slope, mass = columns.T @ wr, columns.T @ w
-    single = _gain(slope, mass, float(weight.sum()))
-    rising = np.where(slope > 0, single, 0.0)
-    first = np.argsort(-rising, kind="stable")[:_FIRST]
-    first = first[rising[first] > 0]
-    # the second may be anything when it is denied, and anything that rises when both are asked for
-    second = np.argsort(-np.where(slope > 0, single + 1.0, mass), kind="stable")[:_SECOND]
-    a, b = columns[:, first], columns[:, second]
-    held_slope, held_mass = (a * wr[:, None]).T @ b, (a * w[:, None]).T @ b
-    alone = np.maximum(single[first][:, None], np.where(slope[second] > 0, single[second], 0.0)[None])
-    out: list[Clause] = []
-    both = _gain(held_slope, held_mass, float(weight.sum()))
-    both = np.where((held_slope > 0) & (held_mass > _LEAST) & (both > 1.02 * alone), both, 0.0)
-    found = _top(both, _RELATED)
-    picked: set[frozenset[int]] = set()
-    for i, j in found:
-        pair = frozenset((int(first[i]), int(second[j])))
-        if len(picked) < _KEPT and pair not in picked:
-            picked.add(pair)
-            out.append(table.clauses[crisp[first[i]]].joined(table.clauses[crisp[second[j]]]))
-    named = dict.fromkeys(tuple(sorted((int(crisp[first[i]]), int(crisp[second[j]])))) for i, j in found)
-    out += _related(table, [(i, j) for i, j in named], wr, w)
-    rest_slope, rest_mass = slope[first][:, None] - held_slope, mass[first][:, None] - held_mass
-    apart = _gain(rest_slope, rest_mass, float(weight.sum()))
-    apart = np.where(
-        (rest_slope > 0) & (rest_mass > _LEAST) & (held_mass > _LEAST) & (apart > 1.02 * single[first][:, None]),
-        apart,
-        0.0,
-    )
-    for i, j in _top(apart, _KEPT):
-        out.append(table.clauses[crisp[first[i]]].joined(table.clauses[crisp[second[j]]], without=True))
-    return out
+class Pairs:
+    """Pairs of some conditions of a table, for images of given weights.
+
+    Args:
+        table: all conditions.
+        weight: of each image, ``[image]``.
+        keep: conditions that may be used, ``[clause]``.
+    """
+
+    def __init__(self, table: ImageTable, weight: Floats, keep: NDArray[np.bool_]) -> None:
+        self._table, self._weight = table, weight
+        self._crisp = table.crisp[keep[table.crisp]]
+        self._columns = table.matrix[:, self._crisp]
+        self._w = (weight / weight.sum()).astype(np.float32)
+        self._mass = self._columns.T @ self._w
+
+    def best(self, residual: Floats) -> list[Clause]:
+        """The pairs that explain most of what is left, and more than either part: a few of each sort."""
+        crisp, columns, mass, w = self._crisp, self._columns, self._mass, self._w
+        if not len(crisp):
+            return []
+        total = float(self._weight.sum())
+        wr = w * (residual - np.average(residual, weights=self._weight)).astype(np.float32)
+        slope = columns.T @ wr
+        single = _gain(slope, mass, total)
+        rising = np.where(slope > 0, single, 0.0)
+        first = np.argsort(-rising, kind="stable")[:_FIRST]
+        first = first[rising[first] > 0]
+        # the second may be anything when it is denied, and anything that rises when both are asked for
+        second = np.argsort(-np.where(slope > 0, single + 1.0, mass), kind="stable")[:_SECOND]
+        a, b = columns[:, first], columns[:, second]
+        held_slope, held_mass = (a * wr[:, None]).T @ b, (a * w[:, None]).T @ b
+        alone = np.maximum(single[first][:, None], np.where(slope[second] > 0, single[second], 0.0)[None])
+        both = _gain(held_slope, held_mass, total)
+        both = np.where((held_slope > 0) & (held_mass > _LEAST) & (both > 1.02 * alone), both, 0.0)
+        out = self._both(_top(both, _RELATED), first, second, wr)
+        rest_slope, rest_mass = slope[first][:, None] - held_slope, mass[first][:, None] - held_mass
+        apart = _gain(rest_slope, rest_mass, total)
+        apart = np.where(
+            (rest_slope > 0) & (rest_mass > _LEAST) & (held_mass > _LEAST) & (apart > 1.02 * single[first][:, None]),
+            apart,
+            0.0,
+        )
+        clauses = self._table.clauses
+        return out + [
+            clauses[crisp[first[i]]].joined(clauses[crisp[second[j]]], without=True) for i, j in _top(apart, _KEPT)
+        ]
+
+    def _both(
+        self, found: list[tuple[int, int]], first: NDArray[np.int64], second: NDArray[np.int64], wr: NDArray[np.float32]
+    ) -> list[Clause]:
+        """The best pairs that hold together, each once, and relations of the things that pairs name."""
+        clauses, crisp = self._table.clauses, self._crisp
+        pairs = [(int(crisp[first[i]]), int(crisp[second[j]])) for i, j in found]
+        picked: dict[frozenset[int], tuple[int, int]] = {}
+        for pair in pairs:
+            picked.setdefault(frozenset(pair), pair)
+        out = [clauses[i].joined(clauses[j]) for i, j in list(picked.values())[:_KEPT]]
+        named = dict.fromkeys((min(pair), max(pair)) for pair in pairs)
+        return out + _related(self._table, list(named), wr, self._w)
 
 
 def best_pair_gain(table: ImageTable, y: Floats, weight: Floats) -> float:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from maieutic.explain.predicates.base import And, Not, Or, Predicate
 from maieutic.explain.predicates.image import Count, Relation, Shows
 from maieutic.explain.search.image_columns import Columns
-from maieutic.explain.search.image_fit import Rule, Target, fitted, quality
 from maieutic.explain.search.image_pairs import RELATIONS
+from maieutic.explain.search.image_quality import quality
+from maieutic.explain.search.image_rules import Rule, Target, fitted_all
 from maieutic.explain.search.image_table import Clause, ImageTable
 
 Floats = NDArray[np.float64]
@@ -72,9 +73,12 @@ def rivals_of(table: ImageTable, target: Target, rules: Sequence[Rule], seen: Se
         return [r for r in ranked if r.fit >= ranked[0].fit - _MARGIN]
     leading = [_named(r, table, target, seen) for r in rules if r.score >= rules[0].score - 0.04][:4]
     made: dict[frozenset[Predicate], Rule] = {frozenset(c.predicate for c in r.clauses): r for r in leading}
+    variants: dict[frozenset[Predicate], tuple[Clause, ...]] = {}
     for rule in leading[:2]:
         for clauses in _variants(table, target, rule):
-            made.setdefault(frozenset(c.predicate for c in clauses), fitted(clauses, target))
+            variants.setdefault(frozenset(c.predicate for c in clauses), clauses)
+    fresh = {key: clauses for key, clauses in variants.items() if key not in made}
+    made |= zip(fresh, fitted_all(list(fresh.values()), target), strict=True)
     ranked = sorted((judged(r, target, seen) for r in made.values()), key=lambda r: (-round(r.fit, 4), r.atoms))
     return [r for r in ranked if r.fit >= ranked[0].fit - _MARGIN][:_MOST]
 

@@ -11,6 +11,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ FEW = 4
 _PLACES = ("left", "right", "top", "bottom", "centre")
 _FORMS = ("tall", "wide")
 _RANGES = ((0.50, 0.98), (0.10, 0.90))
+#: parts that the images are dealt to for fitting, one left out each time
+FOLDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,27 @@ class Clause:
         return Clause(And(parts=(*held, part)), np.minimum(self.column, column), self.atoms + other.atoms)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Folds:
+    """A partition of the images.
+
+    Attributes:
+        number: fold of each image, ``[image]``.
+        order: the images fold by fold, ``[image]``.
+        parts: where each fold lies in that order.
+    """
+
+    number: NDArray[np.int64]
+    order: NDArray[np.int64]
+    parts: tuple[slice, ...]
+
+    @classmethod
+    def of(cls, number: NDArray[np.int64]) -> Folds:
+        ends = np.cumsum([0, *(int((number == k).sum()) for k in range(FOLDS))]).tolist()
+        parts = tuple(slice(a, b) for a, b in pairwise(ends))
+        return cls(number=number, order=np.argsort(number, kind="stable"), parts=parts)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageTable:
     """Images with their views, groups and candidate clauses.
@@ -77,6 +101,22 @@ class ImageTable:
     matrix: NDArray[np.float32]
     named: int
     columns: Columns
+
+    @cached_property
+    def squares(self) -> NDArray[np.float32]:
+        """The matrix with every value squared."""
+        return self.matrix * self.matrix
+
+    def folds(self, seed: int) -> tuple[Folds, ...]:
+        """Partitions that leave out stamps and, where those are others, backgrounds; made once a seed."""
+        if seed not in self._folds:
+            every = (self.groups,) if np.array_equal(self.groups, self.grounds) else (self.groups, self.grounds)
+            self._folds[seed] = tuple(Folds.of(folds_of(g, FOLDS, seed=seed)) for g in every)
+        return self._folds[seed]
+
+    @cached_property
+    def _folds(self) -> dict[int, tuple[Folds, ...]]:
+        return {}
 
     def clause(self, predicate: Predicate, atoms: int = 1) -> Clause:
         """Any predicate as a clause."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from maieutic.explain.predicates.base import Predicate
 from maieutic.explain.predicates.image import plural
 from maieutic.explain.search.image_edits import BRIEF, MAIN, REMOVE, Edit
-from maieutic.explain.search.image_fit import Rule, Target
+from maieutic.explain.search.image_rules import Rule, Target
 from maieutic.explain.search.image_stage import Stage
 from maieutic.explain.search.image_table import ImageTable
 from maieutic.explain.search.image_words import clause_worth, concepts_in

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import And, Not, Predicate
 from maieutic.explain.predicates.image import Colour, Count, Formed, Placed, Relation, Shows, Texture
-from maieutic.explain.search.image_fit import Rule
+from maieutic.explain.search.image_rules import Rule
 from maieutic.explain.search.image_table import Clause
 from maieutic.explain.views_image import KINDS
 
