@@ -16,6 +16,7 @@ import numpy as np
 
 from maieutic.errors import BudgetExhaustedError, UserError
 from maieutic.harvest.atlas import Atlas, Exemplar, Observed
+from maieutic.lab.bank import Bank
 from maieutic.lab.ledger import Entry, Ledger
 from maieutic.readings import Cost
 from maieutic.stimuli.base import Corpus, Stimulus
@@ -86,11 +87,31 @@ class Lab:
         *,
         budget: Budget | None = None,
         seed: int = 0,
+        bank: Bank | None = None,
     ) -> None:
+        """A lab with an empty ledger.
+
+        Args:
+            subject, unit: what is questioned.
+            atlas: a harvest of this subject.
+            budget: of measurements; counts what is asked, whether or not the bank had it.
+            seed: of everything random in the explanation.
+            bank: measurements shared with labs on other units of the subject. Without one every question is a pass, and
+                texts of one call go through in batches, whose values differ in the last bits.
+
+        Raises:
+            UserError: atlas or bank is of another subject, or the bank lacks the unit's site.
+        """
         if subject.name != atlas.subject:
             raise UserError(
                 f"the atlas was harvested from {atlas.subject}, not {subject.name}: harvest this subject first"
             )
+        if bank is not None:
+            if bank.subject is not subject:
+                raise UserError(
+                    f"the bank measures {bank.subject.name}, not this {subject.name}: give each its own bank"
+                )
+            bank.check([unit])
         self.subject, self.unit, self.atlas = subject, unit, atlas
         self.budget, self.seed = budget or Budget(), seed
         self.ledger = Ledger(unit=unit.key)
@@ -98,6 +119,8 @@ class Lab:
         self.shown: dict[str, Stimulus] = {}
         #: per ledger entry the raw values at every position (not stored with the run)
         self.values: dict[str, Values] = {}
+        # not for explainers: a value is seen once its prediction stands in the ledger's question
+        self._bank = bank
 
     # --- looking -------------------------------------------------------------------------------------------------
     @property
@@ -142,7 +165,8 @@ class Lab:
     # --- sessions ------------------------------------------------------------------------------------------------
     def session(self, *, measurements: int, seed: int) -> Lab:
         """A lab on the same unit with a ledger and a budget of its own. What the corpus showed is shared."""
-        other = Lab(self.subject, self.unit, self.atlas, budget=Budget(measurements=measurements), seed=seed)
+        budget = Budget(measurements=measurements)
+        other = Lab(self.subject, self.unit, self.atlas, budget=budget, seed=seed, bank=self._bank)
         other.discover, other.ledger = self.discover, Ledger(unit=self.ledger.unit)
         return other
 
@@ -172,7 +196,7 @@ class Lab:
         """
         return measure_together([self], [questions], interventions=interventions)[0]
 
-    def _record(self, question: Question, values: Values, seconds: float) -> Entry:
+    def _record(self, question: Question, values: Values, seconds: float, *, fresh: bool) -> Entry:
         text = question.stimulus.modality == "text"
         self.shown[question.stimulus.id] = question.stimulus
         # an empty text has no position: it rests
@@ -195,6 +219,7 @@ class Lab:
                 seed=self.seed,
                 detail=question.detail,
                 cost=Cost(measurements=1, tokens=len(values) if text else 0, images=0 if text else 1, seconds=seconds),
+                fresh=fresh,
             )
         )
 
@@ -205,7 +230,7 @@ def measure_together(
     """Show the same stimuli to several units of one subject in one pass, and record what came in each lab.
 
     Args:
-        labs: of one subject.
+        labs: of one subject; read from their bank if they share one.
         questions: per lab, in the order of the stimuli, which are the same in all.
         interventions: made in the pass.
 
@@ -223,7 +248,7 @@ def measure_together(
     if not questions[0]:
         return [[] for _ in labs]
     start, subject = time.perf_counter(), labs[0].subject
-    measured = subject.read([q.stimulus for q in questions[0]], [lab.unit for lab in labs], interventions=interventions)
+    measured, fresh = _read(labs, [q.stimulus for q in questions[0]], interventions)
     sick = next((q for q, v in zip(questions[0], measured, strict=True) if not np.isfinite(v).all()), None)
     if sick is not None:
         raise UserError(
@@ -232,6 +257,20 @@ def measure_together(
         )
     seconds = (time.perf_counter() - start) / (len(questions[0]) * len(labs))
     return [
-        [lab._record(q, values[:, i], seconds) for q, values in zip(asked, measured, strict=True)]
+        [
+            lab._record(q, values[:, i], seconds, fresh=new)
+            for q, values, new in zip(asked, measured, fresh, strict=True)
+        ]
         for i, (lab, asked) in enumerate(zip(labs, questions, strict=True))
     ]
+
+
+def _read(
+    labs: Sequence[Lab], stimuli: Sequence[Stimulus], interventions: Sequence[Intervention]
+) -> tuple[list[Values], list[bool]]:
+    """Values ``[position, lab]`` at each stimulus, and which were measured now: changed passes are nobody else's."""
+    units = [lab.unit for lab in labs]
+    bank = labs[0]._bank
+    if bank is None or interventions or any(lab._bank is not bank for lab in labs):
+        return labs[0].subject.read(stimuli, units, interventions=interventions), [True] * len(stimuli)
+    return bank.read(stimuli, units)

@@ -31,6 +31,8 @@ class Entry:
         pair: id of the entry it is to be compared with (the unedited original), if any.
         detail: more plain JSON.
         cost: what it took.
+        fresh: whether the stimulus was measured for this entry; or else its values had been measured for another and were
+            read from the bank, after ``expect`` was written.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Entry:
     seed: int = 0
     detail: Mapping[str, Any] = field(default_factory=dict)
     cost: Cost = field(default_factory=Cost)
+    fresh: bool = True
 
 
 @dataclass(kw_only=True)
