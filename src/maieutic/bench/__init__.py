@@ -21,6 +21,7 @@ BUILT_IN: Mapping[str, str] = {
     "planted": "maieutic.bench.planted:run_planted",
     "session": "maieutic.bench.session:run_session",
     "puzzles": "maieutic.bench.puzzles:run_puzzles",
+    "sharing": "maieutic.bench.sharing:run_sharing",
     "units": "maieutic.bench.units:run_units",
 }
 
