@@ -111,3 +111,10 @@ def forward(state: Any, job: int) -> tuple[bytes, int, str | None]:
     with torch.no_grad():
         found = state(torch.randn(8, 64, generator=torch.Generator().manual_seed(job)))
     return found.numpy().tobytes(), torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+
+
+def node(state: Any, job: float) -> str:
+    import ray
+
+    time.sleep(job)
+    return ray.get_runtime_context().get_node_id()

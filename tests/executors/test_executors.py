@@ -1,4 +1,4 @@
-"""What every executor does alike. Ray's share of it is in ``test_ray.py``, because its start takes long."""
+"""What every executor does alike. With Ray these are slow, because a cluster has to start."""
 
 from __future__ import annotations
 
@@ -26,8 +26,16 @@ LOCAL: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(params=LOCAL, ids=lambda o: "-".join(str(v) for v in o.values()))
-def local(request: pytest.FixtureRequest, pool: Pool) -> Executor:
+RAY: list[dict[str, Any]] = [{"engine": "ray", "workers": 2}, {"engine": "ray", "workers": 1, "threads": 3}]
+
+
+@pytest.fixture(
+    params=[*LOCAL, *(pytest.param(o, marks=pytest.mark.slow) for o in RAY)],
+    ids=lambda o: "-".join(str(v) for v in o.values()),
+)
+def any_pool(request: pytest.FixtureRequest, pool: Pool) -> Executor:
+    if request.param["engine"] == "ray":
+        request.getfixturevalue("on_cluster")
     return pool(**request.param)
 
 
@@ -37,29 +45,29 @@ def results(found: list[Done | Broken]) -> dict[int, Any]:
     return {e.index: e.result if isinstance(e, Done) else e.reason for e in found}
 
 
-def test_every_job_is_done_once_and_its_result_stands_at_its_place(local: Executor, load: Load) -> None:
-    found = list(local.run(load("times", factor=3), range(20)))
+def test_every_job_is_done_once_and_its_result_stands_at_its_place(any_pool: Executor, load: Load) -> None:
+    found = list(any_pool.run(load("times", factor=3), range(20)))
     assert results(found) == {i: 3 * i for i in range(20)}
     here = any(isinstance(e, Done) and e.worker.endswith(f":{os.getpid()}") for e in found)
-    assert here == (local.name == "in-process")
+    assert here == (any_pool.name == "in-process")
 
 
-def test_no_jobs_start_nothing(local: Executor, load: Load, tmp_path: Path) -> None:
-    assert list(local.run(load("times", factor=3, folder=str(tmp_path)), [])) == []
+def test_no_jobs_start_nothing(any_pool: Executor, load: Load, tmp_path: Path) -> None:
+    assert list(any_pool.run(load("times", factor=3, folder=str(tmp_path)), [])) == []
     assert noted(tmp_path, "prepared") == []
 
 
-def test_exceptions_of_jobs_are_one_line_each_and_the_others_go_on(local: Executor, load: Load) -> None:
+def test_exceptions_of_jobs_are_one_line_each_and_the_others_go_on(any_pool: Executor, load: Load) -> None:
     jobs = ["a", "value", "user", "exit", "b"]
-    found = results(list(local.run(load("fails", factor=1), jobs)))
+    found = results(list(any_pool.run(load("fails", factor=1), jobs)))
     assert found == {0: "a", 1: "ValueError: two lines", 2: "no unit 7: choose another", 3: "SystemExit: 3", 4: "b"}
-    assert local.lost == 0
+    assert any_pool.lost == 0
 
 
-def test_an_error_of_the_store_ends_the_run(local: Executor, load: Load) -> None:
+def test_an_error_of_the_store_ends_the_run(any_pool: Executor, load: Load) -> None:
     with pytest.raises(StoreError, match="the store is locked"):
-        list(local.run(load("fails", factor=1), ["store"]))
-    assert results(list(local.run(load("fails", factor=1), ["a"]))) == {0: "a"}
+        list(any_pool.run(load("fails", factor=1), ["store"]))
+    assert results(list(any_pool.run(load("fails", factor=1), ["a"]))) == {0: "a"}
 
 
 @pytest.mark.parametrize(
@@ -70,22 +78,22 @@ def test_an_error_of_the_store_ends_the_run(local: Executor, load: Load) -> None
         ("other", UserError, "could not be prepared: KeyError: 'other'"),
     ],
 )
-def test_a_preparation_that_fails_says_why(local: Executor, load: Load, kind: str, error: type, words: str) -> None:
+def test_a_preparation_that_fails_says_why(any_pool: Executor, load: Load, kind: str, error: type, words: str) -> None:
     with pytest.raises(error, match=words) as caught:
-        list(local.run(load("times", "no_state", kind=kind), range(4)))
+        list(any_pool.run(load("times", "no_state", kind=kind), range(4)))
     assert type(caught.value) is error
-    assert results(list(local.run(load("times", factor=2), [4]))) == {0: 8}
+    assert results(list(any_pool.run(load("times", factor=2), [4]))) == {0: 8}
 
 
 def test_a_state_is_made_once_a_worker_and_kept_until_another_is_wanted(
-    local: Executor, load: Load, tmp_path: Path
+    any_pool: Executor, load: Load, tmp_path: Path
 ) -> None:
-    processes = local.workers if local.name == "processes" and local.workers == 2 else 1
+    processes = 2 if any_pool.name != "in-process" and any_pool.workers == 2 else 1
     for _ in range(3):
-        found = list(local.run(load("times", factor=3, folder=str(tmp_path)), range(12)))
+        found = list(any_pool.run(load("times", factor=3, folder=str(tmp_path)), range(12)))
         assert results(found) == {i: 3 * i for i in range(12)}
     assert 1 <= len(noted(tmp_path, "prepared")) <= processes  # one may have done all before the other was ready
-    assert results(list(local.run(load("times", factor=5), range(3)))) == {0: 0, 1: 5, 2: 10}
+    assert results(list(any_pool.run(load("times", factor=5), range(3)))) == {0: 0, 1: 5, 2: 10}
 
 
 def test_jobs_share_the_state_of_their_worker(pool: Pool, load: Load) -> None:
@@ -95,23 +103,23 @@ def test_jobs_share_the_state_of_their_worker(pool: Pool, load: Load) -> None:
 
 
 def test_closing_early_leaves_the_rest_undone_and_the_executor_usable(
-    local: Executor, load: Load, tmp_path: Path
+    any_pool: Executor, load: Load, tmp_path: Path
 ) -> None:
     work = load("noted_sleep", factor=1, folder=str(tmp_path))
-    run = local.run(work, [0.02] * 50)
+    run = any_pool.run(work, [0.02] * 50)
     next(run)
     run.close()  # type: ignore[attr-defined]
     # Every place may have ended one job and begun another, which is not taken back.
-    found = list(local.run(load("times", factor=7, folder=str(tmp_path)), [1, 2]))
+    found = list(any_pool.run(load("times", factor=7, folder=str(tmp_path)), [1, 2]))
     assert results(found) == {0: 7, 1: 14}
-    assert 1 <= len(noted(tmp_path, "sleeping")) <= 2 * local.workers
+    assert 1 <= len(noted(tmp_path, "sleeping")) <= 2 * any_pool.workers
 
 
-def test_jobs_go_out_as_workers_are_free(local: Executor, load: Load, tmp_path: Path) -> None:
-    run = local.run(load("noted_sleep", factor=1, folder=str(tmp_path)), [0.0] * 50)
+def test_jobs_go_out_as_workers_are_free(any_pool: Executor, load: Load, tmp_path: Path) -> None:
+    run = any_pool.run(load("noted_sleep", factor=1, folder=str(tmp_path)), [0.0] * 50)
     next(run)
     time.sleep(0.1)
-    assert len(noted(tmp_path, "sleeping")) <= 2 * local.workers
+    assert len(noted(tmp_path, "sleeping")) <= 2 * any_pool.workers
     assert len(list(run)) == 49
 
 
@@ -121,11 +129,12 @@ def test_results_come_as_they_finish(pool: Pool, load: Load) -> None:
         assert found[-1] == 0
 
 
-def test_the_same_bits_from_every_engine(pool: Pool, load: Load) -> None:
+def test_the_same_bits_from_every_engine_on_one_thread(any_pool: Executor, load: Load) -> None:
     work = load("forward", "network", seed=1)
-    one, other = (results(list(pool(**o).run(work, range(6)))) for o in (LOCAL[0], LOCAL[2]))
-    assert one == other
-    assert {(threads, variable) for _, threads, variable in other.values()} == {(1, "1")}
+    found = results(list(any_pool.run(work, range(6))))
+    with open_executor() as here:
+        assert found == results(list(here.run(work, range(6))))
+    assert {(threads, variable) for _, threads, variable in found.values()} == {(1, "1")}
 
 
 def test_a_state_made_already_is_used_here_and_refused_elsewhere(pool: Pool) -> None:

@@ -23,7 +23,7 @@ def open_executor(
         workers: how many processes; by default one a core, with ``ray`` one a core of the cluster, or as many as its GPUs
             serve. ``in-process`` has one.
         threads: how many jobs at once in each.
-        address: of a Ray cluster: ``auto`` for one that runs on this machine, ``host:6379``, ``ray://host:10001``. Without it
+        address: of a Ray cluster: ``auto`` for the one of which this machine is part, or its head's ``host:6379``. Without it
             ``ray`` starts one here, which ends with the executor.
         gpus: of each worker, with ``ray``; fractions share one.
 

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -73,8 +74,8 @@ def open_ray(*, workers: int | None, threads: int, address: str | None, gpus: fl
     except ImportError as error:
         raise MissingExtraError(package="ray", extra="scale", feature="--engine ray") from error
     actors = _Actors(ray, threads=threads, gpus=gpus)
-    actors.connect(address, workers)
     try:
+        actors.connect(address, workers)
         return Crew(actors, name="ray", processes=workers or actors.room(), threads=threads)
     except BaseException:
         actors.close()
@@ -85,6 +86,13 @@ def _short_folder() -> str:
     """A new temporary folder whose path leaves room for Ray's sockets."""
     usual = tempfile.gettempdir()
     return tempfile.mkdtemp(prefix="m-ray-", dir=usual if len(usual) < _LONGEST_FOLDER - 16 else "/tmp")
+
+
+def _knock(address: str) -> None:
+    """``OSError`` where nothing listens: Ray itself would try for two minutes and more."""
+    host, _, port = address.rpartition(":")
+    if host and "/" not in host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 class _Actors:
@@ -109,8 +117,9 @@ class _Actors:
         self._ours = True
         if address is not None:
             try:
+                _knock(address)
                 self._ray.init(address=address, **quiet)
-            except (ConnectionError, RuntimeError, ValueError) as error:
+            except (OSError, RuntimeError, ValueError) as error:
                 raise UserError(
                     f"no Ray cluster answers at {address} ({one_line(error)[:200]}): start one with  ray start --head"
                 ) from error
