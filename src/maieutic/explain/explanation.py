@@ -14,7 +14,11 @@ from maieutic.readings import Cost
 
 
 class Viewer(Protocol):
-    """Turns a raw stimulus into the view that predicates read (tokens of a text, concepts and colours of an image)."""
+    """Turns a raw stimulus into the view that predicates read (tokens of a text, concepts and colours of an image).
+
+    A viewer may have a method ``predict(predicate, stimuli)`` that gives what ``Explanation.predict`` gives, to the bit,
+    faster than one view after another.
+    """
 
     def __call__(self, stimulus: Any, /) -> Any: ...
 
@@ -75,6 +79,9 @@ class Explanation:
         assert self.viewer is not None, (
             "bind the explanation to a viewer first: found.bound(viewer_of(subject, corpus))"
         )
+        together = getattr(self.viewer, "predict", None)
+        if together is not None:
+            return together(self.predicate, stimuli)
         rows: list[NDArray[np.float64]] = [self.predicate.evaluate(self.viewer(s)) for s in stimuli]
         modality = getattr(self.viewer, "modality", "text")
         return np.array([r[0] for r in rows]) if modality == "image" else rows

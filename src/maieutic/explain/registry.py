@@ -179,6 +179,6 @@ def viewer_of(subject: Subject, corpus: Corpus | None = None) -> Viewer:
         from maieutic.explain.views_text import TextViewer
 
         return TextViewer(subject)
-    from maieutic.explain.views_image import ImageViewer
+    from maieutic.explain.views_image import ImageViewer, shared_viewer
 
-    return ImageViewer(subject, corpus)
+    return ImageViewer(subject) if corpus is None else shared_viewer(subject, corpus)

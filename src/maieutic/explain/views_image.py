@@ -8,14 +8,17 @@ nobody annotated is an error, not "absent".
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.errors import UserError
+from maieutic.explain.leaves_image import Leaves, predicted
+from maieutic.explain.predicates.base import Predicate
 from maieutic.explain.predicates.image_pixels import INDEX, SIDE, pixel_features
 from maieutic.stimuli.base import Corpus, Stimulus, Thing
 from maieutic.stimuli.scenes import image_id
@@ -29,6 +32,8 @@ Box = tuple[float, float, float, float]
 Reader = Callable[["Image"], Mapping[str, float]]
 #: tags that say how a picture was made, kept beside annotated things
 KINDS = frozenset({"photo", "several", "background:texture", "background:photo", "background:plain"})
+#: lists of pictures of which columns are kept: the splits, and those of them that a network could not read whole
+_LISTS = 6
 _NO_NAMES = (
     "nothing is known of what this picture shows: pass Stimulus objects with tags or things, pictures of the corpus, "
     "or bind the explanation to ImageViewer(subject, corpus, reader=...)"
@@ -111,7 +116,7 @@ class ImageViewer:
         self.reader, self._keep = reader, keep
         self._features: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._corpus = corpus
-        self._known: dict[str, Stimulus] | None = None
+        self._lists: OrderedDict[tuple[int, ...], tuple[tuple[Any, ...], Leaves]] = OrderedDict()
 
     def __call__(self, stimulus: Any, /) -> ImageView:
         found = stimulus if isinstance(stimulus, Stimulus) else self._looked_up(stimulus)
@@ -130,13 +135,36 @@ class ImageViewer:
             pixels=lambda: self._pixels(found.id, lambda: pixel_features(found.content, _mask(found))),
         )
 
+    def predict(self, predicate: Predicate, stimuli: Sequence[Any]) -> NDArray[np.float64]:
+        """What ``predicate.evaluate`` gives on each of the images, ``[image]``, to the bit.
+
+        What predicates name is kept for the last lists of pictures of the corpus that were asked about (its splits), so
+        that further labels on them cost next to nothing.
+        """
+        return predicted(predicate, self._leaves(stimuli))
+
+    def _leaves(self, stimuli: Sequence[Any]) -> Leaves:
+        key = tuple(map(id, stimuli))
+        if key in self._lists:
+            self._lists.move_to_end(key)
+            return self._lists[key][1]
+        leaves = Leaves([self(s) for s in stimuli], dtype=np.float64)
+        if all(isinstance(s, Stimulus) and self._corpus_has(s) for s in stimuli):  # fresh pictures are not kept alive
+            self._lists[key] = tuple(stimuli), leaves  # the pictures too, so that their ids stay their own
+            while len(self._lists) > _LISTS:
+                self._lists.popitem(last=False)
+        return leaves
+
+    def _corpus_has(self, stimulus: Stimulus) -> bool:
+        return self._by_id.get(stimulus.id) == stimulus
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Stimulus]:
+        return {} if self._corpus is None else {s.id: s for s in self._corpus.stimuli}
+
     def _looked_up(self, image: Any) -> Stimulus | None:
         """The corpus' stimulus with exactly these pixels."""
-        if self._corpus is None:
-            return None
-        if self._known is None:
-            self._known = {s.id: s for s in self._corpus.stimuli}
-        return self._known.get(image_id(image))
+        return self._by_id.get(image_id(image)) if self._corpus is not None else None
 
     def _pixels(self, key: str, compute: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
         if key in self._features:
