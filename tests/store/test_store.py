@@ -209,6 +209,7 @@ def test_a_store_of_version_1_is_migrated_and_keeps_its_rows(tmp_path: Path) -> 
         file.execute("ALTER TABLE explanations DROP COLUMN dollars")
         file.execute("ALTER TABLE explanations DROP COLUMN standing")
         file.execute("ALTER TABLE experiments DROP COLUMN fresh")
+        file.execute("DROP INDEX units_by_key")
         file.execute("DROP TABLE choices")
         file.execute("DROP TABLE sweeps")
         file.execute("PRAGMA user_version = 1")
@@ -223,3 +224,6 @@ def test_a_store_of_version_1_is_migrated_and_keeps_its_rows(tmp_path: Path) -> 
         (row,) = store.rows(explanations)
         assert (row["label"], row["measurements"], row["llm_tokens"], row["dollars"]) == ("dogs", 7, 0, 0.0)
         assert store.integrity() == []
+    with sqlite3.connect(tmp_path / "store.sqlite") as file:
+        plan = file.execute("EXPLAIN QUERY PLAN SELECT id FROM units WHERE key = 'a/0'").fetchall()
+        assert "units_by_key" in plan[0][-1]

@@ -1,20 +1,26 @@
 """One run = one folder: SQLite for what changes, Parquet and safetensors for bulk, content-addressed images."""
 
 from maieutic.store.files import (
+    check_file,
     disk_error,
+    read_rows,
     read_table,
     read_tensors,
     write_image,
+    write_rows,
     write_table,
     write_tensors,
     writing,
 )
 from maieutic.store.schema import choices, experiments, explanations, harvests, jobs, scores, sweeps, units
-from maieutic.store.store import FILE, Store, now
+from maieutic.store.store import CHOSEN, FILE, SiteRow, Store, now
 
 __all__ = [
+    "CHOSEN",
     "FILE",
+    "SiteRow",
     "Store",
+    "check_file",
     "choices",
     "disk_error",
     "experiments",
@@ -22,12 +28,14 @@ __all__ = [
     "harvests",
     "jobs",
     "now",
+    "read_rows",
     "read_table",
     "read_tensors",
     "scores",
     "sweeps",
     "units",
     "write_image",
+    "write_rows",
     "write_table",
     "write_tensors",
     "writing",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 
 from maieutic.errors import StoreError
-from maieutic.store.files import read_table, read_tensors
+from maieutic.store.files import check_file
 from maieutic.store.schema import experiments, explanations, harvests, jobs
 from maieutic.store.store import Store
 
@@ -23,14 +24,21 @@ def problems(folder: str | Path) -> list[str]:
 
 
 def _claims(store: Store) -> list[str]:
-    """Evidence ids that no experiment has."""
-    known = {(r["unit"], r["explainer"], r["entry"]) for r in store.rows(experiments)}
-    return [
-        f"explanation of unit {row['unit']} by {row['explainer']} cites {entry}, which is no experiment"
-        for row in store.rows(explanations)
-        for entry in row["evidence"]
-        if (row["unit"], row["explainer"], entry) not in known
-    ]
+    """Evidence ids that no experiment has. Both tables are walked side by side, in the order of their key."""
+    found: list[str] = []
+    known = groupby(store.stream(experiments), key=lambda r: (r["unit"], r["explainer"]))
+    at, entries = next(known, (None, iter(())))
+    for row in store.stream(explanations):
+        key = (row["unit"], row["explainer"])
+        while at is not None and at < key:
+            at, entries = next(known, (None, iter(())))
+        own = {r["entry"] for r in entries} if at == key else set[str]()
+        found += [
+            f"explanation of unit {row['unit']} by {row['explainer']} cites {entry}, which is no experiment"
+            for entry in row["evidence"]
+            if entry not in own
+        ]
+    return found
 
 
 def _unfinished(store: Store) -> list[str]:
@@ -40,7 +48,7 @@ def _unfinished(store: Store) -> list[str]:
         if r["status"] != "done"
     ]
     return rows + [
-        f"{r['kind']} of unit {r['unit']} failed: {r['error']}" for r in store.rows(jobs) if r["status"] == "failed"
+        f"{r['kind']} of unit {r['unit']} failed: {r['error']}" for r in store.stream(jobs) if r["status"] == "failed"
     ]
 
 
@@ -49,15 +57,13 @@ def _files(store: Store) -> list[str]:
     found: list[str] = []
     for file in sorted(store.folder.rglob("*")):
         try:
-            if file.suffix == ".safetensors" and not file.name.startswith("."):
-                read_tensors(file)
-            elif file.suffix == ".parquet" and not file.name.startswith("."):
-                read_table(file)
-            elif file.name.startswith(".") and file.suffix not in {".lock", ""} and file.is_file():
+            if not file.name.startswith("."):
+                check_file(file)
+            elif file.suffix not in {".lock", ""} and file.is_file():
                 found.append(f"{file.relative_to(store.folder)} is left from an interrupted write: delete it")
         except StoreError as error:
             found.append(str(error))
-    for row in store.rows(experiments):
+    for row in store.stream(experiments):
         if row["images"] and not (store.folder / "images" / row["stimulus"][:2] / f"{row['stimulus']}.webp").exists():
             found.append(f"the image of experiment {row['entry']} is missing")
     return found

@@ -11,7 +11,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -78,29 +78,134 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             note = json.loads((file.metadata() or {}).get("note", "{}"))
     except (SafetensorError, OSError, ValueError) as error:
-        raise StoreError(f"{path} is missing or damaged ({error}): delete it and run the harvest again") from error
+        raise _damaged(path, error) from error
     return arrays, note
+
+
+#: rows of a Parquet row group: what is read to find one unit's rows
+GROUP_ROWS = 1 << 16
 
 
 def write_table(path: Path, columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> None:
     """Write columns of equal length as Parquet."""
+    write_rows(path, [columns])
+
+
+def write_rows(path: Path, batches: Iterable[Mapping[str, Sequence[Any] | NDArray[Any]]]) -> None:
+    """Write columns batch by batch as one Parquet file; sorted by a column, ``read_rows`` finds its values quickly.
+
+    Row groups have ``GROUP_ROWS`` rows whatever the batches, so the same rows are the same bytes. Memory: one batch and
+    one row group.
+
+    Args:
+        path: the file.
+        batches: at least one; each of the same columns with the same types.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
-    table = cast(Any, pa).table({k: cast(Any, pa).array(v) for k, v in columns.items()})
+    pa_, held, writer = cast(Any, pa), cast(Any, None), cast(Any, None)
     with writing(path) as temporary:
-        cast(Any, parquet).write_table(table, temporary, compression="zstd")
+        try:
+            for columns in batches:
+                table = pa_.table({k: pa_.array(v) for k, v in columns.items()})
+                writer = writer or cast(Any, parquet).ParquetWriter(
+                    temporary, table.schema, compression="zstd", write_page_checksum=True
+                )
+                held = (table if held is None else pa_.concat_tables([held, table])).combine_chunks()
+                whole = held.num_rows - held.num_rows % GROUP_ROWS
+                if whole:
+                    writer.write_table(held.slice(0, whole), row_group_size=GROUP_ROWS)
+                    held = held.slice(whole)
+            assert writer is not None, "at least one batch"
+            if held.num_rows:
+                writer.write_table(held, row_group_size=GROUP_ROWS)
+        finally:
+            if writer is not None:
+                writer.close()
 
 
 def read_table(path: Path) -> dict[str, list[Any]]:
     """Columns of a Parquet file; ``StoreError`` when it is damaged or missing."""
+    with _parquet(path) as file:
+        return file.read().to_pydict()
+
+
+def read_rows(path: Path, **where: int | str) -> dict[str, list[Any]]:
+    """Columns of those rows of a Parquet file in which the named columns have the given values.
+
+    Reads only the row groups whose statistics allow them: one or two when the file is sorted by such a column.
+
+    Raises:
+        StoreError: the file is damaged or missing.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    with _parquet(path) as file:
+        about, names = file.metadata, file.schema_arrow.names
+        columns = {names.index(name): value for name, value in where.items()}
+        groups = [g for g in range(about.num_row_groups) if _may_hold(about.row_group(g), columns)]
+        table = file.read_row_groups(groups)
+        for name, value in where.items():
+            wanted = cast(Any, pa).scalar(value, table.schema.field(name).type)
+            table = table.filter(cast(Any, compute).equal(table[name], wanted))
+        return table.to_pydict()
+
+
+def _may_hold(group: Any, columns: Mapping[int, int | str]) -> bool:
+    for number, value in columns.items():
+        known = group.column(number).statistics
+        if known is not None and known.has_min_max and not known.min <= value <= known.max:
+            return False
+    return True
+
+
+def check_file(path: Path) -> None:
+    """Look whether a data file is whole, a piece at a time; other kinds of files are not looked at.
+
+    Raises:
+        StoreError: it is damaged.
+    """
+    if path.suffix == ".parquet":
+        with _parquet(path) as file:
+            for _ in file.iter_batches():
+                pass
+    elif path.suffix == ".safetensors":
+        _check_tensors(path)
+    elif path.suffix == ".npy":
+        try:
+            np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise _damaged(path, error) from error
+
+
+def _check_tensors(path: Path) -> None:
+    """Safetensors says in its header how long the file is, and has no checksums: opening it is all there is to check."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, error) from error
+
+
+@contextlib.contextmanager
+def _parquet(path: Path) -> Generator[Any]:
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
-        return cast(Any, parquet).read_table(path).to_pydict()
+        with cast(Any, parquet).ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
     except (OSError, cast(Any, pa).ArrowException) as error:
-        raise StoreError(f"{path} is missing or damaged: delete it and run the harvest again") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> StoreError:
+    why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return StoreError(f"{path} is missing or damaged ({why}): delete it and run the harvest again")
 
 
 def write_image(folder: Path, *, content_id: str, image: Image) -> Path:

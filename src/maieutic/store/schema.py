@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     Float,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
     String,
@@ -57,6 +58,7 @@ units = Table(
     Column("key", String, nullable=False),
     Column("role", String, nullable=False),
     UniqueConstraint("harvest", "role", "key"),
+    Index("units_by_key", "key"),
 )
 
 experiments = Table(
@@ -162,10 +164,13 @@ def _count_model_use(connection: Connection) -> None:
 
 
 def _add_sweeps(connection: Connection) -> None:
-    """2 to 3: whether a value was measured anew, how an explanation stands on the select split, sweeps and their choices."""
+    """2 to 3: whether a value was measured anew, how an explanation stands on the select split, sweeps and their choices,
+    and units found by their key.
+    """
     connection.execute(text("ALTER TABLE experiments ADD COLUMN fresh INTEGER NOT NULL DEFAULT 1"))
     connection.execute(text("ALTER TABLE explanations ADD COLUMN standing FLOAT"))
     metadata.create_all(connection, tables=[sweeps, choices])
+    connection.execute(text("CREATE INDEX units_by_key ON units (key)"))
 
 
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _count_model_use, 2: _add_sweeps}
