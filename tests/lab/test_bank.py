@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,8 @@ import maieutic as mt
 from maieutic.errors import UsageError, UserError
 from maieutic.lab import Bank
 from maieutic.lab.bank_files import BankFiles, BankFolderWarning
-from maieutic.stimuli.base import Stimulus
+from maieutic.readings import Cost
+from maieutic.stimuli.base import Stimulus, Thing
 from maieutic.stimuli.texts import text_stimulus
 from maieutic.subjects.base import Subject, Unit, Values
 
@@ -176,8 +180,6 @@ def test_a_function_and_its_directions_read_as_the_subject_reads_them(texts: lis
 
 
 def test_planted_subjects_see_the_stimulus_with_its_annotations() -> None:
-    from maieutic.stimuli.base import Thing
-
     seen: list[Any] = []
 
     class Sees(Watched):
@@ -186,8 +188,6 @@ def test_planted_subjects_see_the_stimulus_with_its_annotations() -> None:
             return super().forward(stimuli, sites, **more)
 
     (plain,) = said("a text")
-    from dataclasses import replace
-
     annotated = replace(plain, things=(Thing(name="cat", concepts=("cat",)),))
     Bank(Sees(TEXT), sites=["low"]).read([annotated], [Unit(site="low", index=0)])
     assert seen == [annotated]
@@ -455,8 +455,6 @@ def test_a_folder_that_cannot_be_written_costs_a_warning_and_no_measurement(tmp_
 
 
 def test_the_folder_stays_within_its_limit_and_keeps_what_was_used_last(tmp_path: Path) -> None:
-    import os
-
     # a text of 31 characters takes 31 x 33 x 4 = 4,092 bytes and a header: two blocks of 4 kB
     shelf, limit = BankFiles(tmp_path, limit_bytes=20 * 8192), 20 * 8192
     arrays = {"low": np.zeros((1, 31, 33), np.float32)}
@@ -476,9 +474,71 @@ def test_the_folder_stays_within_its_limit_and_keeps_what_was_used_last(tmp_path
 
 
 def test_ids_that_are_no_digests_never_become_paths(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     (good,) = said("a text")
     bank = Bank(TEXT, sites=["low"], folder=tmp_path / "bank")
     bank.read([replace(good, id="../../outside")], [Unit(site="low", index=0)])
     assert files(tmp_path) == []
+
+
+# --- explainers side by side -----------------------------------------------------------------------------------------
+class Vocabulary(nn.Module):
+    """Unit i fires at the i-th word, half as much one word later; a second layer mixes units with random weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.units = nn.Identity()
+        self.mixed = nn.Linear(len(WORDS), 6)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        now = nn.functional.one_hot(ids, len(WORDS)).float()
+        before = nn.functional.pad(now, (0, 0, 1, 0))[:, :-1]
+        return self.mixed(self.units(now + 0.5 * before))
+
+
+def split_words(text: str) -> list[tuple[int, int, int]]:
+    return [
+        (WORDS.index(m.group()) if m.group() in WORDS else 0, m.start(), m.end()) for m in re.finditer(r"\w+", text)
+    ]
+
+
+def world(texts: int) -> tuple[Subject, mt.Atlas]:
+    rng = np.random.default_rng(0)
+    shown = [" ".join(rng.choice(WORDS, size=int(rng.integers(8, 16)))) for _ in range(texts)]
+    subject = mt.module_subject(
+        Vocabulary(), tokenizer=split_words, name="vocabulary", sites={"units": "units", "mixed": "mixed"}
+    )
+    return subject, mt.harvest(subject, mt.Corpus.from_texts(shown), sites=["units", "mixed"])
+
+
+def ledgers(subject: Subject, atlas: mt.Atlas, units: Sequence[Unit], *, threads: int, shared: bool) -> list[Any]:
+    """What the search finds and measures for each unit: everything but whether and how fast a value was measured."""
+    common = Bank(subject, sites=["units", "mixed"])
+
+    def explained(unit: Unit) -> Any:
+        bank = common if shared else Bank(subject, sites=["units", "mixed"])
+        lab = mt.Lab(subject, unit, atlas, budget=mt.Budget(measurements=30), bank=bank)
+        found = mt.explain(lab, "search")
+        entries = [replace(e, fresh=True, cost=Cost()) for e in lab.ledger.entries]
+        return found.label, found.reason, found.confidence, found.predicate.to_json(), entries
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(explained, units))
+
+
+def test_explainers_in_threads_write_the_ledgers_that_they_write_one_by_one() -> None:
+    subject, atlas = world(60)
+    units = [subject.unit("units", 1), subject.unit("units", 2), subject.unit("mixed", 3)]
+    one_by_one = ledgers(subject, atlas, units, threads=1, shared=False)
+    assert sum(len(entries) for *_, entries in one_by_one) > 20
+    assert ledgers(subject, atlas, units, threads=3, shared=True) == one_by_one
+
+
+@pytest.mark.slow
+def test_many_explainers_in_threads_write_the_ledgers_that_they_write_one_by_one() -> None:
+    subject, atlas = world(80)
+    units = [subject.unit("units", i) for i in range(5)] + [subject.unit("mixed", i) for i in range(3)]
+    one_by_one = ledgers(subject, atlas, units, threads=1, shared=False)
+    assert sum(len(entries) for *_, entries in one_by_one) > 60
+    for threads in (1, 5):
+        assert ledgers(subject, atlas, units, threads=threads, shared=True) == one_by_one
