@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -125,16 +126,17 @@ def test_a_ray_of_its_own_starts_works_and_leaves_nothing(tmp_path: Path, monkey
 
 
 def test_no_actor_outlives_a_killed_driver(tmp_path: Path) -> None:
-    driver = subprocess.Popen(
-        [sys.executable, "-c", LOCAL, str(Path(__file__).parent), str(tmp_path), "noted_sleep"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    until = time.monotonic() + 90
-    while not noted(tmp_path, "sleeping") and time.monotonic() < until:
-        time.sleep(0.1)
-    driver.kill()
-    driver.wait()
-    (actor,) = noted(tmp_path, "sleeping")
-    while Path(f"/proc/{actor}").exists() and time.monotonic() < until:
-        time.sleep(0.1)
-    assert not Path(f"/proc/{actor}").exists()
+    with tempfile.TemporaryDirectory(prefix="m-", dir="/tmp", ignore_cleanup_errors=True) as short:
+        driver = subprocess.Popen(
+            [sys.executable, "-c", LOCAL, str(Path(__file__).parent), str(tmp_path), "noted_sleep"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": short},
+        )  # fmt: skip
+        until = time.monotonic() + 90
+        while not noted(tmp_path, "sleeping") and time.monotonic() < until:
+            time.sleep(0.1)
+        driver.kill()
+        driver.wait()
+        (actor,) = noted(tmp_path, "sleeping")
+        while Path(f"/proc/{actor}").exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        assert not Path(f"/proc/{actor}").exists()
