@@ -21,9 +21,10 @@ from maieutic.explain.predicates.text import (
     WordIn,
 )
 from maieutic.explain.predicates.text_rules import Anywhere, Phrases, RuleSet, TokenStrengths
-from maieutic.explain.search.text_features import build
-from maieutic.explain.search.text_fit import gains
+from maieutic.explain.search.text_build import build
+from maieutic.explain.search.text_quantities import gains
 from maieutic.explain.views_text import TextView, split_tokens
+from maieutic.explain.views_text_book import TextBook
 from maieutic.subjects.base import TokenSpan
 
 TEXT = "The old dog (of 1999) sees\n    the dogs quickly."
@@ -128,7 +129,7 @@ def test_every_column_of_the_matrix_is_its_predicate() -> None:
         for i in range(24)
     ]
     views = [view_of(t) for t in texts]
-    data = build(views, [f"d{i}" for i in range(24)], support=4)
+    data = build(TextBook(views), [f"d{i}" for i in range(24)], support=4)
     assert len(data.features) > 100
     for j, feature in enumerate(data.features):
         expected = np.concatenate([feature.predicate().evaluate(v) for v in views])
@@ -140,4 +141,4 @@ def test_gain_counts_on_the_fold_left_out() -> None:
 
     Fold 1 predicted by the other: w = 3, gain 2 * 3 * 1 - 9 * 1 = -3. Fold 2: w = 1, gain 2 * 1 * 3 - 1 = 5. Sum 2.
     """
-    assert gains(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0]]), 0.0).tolist() == pytest.approx([2.0])
+    assert gains(np.array([[1.0], [3.0]]), np.array([[1.0], [1.0]]), 0.0).tolist() == pytest.approx([2.0])

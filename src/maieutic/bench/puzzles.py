@@ -32,7 +32,7 @@ from maieutic.errors import UsageError, UserError
 from maieutic.explain.explanation import Explanation
 from maieutic.explain.predicates.base import Predicate
 from maieutic.explain.reading_labels import read_label
-from maieutic.explain.views_text import TextViewer
+from maieutic.explain.viewer_text import TextViewer
 from maieutic.harvest.atlas import Observed
 from maieutic.progress import Report, silent
 from maieutic.readings import Reading, mean_reading

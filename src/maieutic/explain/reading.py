@@ -34,6 +34,6 @@ def viewer_for(lab: Lab) -> Viewer:
         from maieutic.explain.views_image import shared_viewer
 
         return shared_viewer(lab.subject, lab.corpus)
-    from maieutic.explain.search.text_setting import text_viewer
+    from maieutic.explain.viewer_text import text_viewer
 
-    return text_viewer(lab)
+    return text_viewer(lab.subject)

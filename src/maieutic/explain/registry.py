@@ -176,9 +176,9 @@ def _resolve(name: str) -> Explainer:
 def viewer_of(subject: Subject, corpus: Corpus | None = None) -> Viewer:
     """What turns a subject's stimuli into the views that predicates read. Views are cached inside it: share it."""
     if subject.modality == "text":
-        from maieutic.explain.views_text import TextViewer
+        from maieutic.explain.viewer_text import text_viewer
 
-        return TextViewer(subject)
+        return text_viewer(subject)
     from maieutic.explain.views_image import ImageViewer, shared_viewer
 
     return ImageViewer(subject) if corpus is None else shared_viewer(subject, corpus)

@@ -7,16 +7,16 @@ further. This module does not measure anything and knows no unit.
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.text_words import spelling_classes, word_classes
-from maieutic.subjects.base import Subject, TokenSpan, raw
+from maieutic.subjects.base import TokenSpan
 
 Lexnames = Callable[[str], Sequence[str]]
 
@@ -32,7 +32,59 @@ def split_tokens(text: str) -> list[TokenSpan]:
     return [TokenSpan(m.group(), m.start(), m.end()) for m in _PIECES.finditer(text)]
 
 
-class TextView:
+#: what a row of ``Phrases`` is keyed by, from general to specific. ``word``: the word so far; ``token``: the raw token;
+#: ``word pair``: the word so far at the previous token, and here; ``pair`` and ``triple``: the last two or three tokens
+#: without outer spaces, lower case
+LEVELS: tuple[str, ...] = ("word", "token", "word pair", "pair", "triple")
+
+
+class Text(ABC):
+    """What predicates read: one text (``TextView``), or many end to end (``TextBook``). Every array has one entry a token.
+
+    Items by kind: ``raw``, ``key``, ``word``, ``classes``, ``structure`` (as in ``TextView``) and ``LEVELS``.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of tokens."""
+
+    @cached_property
+    @abstractmethod
+    def starts(self) -> NDArray[np.int64]:
+        """First token of the text that each token is in."""
+
+    @cached_property
+    @abstractmethod
+    def place(self) -> NDArray[np.int64]:
+        """Tokens of the text before each token."""
+
+    @cached_property
+    @abstractmethod
+    def per_token(self) -> Text:
+        """The same with one value a token."""
+
+    @abstractmethod
+    def each(self, kind: str, value: Callable[[Any], float], /) -> NDArray[np.float64]:
+        """A function of the item at every token."""
+
+    @abstractmethod
+    def table(self, kind: str, values: Mapping[Any, float], otherwise: float = 0.0, /) -> NDArray[np.float64]:
+        """The value of the item at every token."""
+
+    @abstractmethod
+    def quantity(self, name: str, /) -> NDArray[np.float64]:
+        """A quantity of every token by name (see ``text_amounts.QUANTITIES``); NaN where it is not defined."""
+
+    @abstractmethod
+    def strongest(self, values: NDArray[np.float64], /) -> NDArray[np.float64]:
+        """The largest value over the tokens of each text, 0 for a text without tokens, ``[text]``."""
+
+
+class TextView(Text):
     """A text as its tokens, with features of each position. ``len`` is the number of measured positions.
 
     Args:
@@ -54,6 +106,43 @@ class TextView:
 
     def __len__(self) -> int:
         return 1 if self.text_level else len(self.tokens)
+
+    @property
+    def size(self) -> int:
+        return len(self.tokens)
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        return np.zeros(len(self.tokens), dtype=np.int64)
+
+    @cached_property
+    def place(self) -> NDArray[np.int64]:
+        return np.arange(len(self.tokens))
+
+    def each(self, kind: str, value: Callable[[Any], float], /) -> NDArray[np.float64]:
+        return np.fromiter(map(value, self.items(kind)), dtype=np.float64, count=len(self.tokens))
+
+    def table(self, kind: str, values: Mapping[Any, float], otherwise: float = 0.0, /) -> NDArray[np.float64]:
+        found = (values.get(item, otherwise) for item in self.items(kind))
+        return np.fromiter(found, dtype=np.float64, count=len(self.tokens))
+
+    def strongest(self, values: NDArray[np.float64], /) -> NDArray[np.float64]:
+        return np.array([values.max() if len(values) else 0.0])
+
+    def items(self, kind: str) -> list[Any]:
+        """The item of a kind at every token (see ``Text``)."""
+        if kind in ("pair", "word pair", "triple"):
+            if kind not in self.kept:
+                self.kept[kind] = self.phrases(kind)
+            return self.kept[kind]
+        return getattr(self, "raw" if kind == "token" else kind)
+
+    def phrases(self, level: str) -> list[tuple[str, ...]]:
+        """The key of every token at a level of more than one token."""
+        if level == "triple":
+            return list(zip(["", "", *self.key], ["", *self.key], self.key, strict=False))
+        one = self.word if level == "word pair" else self.key
+        return list(zip(["", *one], one, strict=False))
 
     @cached_property
     def per_token(self) -> TextView:
@@ -104,16 +193,8 @@ class TextView:
     @cached_property
     def classes(self) -> list[tuple[str, ...]]:
         """Names of the classes that each token is in: spelling, closed classes, suffixes, lexicon."""
-        out: list[tuple[str, ...]] = []
-        for i, word in enumerate(self.word):
-            names = spelling_classes(self.raw[i].strip() or self.raw[i]) + word_classes(word)
-            letters = word[:1].isalpha()
-            if letters:
-                names += ("beginnings of words",) if self.starts_word[i] else ("later parts of words",)
-            if self._lexnames is not None and letters and len(word) > 2:
-                names += tuple(self._lexnames(word))
-            out.append(names)
-        return out
+        begins = self.starts_word.tolist()
+        return [_classes(r, w, b, self._lexnames) for r, w, b in zip(self.raw, self.word, begins, strict=True)]
 
     @cached_property
     def number(self) -> NDArray[np.float64]:
@@ -126,8 +207,7 @@ class TextView:
                     out[i] = float(found.group().replace(",", ""))
         return out
 
-    def quantity(self, name: str) -> NDArray[np.float64]:
-        """A quantity of every position by name (see ``text_amounts.QUANTITIES``); NaN where it is not defined."""
+    def quantity(self, name: str, /) -> NDArray[np.float64]:
         if name not in self.kept:
             self.kept[name] = _quantity(self, name)
         return self.kept[name]
@@ -136,6 +216,17 @@ class TextView:
     def structure(self) -> list[tuple[str, ...]]:
         """Names of the structural places that each token stands in."""
         return _structure(self)
+
+
+@lru_cache(maxsize=65536)
+def _classes(piece: str, word: str, begins: bool, lexnames: Lexnames | None) -> tuple[str, ...]:
+    names = spelling_classes(piece.strip() or piece) + word_classes(word)
+    letters = word[:1].isalpha()
+    if letters:
+        names += ("beginnings of words",) if begins else ("later parts of words",)
+    if lexnames is not None and letters and len(word) > 2:
+        names += tuple(lexnames(word))
+    return names
 
 
 def _quantity(view: TextView, name: str) -> NDArray[np.float64]:
@@ -247,47 +338,3 @@ def _line_names(line: str, solid: bool, before: str, at: int) -> list[str]:
     if line[:1] in {" ", "\t"} and stripped:
         names.append("on an indented line")
     return names
-
-
-def default_lexicon(word: str) -> tuple[str, ...]:
-    """The topic class that a word most often has (``run``: ``verb.motion``); nothing when no lexicon is cached."""
-    from maieutic.stimuli.wordnet import first_lexname
-
-    name = first_lexname(word)
-    return (name,) if name else ()
-
-
-class TextViewer:
-    """Stimulus (or string) -> ``TextView`` with the subject's own tokens. Keeps the latest views, so units share them.
-
-    Args:
-        subject: whose tokens to use.
-        lexnames: word -> topic classes of a lexicon.
-        text_level: one value a text (by default: when the subject's sites have no positions).
-        keep: number of views kept in memory (about 50 kB each).
-    """
-
-    modality = "text"
-
-    def __init__(
-        self,
-        subject: Subject,
-        *,
-        lexnames: Lexnames | None = default_lexicon,
-        text_level: bool | None = None,
-        keep: int = 4096,
-    ) -> None:
-        self.subject, self.lexnames, self._keep = subject, lexnames, keep
-        self.text_level = all(s.positions == "none" for s in subject.sites()) if text_level is None else text_level
-        self._views: OrderedDict[str, TextView] = OrderedDict()
-
-    def __call__(self, stimulus: Any, /) -> TextView:
-        text = str(raw(stimulus))
-        found = self._views.get(text)
-        if found is None:
-            tokens = split_tokens(text) if self.text_level else self.subject.tokens(text)
-            found = TextView(text, tokens, lexnames=self.lexnames, text_level=self.text_level)
-            self._views[text] = found
-            if len(self._views) > self._keep:
-                self._views.popitem(last=False)
-        return found

@@ -7,7 +7,7 @@ and run without a judge. Loading never runs code: only registered names are buil
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol
 
@@ -25,21 +25,41 @@ class View(Protocol):
     def __len__(self) -> int: ...
 
 
+class Book:
+    """Views of many stimuli read as one: their positions end to end, in order. ``len`` is the number of positions."""
+
+    views: Sequence[Any]
+
+    def __len__(self) -> int:
+        return sum(len(v) for v in self.views)
+
+
 class Predicate(ABC):
     """view -> ``[position]`` in [0, 1]. Subclasses are frozen dataclasses; ``op`` is their stored name."""
 
     op: ClassVar[str] = ""
     registry: ClassVar[dict[str, type[Predicate]]] = {}
+    #: whether ``evaluate`` takes a ``Book`` too, and gives for it what its views give, end to end
+    reads_books: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.op:
             assert cls.op not in Predicate.registry or Predicate.registry[cls.op].__name__ == cls.__name__, cls.op
             Predicate.registry[cls.op] = cls
+        if "evaluate" in cls.__dict__ and "reads_books" not in cls.__dict__:
+            cls.reads_books = False  # what a parent's way of evaluating could is not said of another
 
     @abstractmethod
     def evaluate(self, view: Any) -> Prediction:
         """Predicted activation at every position, in [0, 1]."""
+
+    def over(self, view: Any) -> Prediction:
+        """``evaluate`` of a view; of a ``Book``, what its views give, end to end: at once, or view by view."""
+        if self.reads_books or not isinstance(view, Book):
+            return self.evaluate(view)
+        rows = [self.evaluate(v) for v in view.views]
+        return np.concatenate(rows) if rows else np.zeros(0)
 
     @abstractmethod
     def describe(self) -> str:
@@ -82,6 +102,7 @@ class Constant(Predicate):
     """The same prediction everywhere: the weakest control."""
 
     op: ClassVar[str] = "constant"
+    reads_books: ClassVar[bool] = True
     value: float
 
     def evaluate(self, view: View) -> Prediction:
@@ -96,10 +117,11 @@ class And(Predicate):
     """The weakest of the parts (fuzzy and)."""
 
     op: ClassVar[str] = "and"
+    reads_books: ClassVar[bool] = True
     parts: tuple[Predicate, ...]
 
     def evaluate(self, view: View) -> Prediction:
-        return np.minimum.reduce([p.evaluate(view) for p in self.parts])
+        return np.minimum.reduce([p.over(view) for p in self.parts])
 
     def describe(self) -> str:
         return " and ".join(p.describe() for p in self.parts)
@@ -110,10 +132,11 @@ class Or(Predicate):
     """The strongest of the parts (fuzzy or)."""
 
     op: ClassVar[str] = "or"
+    reads_books: ClassVar[bool] = True
     parts: tuple[Predicate, ...]
 
     def evaluate(self, view: View) -> Prediction:
-        return np.maximum.reduce([p.evaluate(view) for p in self.parts])
+        return np.maximum.reduce([p.over(view) for p in self.parts])
 
     def describe(self) -> str:
         return ", or ".join(p.describe() for p in self.parts)
@@ -124,10 +147,11 @@ class Not(Predicate):
     """One minus the part."""
 
     op: ClassVar[str] = "not"
+    reads_books: ClassVar[bool] = True
     part: Predicate
 
     def evaluate(self, view: View) -> Prediction:
-        return 1.0 - self.part.evaluate(view)
+        return 1.0 - self.part.over(view)
 
     def describe(self) -> str:
         return f"not {self.part.describe()}"
@@ -138,11 +162,12 @@ class Scaled(Predicate):
     """The part times a strength in [0, 1]: how strongly the unit fires there."""
 
     op: ClassVar[str] = "scaled"
+    reads_books: ClassVar[bool] = True
     part: Predicate
     strength: float
 
     def evaluate(self, view: View) -> Prediction:
-        return self.strength * self.part.evaluate(view)
+        return self.strength * self.part.over(view)
 
     def describe(self) -> str:
         return self.part.describe()

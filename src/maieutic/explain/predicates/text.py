@@ -1,30 +1,27 @@
 """Predicates about tokens and their context: the words in which hypotheses about language units are written.
 
-Each condition evaluates to 0 or 1 per position of a ``TextView`` (``explain/views_text.py``); strengths come from
-``Scaled``, ``Phrases`` and ``RuleSet`` (``predicates/text_rules.py``). All read the text up to the position only.
+Each condition evaluates to 0 or 1 per position of a ``TextView`` (``explain/views_text.py``) or of many texts at once
+(``TextBook``); strengths come from ``Scaled``, ``Phrases`` and ``RuleSet`` (``predicates/text_rules.py``). All read the
+text up to the position only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import Predicate, Prediction
-from maieutic.explain.views_text import TextView
+from maieutic.explain.predicates.text_windows import among, back, reached
+from maieutic.explain.views_text import Text
 
 
 @lru_cache(maxsize=4096)
-def _as_set(words: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(words)
-
-
-def _flags(values: Iterable[bool], n: int) -> Prediction:
-    return np.fromiter(values, dtype=np.float64, count=n)
+def _flags(words: tuple[str, ...]) -> Mapping[str, float]:
+    return dict.fromkeys(words, 1.0)
 
 
 def quoted(words: tuple[str, ...], most: int = 6) -> str:
@@ -53,12 +50,12 @@ class TokenIn(Predicate):
     """The token, without outer spaces and in lower case, is one of ``words`` (``exact``: the raw token is)."""
 
     op: ClassVar[str] = "token_in"
+    reads_books: ClassVar[bool] = True
     words: tuple[str, ...]
     exact: bool = False
 
-    def evaluate(self, view: TextView) -> Prediction:
-        words = _as_set(self.words)
-        return _flags((k in words for k in (view.raw if self.exact else view.key)), len(view.tokens))
+    def evaluate(self, view: Text) -> Prediction:
+        return view.table("raw" if self.exact else "key", _flags(self.words))
 
     def describe(self) -> str:
         return quoted(self.words)
@@ -69,11 +66,11 @@ class WordIn(Predicate):
     """The word so far, which this token continues or ends, is one of ``words`` (lower case)."""
 
     op: ClassVar[str] = "word_in"
+    reads_books: ClassVar[bool] = True
     words: tuple[str, ...]
 
-    def evaluate(self, view: TextView) -> Prediction:
-        words = _as_set(self.words)
-        return _flags((w in words for w in view.word), len(view.tokens))
+    def evaluate(self, view: Text) -> Prediction:
+        return view.table("word", _flags(self.words))
 
     def describe(self) -> str:
         return f"the word {quoted(self.words)}"
@@ -84,10 +81,11 @@ class TokenClass(Predicate):
     """The token is in a named class: ``numbers``, ``prepositions``, ``words ending in -ing``, ``noun.food`` ..."""
 
     op: ClassVar[str] = "token_class"
+    reads_books: ClassVar[bool] = True
     name: str
 
-    def evaluate(self, view: TextView) -> Prediction:
-        return _flags((self.name in c for c in view.classes), len(view.tokens))
+    def evaluate(self, view: Text) -> Prediction:
+        return view.each("classes", lambda names: self.name in names)
 
     def describe(self) -> str:
         return class_words(self.name)
@@ -152,18 +150,17 @@ class HasAffix(Predicate):
     """The word so far (letters only) is longer than, and begins or ends with, these letters (lower case)."""
 
     op: ClassVar[str] = "has_affix"
+    reads_books: ClassVar[bool] = True
     prefix: str = ""
     suffix: str = ""
 
-    def evaluate(self, view: TextView) -> Prediction:
-        need = len(self.prefix) + len(self.suffix)
-        return _flags(
-            (
-                len(w) > need and w.isalpha() and w.startswith(self.prefix) and w.endswith(self.suffix)
-                for w in view.word
-            ),
-            len(view.tokens),
-        )
+    def evaluate(self, view: Text) -> Prediction:
+        return view.each("word", self.held_by)
+
+    def held_by(self, word: str) -> bool:
+        """Whether a word is longer than, and begins and ends with, the letters."""
+        longer = len(word) > len(self.prefix) + len(self.suffix)
+        return longer and word.startswith(self.prefix) and word.endswith(self.suffix) and word.isalpha()
 
     def describe(self) -> str:
         parts = [f"beginning with {self.prefix}-"] * bool(self.prefix) + [f"ending in -{self.suffix}"] * bool(
@@ -177,11 +174,12 @@ class NumberRange(Predicate):
     """The number so far lies in [low, high]."""
 
     op: ClassVar[str] = "number_range"
+    reads_books: ClassVar[bool] = True
     low: float
     high: float
 
-    def evaluate(self, view: TextView) -> Prediction:
-        number = view.number
+    def evaluate(self, view: Text) -> Prediction:
+        number = view.quantity("number")
         return np.where(np.isnan(number), 0.0, (number >= self.low) & (number <= self.high)).astype(np.float64)
 
     def describe(self) -> str:
@@ -195,10 +193,11 @@ class Structure(Predicate):
     """The token stands in a named place: ``first on the line``, ``inside parentheses``, ``in code`` ..."""
 
     op: ClassVar[str] = "structure"
+    reads_books: ClassVar[bool] = True
     name: str
 
-    def evaluate(self, view: TextView) -> Prediction:
-        return _flags((self.name in s for s in view.structure), len(view.tokens))
+    def evaluate(self, view: Text) -> Prediction:
+        return view.each("structure", lambda names: self.name in names)
 
     def describe(self) -> str:
         return self.name
@@ -209,11 +208,12 @@ class Position(Predicate):
     """The token is among positions ``first`` to ``last`` of the text (0 is the first; ``last`` -1: no end)."""
 
     op: ClassVar[str] = "position"
+    reads_books: ClassVar[bool] = True
     first: int = 0
     last: int = -1
 
-    def evaluate(self, view: TextView) -> Prediction:
-        at = np.arange(len(view.tokens))
+    def evaluate(self, view: Text) -> Prediction:
+        at = view.place
         return ((at >= self.first) & ((at <= self.last) | (self.last < 0))).astype(np.float64)
 
     def describe(self) -> str:
@@ -231,23 +231,16 @@ class PreviousIs(Predicate):
     """``part`` holds exactly ``back`` tokens earlier."""
 
     op: ClassVar[str] = "previous_is"
+    reads_books: ClassVar[bool] = True
     part: Predicate
     back: int = 1
 
-    def evaluate(self, view: TextView) -> Prediction:
-        return shifted(self.part.evaluate(view), self.back)
+    def evaluate(self, view: Text) -> Prediction:
+        return back(self.part.over(view), self.back, view.starts)
 
     def describe(self) -> str:
         where = "right after" if self.back == 1 else f"{self.back} tokens after"
         return f"{where} {self.part.describe()}"
-
-
-def shifted(values: NDArray[np.float64], back: int) -> Prediction:
-    """Values moved ``back`` positions to the right; zeros come in."""
-    out = np.zeros_like(values)
-    if back < len(values):
-        out[back:] = values[: len(values) - back]
-    return out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,14 +248,12 @@ class WithinLast(Predicate):
     """``part`` holds at any of the ``n`` tokens before this one."""
 
     op: ClassVar[str] = "within_last"
+    reads_books: ClassVar[bool] = True
     part: Predicate
     n: int
 
-    def evaluate(self, view: TextView) -> Prediction:
-        values = self.part.evaluate(view)
-        total = np.concatenate([[0.0], np.cumsum(values)])
-        at = np.arange(len(values))
-        return ((total[at] - total[np.maximum(at - self.n, 0)]) > 0).astype(np.float64)
+    def evaluate(self, view: Text) -> Prediction:
+        return reached(self.part.over(view) > 0, self.n, view.starts)
 
     def describe(self) -> str:
         return f"within {self.n} tokens after {self.part.describe()}"
@@ -273,15 +264,14 @@ class TopicWords(Predicate):
     """At least ``at_least`` of the ``n`` tokens up to this one (stripped, lower case) are among ``words``."""
 
     op: ClassVar[str] = "topic_words"
+    reads_books: ClassVar[bool] = True
     words: tuple[str, ...]
     n: int = 30
     at_least: int = 1
 
-    def evaluate(self, view: TextView) -> Prediction:
-        words = _as_set(self.words)
-        total = np.concatenate([[0.0], np.cumsum(_flags((k in words for k in view.key), len(view.tokens)))])
-        at = np.arange(1, len(view.tokens) + 1)
-        return ((total[at] - total[np.maximum(at - self.n, 0)]) >= self.at_least).astype(np.float64)
+    def evaluate(self, view: Text) -> Prediction:
+        held = view.table("key", _flags(self.words)) > 0
+        return (among(held, self.n, view.starts) >= self.at_least).astype(np.float64)
 
     def describe(self) -> str:
         if self.at_least > 1:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from maieutic.errors import UserError
 from maieutic.explain.predicates.base import Predicate, Prediction
-from maieutic.explain.views_text import TextView
+from maieutic.explain.predicates.text_windows import among, since
+from maieutic.explain.views_text import Text
 
 #: what a person calls each quantity of a position; ``number`` is compared on a logarithmic scale by ``Ramp``
 QUANTITIES: dict[str, str] = {
@@ -39,6 +40,7 @@ class InRange(Predicate):
     """The quantity lies in [low, high]; never where it is not defined (the length of a mark)."""
 
     op: ClassVar[str] = "in_range"
+    reads_books: ClassVar[bool] = True
     quantity: str
     low: float
     high: float
@@ -46,7 +48,7 @@ class InRange(Predicate):
     def __post_init__(self) -> None:
         _checked(self.quantity)
 
-    def evaluate(self, view: TextView) -> Prediction:
+    def evaluate(self, view: Text) -> Prediction:
         x = view.quantity(self.quantity)
         return ((x >= self.low) & (x <= self.high)).astype(np.float64)
 
@@ -84,6 +86,7 @@ class Ramp(Predicate):
     """0 at ``low``, 1 at ``high``, linear between (numbers: logarithmic); falling when ``low > high``."""
 
     op: ClassVar[str] = "ramp"
+    reads_books: ClassVar[bool] = True
     quantity: str
     low: float
     high: float
@@ -93,7 +96,7 @@ class Ramp(Predicate):
         if self.low == self.high:
             raise UserError(f"the ramp of {self.quantity} is empty: give low and high different values")
 
-    def evaluate(self, view: TextView) -> Prediction:
+    def evaluate(self, view: Text) -> Prediction:
         return ramp(self.quantity, view.quantity(self.quantity), self.low, self.high)
 
     def describe(self) -> str:
@@ -118,25 +121,19 @@ def scale(quantity: str, x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.log10(x + 1.0) if quantity in ("number", "digits") else x
 
 
-def since(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Tokens since ``values`` last held before a position (1: at the one before); infinite when never."""
-    at = np.arange(len(values), dtype=np.float64)
-    last = np.maximum.accumulate(np.where(values > 0.5, at, -np.inf)) if len(values) else at
-    before = np.concatenate([[-np.inf], last[:-1]]) if len(values) else last
-    return at - before
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nearness(Predicate):
     """1 up to ``near`` tokens after the part last held, falling to 0 at ``far``."""
 
     op: ClassVar[str] = "nearness"
+    reads_books: ClassVar[bool] = True
     part: Predicate
     near: float
     far: float
 
-    def evaluate(self, view: TextView) -> Prediction:
-        return np.clip((self.far - since(self.part.evaluate(view))) / (self.far - self.near), 0.0, 1.0)
+    def evaluate(self, view: Text) -> Prediction:
+        gap = since(self.part.over(view) > 0.5, view.starts)
+        return np.clip((self.far - gap) / (self.far - self.near), 0.0, 1.0)
 
     def describe(self) -> str:
         return f"the nearer after {self.part.describe()} the more"
@@ -147,23 +144,18 @@ class HowMany(Predicate):
     """Share ``(count - low) / (high - low)`` of tokens among the last ``n`` (this one too) that meet the part, 0 to 1."""
 
     op: ClassVar[str] = "how_many"
+    reads_books: ClassVar[bool] = True
     part: Predicate
     n: int
     low: float = 0.0
     high: float = 1.0
 
-    def evaluate(self, view: TextView) -> Prediction:
-        return np.clip((among(self.part.evaluate(view), self.n) - self.low) / (self.high - self.low), 0.0, 1.0)
+    def evaluate(self, view: Text) -> Prediction:
+        count = among(self.part.over(view) > 0.5, self.n, view.starts)
+        return np.clip((count - self.low) / (self.high - self.low), 0.0, 1.0)
 
     def describe(self) -> str:
         return f"the more of the last {self.n} tokens are {self.part.describe()}, the more"
-
-
-def among(values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """How many of the last ``n`` positions, this one included, hold."""
-    total = np.concatenate([[0.0], np.cumsum(values > 0.5)])
-    at = np.arange(1, len(values) + 1)
-    return total[at] - total[np.maximum(at - n, 0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,10 +163,11 @@ class EarlierOnLine(Predicate):
     """``part`` held at an earlier token of the same line."""
 
     op: ClassVar[str] = "earlier_on_line"
+    reads_books: ClassVar[bool] = True
     part: Predicate
 
-    def evaluate(self, view: TextView) -> Prediction:
-        back = since(self.part.evaluate(view))
+    def evaluate(self, view: Text) -> Prediction:
+        back = since(self.part.over(view) > 0.5, view.starts)
         return (back < view.quantity("token of the line")).astype(np.float64)
 
     def describe(self) -> str:

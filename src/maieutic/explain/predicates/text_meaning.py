@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from maieutic.explain.predicates.base import Predicate, Prediction
-from maieutic.explain.views_text import TextView
+from maieutic.explain.views_text import Text, TextView
 
 if TYPE_CHECKING:
     from maieutic.stimuli.wordnet import Synset, Wordnet
@@ -79,12 +79,12 @@ class Means(Predicate):
     """
 
     op: ClassVar[str] = "means"
+    reads_books: ClassVar[bool] = True
     word: str
     loose: bool = True
 
-    def evaluate(self, view: TextView) -> Prediction:
-        strengths = (closeness(w, self.word, loose=self.loose) if w[:1].isalpha() else 0.0 for w in view.word)
-        return np.fromiter(strengths, dtype=np.float64, count=len(view.tokens))
+    def evaluate(self, view: Text) -> Prediction:
+        return view.each("word", lambda w: closeness(w, self.word, loose=self.loose) if w[:1].isalpha() else 0.0)
 
     def describe(self) -> str:
         return f"words for {self.word}"
@@ -95,11 +95,12 @@ class WordForm(Predicate):
     """The word so far is of a part of speech or in a form: one of ``FORMS`` (``plural nouns``, ``past tense`` ...)."""
 
     op: ClassVar[str] = "word_form"
+    reads_books: ClassVar[bool] = True
     name: str
 
-    def evaluate(self, view: TextView) -> Prediction:
+    def evaluate(self, view: Text) -> Prediction:
         test = FORMS[self.name]
-        return np.fromiter((w.isalpha() and test(w) for w in view.word), dtype=np.float64, count=len(view.tokens))
+        return view.each("word", lambda w: w.isalpha() and test(w))
 
     def describe(self) -> str:
         return self.name

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from maieutic.explain.predicates.base import Predicate, Prediction
-from maieutic.explain.views_text import TextView
+from maieutic.explain.views_text import Text, TextView
 
 _UNIT = (
     r"(?:seconds?|minutes?|hours?|days?|nights?|weeks?|weekends?|months?|years?|decades?|"
@@ -107,10 +107,11 @@ class HasCharacter(Predicate):
     """The token holds the character."""
 
     op: ClassVar[str] = "has_character"
+    reads_books: ClassVar[bool] = True
     character: str
 
-    def evaluate(self, view: TextView) -> Prediction:
-        return np.fromiter((self.character in r for r in view.raw), dtype=np.float64, count=len(view.tokens))
+    def evaluate(self, view: Text) -> Prediction:
+        return view.each("raw", lambda r: self.character in r)
 
     def describe(self) -> str:
         return f'the character "{self.character}"'

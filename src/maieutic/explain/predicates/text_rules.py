@@ -14,7 +14,7 @@ import numpy as np
 
 from maieutic.explain.predicates.base import Constant, Predicate, Prediction
 from maieutic.explain.predicates.text import quoted, visible
-from maieutic.explain.views_text import TextView
+from maieutic.explain.views_text import Text
 
 Row = tuple[Any, ...]
 
@@ -34,48 +34,19 @@ class TokenStrengths(Predicate):
     """
 
     op: ClassVar[str] = "token_strengths"
+    reads_books: ClassVar[bool] = True
     table: tuple[Row, ...]
     otherwise: Predicate = Constant(value=0.0)
 
-    def evaluate(self, view: TextView) -> Prediction:
-        table = _as_dict(self.table)
-        out = np.fromiter((table.get(r, np.nan) for r in view.raw), dtype=np.float64, count=len(view.tokens))
+    def evaluate(self, view: Text) -> Prediction:
+        out = view.table("token", _as_dict(self.table), np.nan)
         missing = np.isnan(out)
         if missing.any():
-            out[missing] = self.otherwise.evaluate(view.per_token)[missing]
+            out[missing] = self.otherwise.over(view.per_token)[missing]
         return out
 
     def describe(self) -> str:
         return quoted(tuple(dict.fromkeys(visible(r[0]).lower() for r in self.table[:12])))
-
-
-#: what a row of ``Phrases`` is keyed by, from general to specific
-LEVELS: tuple[str, ...] = ("word", "token", "word pair", "pair", "triple")
-
-
-def phrase_keys(view: TextView, level: str) -> list[Any]:
-    """The key of every position at a level of ``Phrases``.
-
-    ``word``: the word so far; ``token``: the raw token; ``word pair``: the word so far at the previous token, and here;
-    ``pair`` and ``triple``: the last two or three tokens without outer spaces, lower case.
-    """
-    kept: dict[str, list[Any]] = view.kept
-    if level not in kept:
-        kept[level] = _phrase_keys(view, level)
-    return kept[level]
-
-
-def _phrase_keys(view: TextView, level: str) -> list[Any]:
-    if level == "word":
-        return view.word
-    if level == "token":
-        return view.raw
-    if level == "word pair":
-        return list(zip(["", *view.word], view.word, strict=False))
-    if level == "pair":
-        return list(zip(["", *view.key], view.key, strict=False))
-    assert level == "triple", level
-    return list(zip(["", "", *view.key], ["", *view.key], view.key, strict=False))
 
 
 @lru_cache(maxsize=512)
@@ -95,17 +66,17 @@ class Phrases(Predicate):
     word is weak).
 
     Attributes:
-        table: rows ``(level, key..., strength)``; see ``phrase_keys``. Strongest total first.
+        table: rows ``(level, key..., strength)``; see ``views_text.LEVELS``. Strongest total first.
     """
 
     op: ClassVar[str] = "phrases"
+    reads_books: ClassVar[bool] = True
     table: tuple[Row, ...]
 
-    def evaluate(self, view: TextView) -> Prediction:
-        n = len(view.tokens)
-        total = np.zeros(n)
+    def evaluate(self, view: Text) -> Prediction:
+        total = np.zeros(view.size)
         for level, strengths in _by_level(self.table).items():
-            total += np.fromiter((strengths.get(k, 0.0) for k in phrase_keys(view, level)), dtype=np.float64, count=n)
+            total += view.table(level, strengths)
         return total
 
     def describe(self) -> str:
@@ -133,14 +104,15 @@ class RuleSet(Predicate):
     """
 
     op: ClassVar[str] = "rule_set"
+    reads_books: ClassVar[bool] = True
     clauses: tuple[Predicate, ...]
     weights: tuple[float, ...]
     base: float = 0.0
 
-    def evaluate(self, view: TextView) -> Prediction:
+    def evaluate(self, view: Text) -> Prediction:
         total = np.full(len(view), self.base)
         for clause, weight in zip(self.clauses, self.weights, strict=True):
-            total += weight * clause.evaluate(view)
+            total += weight * clause.over(view)
         return np.clip(total, 0.0, 1.0)
 
     def describe(self) -> str:
@@ -154,11 +126,11 @@ class Anywhere(Predicate):
     """The largest prediction of ``part`` over the tokens of the text: for subjects with one value a text."""
 
     op: ClassVar[str] = "anywhere"
+    reads_books: ClassVar[bool] = True
     part: Predicate
 
-    def evaluate(self, view: TextView) -> Prediction:
-        values = self.part.evaluate(view.per_token)
-        return np.array([values.max() if len(values) else 0.0])
+    def evaluate(self, view: Text) -> Prediction:
+        return view.strongest(self.part.over(view.per_token))
 
     def describe(self) -> str:
         return f"texts with {self.part.describe()}"

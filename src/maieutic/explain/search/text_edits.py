@@ -62,7 +62,7 @@ class Editor:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.rng = np.random.default_rng(setting.lab.seed)
-        self._starts = np.concatenate([[0], np.cumsum(setting.data.lengths)]).astype(np.int64)
+        self._starts = setting.data.bounds
         self._pool = self._replacements()
 
     def _replacements(self) -> list[str]:

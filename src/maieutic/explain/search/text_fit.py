@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import And, Not, Predicate
 from maieutic.explain.predicates.text import PreviousIs, TokenIn, TopicWords, WithinLast
-from maieutic.explain.search.text_features import Feature, FeatureMatrix, hash_of
+from maieutic.explain.search.text_features import Feature
+from maieutic.explain.search.text_matrix import FeatureMatrix, hash_of
 from maieutic.explain.search.text_passages import passage
-from maieutic.explain.search.text_quantities import Binned, Bounded, best_bounds, sharpened
+from maieutic.explain.search.text_quantities import Tally, best_bounds, gains, sharpened
 
 Array = NDArray[np.float64]
 
@@ -119,9 +120,6 @@ class Fitter:
 
     def __init__(self, data: FeatureMatrix, target: Array, *, ridge: float = 4.0, longest: int = 3) -> None:
         self.data, self.target, self.ridge, self.longest = data, target, ridge, longest
-        self._onehot, self._counts = data.onehot, data.counts
-        self._t = data.columns
-        self._prior = data.ease
 
     def rules(self, most: int = 6, *, revise: Revise | None = None) -> list[Rules]:
         """Nested rule sets with 0, 1, ... clauses; stops early when nothing gains across documents.
@@ -184,13 +182,10 @@ class Fitter:
         named = any(p.role == "token" and not p.negated for p in clause.parts)
         if named or self.data.text_level or clause.gain > 0.8 * float(residual @ residual):
             return clause
-        columns = self.data.lookback["topic"][0]
-        k = self.data.folds
+        topics = self.data.lookback["topic"]
 
         def told(gate: Array) -> Array:
-            stacked = np.concatenate([self._onehot * (residual * gate)[:, None], self._onehot * gate[:, None]], axis=1)
-            both = np.asarray(columns @ stacked.astype(np.float32), dtype=np.float64)
-            a, b = both[:, :k].sum(axis=1), both[:, k:].sum(axis=1)
+            a, b = topics.sums(residual * gate).sum(axis=0), topics.sums(gate).sum(axis=0)
             # in one document only it may still be right: it is the joint gain that has to hold across documents
             return np.where(a > 0, a**2 / (b + self.ridge), -np.inf)
 
@@ -218,22 +213,20 @@ class Fitter:
         self, where: int | str, words: tuple[str, ...], column: Array, rest: Array, residual: Array
     ) -> tuple[tuple[str, ...], Array]:
         """Add words whose new positions gain at least ``_MORE`` and are at least ``_ALIKE`` as strong as the others'."""
-        columns, chosen = self.data.lookback[where]
-        k = self.data.folds
+        tried, k = self.data.lookback[where], self.data.folds
         while len(words) < _WORDS:
             held, free = rest * column, rest * (1.0 - column)
             a0 = np.bincount(self.data.fold, held * residual, minlength=k).astype(np.float64)
             b0 = np.bincount(self.data.fold, held, minlength=k).astype(np.float64)
-            stacked = np.concatenate([self._onehot * (residual * free)[:, None], self._onehot * free[:, None]], axis=1)
-            added = np.asarray(columns @ stacked.astype(np.float32), dtype=np.float64)
-            a, b = added[:, :k], added[:, k:]
-            alike = a.sum(axis=1) / np.maximum(b.sum(axis=1), 1.0) >= _ALIKE * a0.sum() / max(b0.sum(), 1.0)
-            gain = np.where(alike & (b.sum(axis=1) >= 4), gains(a0[None] + a, b0[None] + b, self.ridge), -np.inf)
+            a, b = tried.sums(residual * free), tried.sums(free)
+            alike = a.sum(axis=0) / np.maximum(b.sum(axis=0), 1.0) >= _ALIKE * a0.sum() / max(b0.sum(), 1.0)
+            a0, b0 = a0[:, None], b0[:, None]
+            gain = np.where(alike & (b.sum(axis=0) >= 4), gains(a0 + a, b0 + b, self.ridge), -np.inf)
             best = int(np.argmax(gain)) if len(gain) else -1
-            if best < 0 or gain[best] < _MORE * float(gains(a0[None], b0[None], self.ridge)[0]):
+            if best < 0 or gain[best] < _MORE * float(gains(a0, b0, self.ridge)[0]):
                 break
-            words = (*words, self.data.features[int(chosen[best])].value)
-            column = np.maximum(column, self.data.column(int(chosen[best])))
+            words = (*words, self.data.features[int(tried.chosen[best])].value)
+            column = np.maximum(column, self.data.column(int(tried.chosen[best])))
         return words, column
 
     def _settled(self, clause: Clause, residual: Array) -> Clause:
@@ -245,25 +238,29 @@ class Fitter:
             inner = self.data.where_now(window.part)
             if inner is None:
                 continue
+            gap, best = self.data.since(inner), self.gain(clause.values, residual)
             for n in REACHES:
-                reach = replace(part, predicate=WithinLast(part=window.part, n=n), column=self.data.reached(inner, n))
+                column = (gap <= n).astype(np.float64)
+                reach = replace(part, predicate=WithinLast(part=window.part, n=n), column=column)
                 other = conjunction((*clause.parts[:k], reach, *clause.parts[k + 1 :]))
                 gain = self.gain(other.values, residual)
-                if gain > 1.01 * self.gain(clause.values, residual):
-                    clause = replace(other, gain=gain)
+                if gain > 1.01 * best:
+                    clause, best = replace(other, gain=gain), gain
         return clause
 
     def gain(self, values: Array, residual: Array) -> float:
         """Cross-validated fall of squared error when the values (0 to 1) are added with a weight."""
-        a = np.bincount(self.data.fold, values * residual, minlength=self.data.folds).astype(np.float64)
-        b = np.bincount(self.data.fold, values**2, minlength=self.data.folds).astype(np.float64)
-        return float(gains(a[None], b[None], self.ridge)[0])
+        at = np.flatnonzero(values)
+        fold, held = self.data.fold[at], values[at]
+        a = np.bincount(fold, held * residual[at], minlength=self.data.folds).astype(np.float64)
+        b = np.bincount(fold, held**2, minlength=self.data.folds).astype(np.float64)
+        return float(gains(a[:, None], b[:, None], self.ridge)[0])
 
     def _singles(self, residual: Array, *, first: bool) -> list[Clause]:
-        a = np.asarray(self._t @ (self._onehot * residual[:, None].astype(np.float32)), dtype=np.float64)
-        gain = gains(a, self._counts, self.ridge) * self._prior
+        a = self.data.sums(residual)
+        gain = gains(a, self.data.counts, self.ridge) * self.data.ease
         if first:
-            gain = np.where(a.sum(axis=1) > 0, gain, -np.inf)
+            gain = np.where(a.sum(axis=0) > 0, gain, -np.inf)
         out = [self._clause((), int(j), False, float(gain[j])) for j in np.argsort(-gain)[:_BEAM] if gain[j] > 0]
         out += [c for c in self._lists(residual) if c.gain > 0]
         out += self._bounded((), residual)
@@ -271,13 +268,11 @@ class Fitter:
 
     def _bounded(self, before: tuple[Part, ...], residual: Array, gate: Array | None = None) -> list[Clause]:
         """Clauses with a range or ramp of a quantity, alone or added to the conditions of a gate."""
-        data, out = self.data, list[tuple[float, Binned, Bounded]]()
-        for quantity in data.quantities:
-            for b in best_bounds(quantity, residual, data.fold, data.folds, ridge=self.ridge, gate=gate):
-                out.append((b.gain, quantity, b))
+        tally = Tally.of(residual, self.data.fold, self.data.folds, ridge=self.ridge, gate=gate)
+        found = [b for quantity in self.data.quantities for b in best_bounds(quantity, tally)]
         clauses: list[Clause] = []
-        for _, quantity, b in sorted(out, key=lambda row: -row[0])[:2]:
-            exact = sharpened(quantity, b, residual, data.fold, data.folds, ridge=self.ridge, gate=gate)
+        for b in sorted(found, key=lambda b: -b.gain)[:2]:
+            exact = sharpened(b, residual, tally)
             part = Part(exact.predicate, exact.column, False, exact.role)
             clauses.append(replace(conjunction((*before, part)), gain=0.97 * exact.gain))
         return clauses
@@ -296,21 +291,19 @@ class Fitter:
         rows = np.flatnonzero(gate)
         if len(rows) < 12:
             return []
-        stacked = np.concatenate(
-            [self._onehot[rows] * (residual[rows] * gate[rows])[:, None], self._onehot[rows]], axis=1
-        )
-        picked = self.data.rows[rows]
-        both = np.asarray(picked.T @ stacked.astype(np.float32), dtype=np.float64)
-        k = self.data.folds
-        a, b = both[:, :k], both[:, k:]
-        whole = np.asarray(stacked.sum(axis=0), dtype=np.float64)
+        told, k = residual[rows] * gate[rows], self.data.folds
+        a, b = self.data.sums_at(rows, told)
+        whole_a = np.bincount(self.data.fold[rows], told, minlength=k)[:, None]
+        whole_b = np.bincount(self.data.fold[rows], minlength=k)[:, None].astype(np.float64)
+        held = b.sum(axis=0)
+        enough = (held >= 4) & (len(rows) - held >= 4)
         out: list[Clause] = []
         for negated in (False, True):
-            aa, bb = (whole[:k] - a, whole[k:] - b) if negated else (a, b)
-            usable = (bb.sum(axis=1) >= 8) & (b.sum(axis=1) >= 4) & ((whole[k:].sum() - b.sum(axis=1)) >= 4)
-            gain = np.where(usable, gains(aa, bb, self.ridge) * self._prior * (0.9 if negated else 1.0), -np.inf)
+            aa, bb = (whole_a - a, whole_b - b) if negated else (a, b)
+            usable = enough & (bb.sum(axis=0) >= 8)
+            gain = np.where(usable, gains(aa, bb, self.ridge) * self.data.ease * (0.9 if negated else 1.0), -np.inf)
             if first:
-                gain = np.where(aa.sum(axis=1) > 0, gain, -np.inf)
+                gain = np.where(aa.sum(axis=0) > 0, gain, -np.inf)
             out += [
                 self._clause(clause.parts, int(j), negated, float(gain[j]))
                 for j in np.argsort(-gain)[:2]
@@ -324,25 +317,25 @@ class Fitter:
         out: list[Clause] = []
         for back in () if self.data.text_level else (0, 1):
             ids, names = self.data.words if back == 0 else self.data.previous_words
-            a = np.zeros((len(names), self.data.folds))
-            b = np.zeros((len(names), self.data.folds))
-            np.add.at(a, (ids, self.data.fold), residual)
-            np.add.at(b, (ids, self.data.fold), 1.0)
-            rest_a, rest_b = a.sum(axis=1, keepdims=True) - a, b.sum(axis=1, keepdims=True) - b
-            held_out = rest_a / (rest_b + 2.0)
-            sound = (gains(a, b, self.ridge) > 0) & (b.sum(axis=1) >= 4)
-            full = np.where(sound, a.sum(axis=1) / (b.sum(axis=1) + 2.0), 0.0)
+            a, b = (_by_fold(ids, len(names), self.data, w) for w in (residual, None))
+            whole_a, whole_b = a.sum(axis=0), b.sum(axis=0)
+            sound = (gains(a, b, self.ridge) > 0) & (whole_b >= 4)
+            full = np.where(sound, whole_a / (whole_b + 2.0), 0.0)
             top = float(full.max()) if len(full) else 0.0
             for cut in (0.7, 0.45, 0.25):
                 chosen = np.flatnonzero((full >= cut * top) & (full > 0.02))
                 chosen = chosen[np.argsort(-full[chosen], kind="stable")][:_LIST]
                 if len(chosen) < 2:
                     continue
-                inside = (held_out >= cut * top) & np.isin(np.arange(len(names)), chosen)[:, None]
-                fold_a, fold_b = (a * inside).sum(axis=0, keepdims=True), (b * inside).sum(axis=0, keepdims=True)
+                of_a, of_b = a[:, np.sort(chosen)], b[:, np.sort(chosen)]
+                held_out = (of_a.sum(axis=0) - of_a) / (of_b.sum(axis=0) - of_b + 2.0)
+                inside = held_out >= cut * top
+                # one after another: sums of pairs would round otherwise
+                fold_a, fold_b = (np.cumsum(x * inside, axis=1)[:, -1:] for x in (of_a, of_b))
                 gain = float(gains(fold_a, fold_b, self.ridge)[0]) * 0.97
-                words = TokenIn(words=tuple(names[i] for i in chosen))
-                column = np.isin(ids, chosen).astype(np.float64)
+                words, among = TokenIn(words=tuple(names[i] for i in chosen)), np.zeros(len(names))
+                among[chosen] = 1.0
+                column = among[ids]
                 part = Part(
                     words if back == 0 else PreviousIs(part=words, back=1),
                     column,
@@ -362,10 +355,10 @@ class Fitter:
         return Rules(tuple(clauses), solution[1:].astype(np.float64), float(solution[0]))
 
 
-def gains(a: Array, b: Array, ridge: float) -> Array:
-    """Cross-validated reduction of squared error of each row: ``a`` and ``b`` are ``[candidate, fold]``."""
-    weight = (a.sum(axis=1, keepdims=True) - a) / (b.sum(axis=1, keepdims=True) - b + ridge)
-    return (2 * weight * a - weight**2 * b).sum(axis=1)
+def _by_fold(ids: NDArray[np.int64], n: int, data: FeatureMatrix, weights: Array | None) -> Array:
+    """Sum of the weights (how many, without) of each id in each fold, ``[fold, id]``."""
+    cells = np.bincount(data.fold * n + ids, weights, minlength=data.folds * n)
+    return cells.reshape(data.folds, n).astype(np.float64)
 
 
 def conjunction(parts: tuple[Part, ...], gain: float = 0.0) -> Clause:

@@ -6,7 +6,6 @@ Read off the discover split. A lead is a hypothesis ("the unit responds to this 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.text import PreviousIs, TokenIn, in_quotes, visible
-from maieutic.explain.search.text_fit import Part, gains, role_of
+from maieutic.explain.search.text_fit import Part, role_of
 from maieutic.explain.search.text_label import place
+from maieutic.explain.search.text_quantities import gains
 from maieutic.explain.search.text_setting import Setting
 
 #: classes that say nothing to a person
@@ -76,39 +76,40 @@ def leads(setting: Setting, most: int = 8) -> list[Lead]:
     """The words that carry most of the activation at active discover positions, in two documents at least."""
     side = setting.discover
     ids, names = setting.data.levels["word"]
-    words = [names[i] for i in ids]
-    goes_on = [g for v in side.views for g in _goes_on(v.text, [t.end for t in v.tokens])]
-    count, hits = Counter(words), Counter[str]()
-    mass: dict[str, float] = {}
-    documents: dict[str, set[int]] = {}
-    for i in np.flatnonzero(side.active):
-        hits[words[i]] += 1
-        mass[words[i]] = mass.get(words[i], 0.0) + float(side.target[i])
-        documents.setdefault(words[i], set()).add(int(side.group[i]))
-    total = sum(mass.values()) or 1.0
-    known = [w for w in mass if len(documents[w]) >= 2 and not w.isspace()]
-    ranked = sorted(known, key=lambda w: (-mass[w] * (0.15 + hits[w] / count[w]), w))
+    active = np.flatnonzero(side.active)
+    count, hits = np.bincount(ids, minlength=len(names)), np.bincount(ids[active], minlength=len(names))
+    mass = np.bincount(ids[active], side.target[active], minlength=len(names))
+    documents: dict[int, set[int]] = {}  # of each word, by its first active position
+    for i in active:
+        documents.setdefault(int(ids[i]), set()).add(int(side.group[i]))
+    total = sum(float(mass[w]) for w in documents) or 1.0
+    known = [w for w, found in documents.items() if len(found) >= 2 and not names[w].isspace()]
+    ranked = sorted(known, key=lambda w: (-float(mass[w]) * (0.15 + int(hits[w]) / int(count[w])), names[w]))
     out: list[Lead] = []
-    for word in ranked[:most]:
-        at = [i for i in range(len(words)) if words[i] == word and side.active[i]]
-        rate = hits[word] / count[word]
-        context = None if rate >= 0.5 else _deciding(setting, np.array([w == word for w in words]))
+    for w in ranked[:most]:
+        at = active[ids[active] == w]
+        rate = int(hits[w]) / int(count[w])
+        context = None if rate >= 0.5 else _deciding(setting, np.flatnonzero(ids == w))
         if context is not None:
-            at = [i for i in at if context.column[i] > 0.5]
-        at.sort(key=lambda i: -float(side.target[i]))
-        unfinished = 2 * sum(goes_on[i] for i in at) > len(at)
-        out.append(Lead(word, mass[word] / total, rate, context, unfinished, tuple(at)))
+            at = at[context.column[at] > 0.5]
+        at = at[np.argsort(-side.target[at], kind="stable")]
+        unfinished = 2 * sum(_goes_on(setting, int(i)) for i in at) > len(at)
+        out.append(Lead(names[w], float(mass[w]) / total, rate, context, unfinished, tuple(at.tolist())))
     return out
 
 
-def _goes_on(text: str, ends: Sequence[int]) -> list[bool]:
-    return [0 < e < len(text) and text[e - 1].isalpha() and text[e].isalpha() for e in ends]
+def _goes_on(setting: Setting, position: int) -> bool:
+    """Whether the word goes on after the token."""
+    bounds = setting.data.bounds
+    s = int(np.searchsorted(bounds, position, side="right")) - 1
+    view = setting.discover.views[s]
+    text, end = view.text, view.tokens[position - int(bounds[s])].end
+    return 0 < end < len(text) and text[end - 1].isalpha() and text[end].isalpha()
 
 
-def _deciding(setting: Setting, here: NDArray[np.bool_]) -> Part | None:
+def _deciding(setting: Setting, rows: NDArray[np.int64]) -> Part | None:
     """The condition on context that best tells, across documents, where a word is strong; ``None`` if none does."""
     data, target = setting.data, setting.discover.target
-    rows = np.flatnonzero(here)
     if len(rows) < 8:
         return None
     left = target[rows] - target[rows].mean()
@@ -117,7 +118,7 @@ def _deciding(setting: Setting, here: NDArray[np.bool_]) -> Part | None:
     columns = data.rows[rows].T
     a, b = np.asarray(columns @ (fold * left[:, None])), np.asarray(columns @ fold)
     strength = np.asarray(columns @ target[rows]).ravel()
-    told = gains(a, b, 3.0)
+    told = gains(a.T, b.T, 3.0)
     mean = strength / np.maximum(b.sum(axis=1), 1)
     usable = (
         (strength >= 0.5 * target[rows].sum()) & (mean >= 1.4 * target[rows].mean()) & (b.sum(axis=1) >= 3) & (told > 0)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.text import TopicWords
-from maieutic.explain.search.text_features import FeatureMatrix
+from maieutic.explain.search.text_matrix import FeatureMatrix
 
 Array = NDArray[np.float64]
 Gain = Callable[[Array], float]
@@ -32,12 +32,12 @@ def passage(data: FeatureMatrix, told: Callable[[Array], Array], gain: Gain) -> 
         told: how much each word of the topic columns (``data.lookback["topic"]``) tells of the positions of a gate.
         gain: of a condition's values. Cost: about 200 calls.
     """
-    everywhere = told(np.ones(data.matrix.shape[0]))
+    everywhere = told(np.ones(data.positions))
     words = _leading(data, everywhere, _PAIRED)
     if len(words) < 2:
         return None
-    ids, names = data.words
-    known = {name: i for i, name in enumerate(names)}
+    ids = data.words[0]
+    known = data.known
     counts: dict[str, Array] = {}
 
     def count(word: str) -> Array:
@@ -69,7 +69,7 @@ def passage(data: FeatureMatrix, told: Callable[[Array], Array], gain: Gain) -> 
 
 def _leading(data: FeatureMatrix, told: Array, most: int) -> list[str]:
     """The words that tell most."""
-    chosen = data.lookback["topic"][1]
+    chosen = data.lookback["topic"].chosen
     return [
         data.features[int(chosen[int(i)])].value for i in np.argsort(-told, kind="stable")[:most] if told[int(i)] > 0
     ]

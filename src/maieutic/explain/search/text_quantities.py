@@ -6,9 +6,8 @@ give the cross-validated gain (``text_fit.gains``) of every interval and every r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from maieutic.explain.predicates.base import Predicate
 from maieutic.explain.predicates.text import NumberRange, Position
 from maieutic.explain.predicates.text_amounts import QUANTITIES, InRange, Ramp, ramp
-from maieutic.explain.views_text import TextView
+from maieutic.explain.views_text import Text
 
 Array = NDArray[np.float64]
 _BINS = 40
@@ -26,7 +25,7 @@ TOKEN_QUANTITIES = ("number", "digits", "letters")
 _OPEN = 1e15
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Binned:
     """One quantity over the discover positions.
 
@@ -43,12 +42,34 @@ class Binned:
     lows: Array
     highs: Array
 
+    @cached_property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The intervals and ramps between bins that can be tried."""
+        lows = tuple(self.lows.tolist())
+        return tuple(s for shape in ("interval", "ramp") if len((s := _shape(self.name, lows, shape)).pairs))
 
-def binned(views: Sequence[TextView]) -> list[Binned]:
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """All intervals, or all ramps, between the bins of a quantity.
+
+    Attributes:
+        name: ``interval`` or ``ramp``.
+        pairs: first and last bin of each, ``[candidate, 2]``.
+        table, squared: values of each in every bin, and their squares, ``[candidate, bin]``.
+        simplicity: what its gain counts for, ``[candidate]``.
+    """
+
+    name: str
+    pairs: NDArray[np.int64]
+    table: Array
+    squared: Array
+    simplicity: Array
+
+
+def binned(text: Text) -> list[Binned]:
     """All quantities of these texts."""
-    return [
-        b for name in QUANTITIES if (b := cut(name, np.concatenate([v.quantity(name) for v in views] or [np.zeros(0)])))
-    ]
+    return [b for name in QUANTITIES if (b := cut(name, text.quantity(name)))]
 
 
 def cut(name: str, values: Array) -> Binned | None:
@@ -68,61 +89,104 @@ def cut(name: str, values: Array) -> Binned | None:
         edges = levels
     codes = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 1)
     codes = np.where(np.isfinite(values), codes, len(edges))
-    highs = np.array([known[codes[np.isfinite(values)] == k].max(initial=edges[k]) for k in range(len(edges))])
+    highs = edges.copy()
+    np.maximum.at(highs, codes[np.isfinite(values)], known)
     return Binned(name, values, codes, edges, highs)
 
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
-    """A range (or ramp) of a quantity, with its values over discover positions and its gain."""
+    """A range or ramp of a quantity with its gain; ``column`` gives its values over discover positions."""
 
+    quantity: Binned
     predicate: Predicate
-    column: Array
     gain: float
-    role: str
+
+    @property
+    def column(self) -> Array:
+        x, p = self.quantity.values, self.predicate
+        if isinstance(p, Ramp):
+            return ramp(self.quantity.name, x, p.low, p.high)
+        low, high = bounds_of(p)
+        return ((x >= low) & (x <= high)).astype(np.float64)
+
+    @property
+    def role(self) -> str:
+        return "token" if self.quantity.name in TOKEN_QUANTITIES else "context"
 
 
-def best_bounds(
-    quantity: Binned, residual: Array, fold: NDArray[np.int64], folds: int, *, ridge: float, gate: Array | None = None
-) -> list[Bounded]:
-    """The best interval and the best ramp of a quantity, by cross-validated gain; those that gain.
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """What ranges are to explain: a residual at the positions where a condition may hold.
 
-    Args:
-        gate: positions (0 or 1) at which the condition may hold; elsewhere it counts for nothing.
+    Attributes:
+        at: these positions; ``None`` for all.
+        residual: of each, times the weight that the condition would have there.
+        weight: square of that weight; ``None``: 1.
+        fold: cross-validation fold of each, 0 to ``folds`` - 1.
+        ridge: pseudo-count that shrinks weights of rare conditions.
     """
-    n = len(quantity.lows)
-    at = np.arange(len(residual)) if gate is None else np.flatnonzero(gate)
-    weight = np.ones(len(at)) if gate is None else gate[at]
-    rows = quantity.codes[at] * folds + fold[at]
-    sums = np.bincount(rows, residual[at] * weight, minlength=(n + 1) * folds)[: n * folds].reshape(n, folds)
-    counts = np.bincount(rows, weight**2, minlength=(n + 1) * folds)[: n * folds].reshape(n, folds)
+
+    at: NDArray[np.int64] | None
+    residual: Array
+    weight: Array | None
+    fold: NDArray[np.int64]
+    folds: int
+    ridge: float
+
+    @classmethod
+    def of(
+        cls, residual: Array, fold: NDArray[np.int64], folds: int, *, ridge: float, gate: Array | None = None
+    ) -> Tally:
+        """Args: ``gate``: positions (0 to 1) at which the condition may hold; elsewhere it counts for nothing."""
+        if gate is None:
+            return cls(at=None, residual=residual, weight=None, fold=fold, folds=folds, ridge=ridge)
+        at = np.flatnonzero(gate)
+        weight = gate[at]
+        return cls(
+            at=at, residual=residual[at] * weight, weight=weight**2, fold=fold[at], folds=folds, ridge=ridge
+        )  # fmt: skip
+
+    def sums(self, quantity: Binned) -> tuple[Array, Array]:
+        """Sum of the residual and of the squared weights in each bin and fold, ``[bin, fold]``."""
+        n, codes = len(quantity.lows), quantity.codes if self.at is None else quantity.codes[self.at]
+        cells = codes * self.folds + self.fold
+        told, count = (
+            np.bincount(cells, w, minlength=(n + 1) * self.folds).astype(np.float64)
+            for w in (self.residual, self.weight)
+        )
+        return told[: n * self.folds].reshape(n, self.folds), count[: n * self.folds].reshape(n, self.folds)
+
+
+def best_bounds(quantity: Binned, tally: Tally) -> list[Bounded]:
+    """The best interval and the best ramp of a quantity, by cross-validated gain; those that gain."""
+    sums, counts = tally.sums(quantity)
     out: list[Bounded] = []
-    for shape in ("interval", "ramp"):
-        pairs = _pairs(n, shape)
-        if not len(pairs):
-            continue
-        table = _table(quantity.name, tuple(quantity.lows.tolist()), shape)
-        a, b = table @ sums, _squared(quantity.name, tuple(quantity.lows.tolist()), shape) @ counts
-        w = (a.sum(axis=1, keepdims=True) - a) / (b.sum(axis=1, keepdims=True) - b + ridge)
-        gain = (2 * w * a - w**2 * b).sum(axis=1) * _simplicity(n, shape)
+    for shape in quantity.shapes:
+        # folds first: sums over folds are then sums of long rows
+        a, b = (np.ascontiguousarray(x.T) for x in (shape.table @ sums, shape.squared @ counts))
+        gain = gains(a, b, tally.ridge) * shape.simplicity
         k = int(np.argmax(gain))
         if gain[k] > 0:
-            out.append(_bounded(quantity, shape, pairs[k], float(gain[k])))
+            out.append(_bounded(quantity, shape, k, float(gain[k])))
     return out
 
 
-def sharpened(
-    quantity: Binned, found: Bounded, residual: Array, fold: NDArray[np.int64], folds: int, *, ridge: float,
-    gate: Array | None = None,
-) -> Bounded:  # fmt: skip
+def gains(a: Array, b: Array, ridge: float) -> Array:
+    """Cross-validated reduction of squared error of each candidate: ``a`` and ``b`` are ``[fold, candidate]``."""
+    weight = (a.sum(axis=0) - a) / (b.sum(axis=0) - b + ridge)
+    return (2 * weight * a - weight**2 * b).sum(axis=0)
+
+
+def sharpened(found: Bounded, residual: Array, tally: Tally) -> Bounded:
     """An interval whose bounds are moved to the nearby values that gain most (bins only come near them)."""
-    bounds = _bounds_of(found.predicate)
-    if bounds is None:
+    if isinstance(found.predicate, Ramp):
         return found
-    at = np.arange(len(residual)) if gate is None else np.flatnonzero(gate)
-    x, r, f = quantity.values[at], residual[at], fold[at]
+    quantity, (low, high) = found.quantity, bounds_of(found.predicate)
+    at = slice(None) if tally.at is None else tally.at
+    x, r, f = quantity.values[at], residual[at], tally.fold
+    folds, ridge = tally.folds, tally.ridge
     seen, n = np.unique(x[np.isfinite(x)]), len(quantity.lows)
-    low, high = bounds
 
     def around(value: float) -> NDArray[np.float64]:
         k = int(np.searchsorted(quantity.lows, value, side="right")) - 1
@@ -143,27 +207,24 @@ def sharpened(
     for hi in around(high) if high < _OPEN else ():
         if (g := gain(low, float(hi))) > best:
             best, high = g, float(hi)
-    values = ((quantity.values >= low) & (quantity.values <= high)).astype(np.float64)
-    return Bounded(ranged(quantity.name, low, high), values, max(best, found.gain), found.role)
+    return Bounded(quantity, ranged(quantity.name, low, high), max(best, found.gain))
 
 
-def _bounds_of(predicate: Predicate) -> tuple[float, float] | None:
+def bounds_of(predicate: Predicate) -> tuple[float, float]:
+    """The bounds of a range."""
     if isinstance(predicate, Position):
         return float(predicate.first), float(predicate.last) if predicate.last >= 0 else _OPEN
-    return (predicate.low, predicate.high) if isinstance(predicate, (NumberRange, InRange)) else None
+    assert isinstance(predicate, (NumberRange, InRange))
+    return predicate.low, predicate.high
 
 
-def _bounded(quantity: Binned, shape: str, pair: NDArray[np.int64], gain: float) -> Bounded:
-    i, j = int(pair[0]), int(pair[1])
-    role = "token" if quantity.name in TOKEN_QUANTITIES else "context"
-    x = quantity.values
-    if shape == "ramp":
-        low, high = float(quantity.lows[i]), float(quantity.lows[j])
-        values = ramp(quantity.name, x, low, high)
-        return Bounded(Ramp(quantity=quantity.name, low=low, high=high), values, gain, role)
+def _bounded(quantity: Binned, shape: Shape, k: int, gain: float) -> Bounded:
+    i, j = shape.pairs[k].tolist()
     low = float(quantity.lows[i])
+    if shape.name == "ramp":
+        return Bounded(quantity, Ramp(quantity=quantity.name, low=low, high=float(quantity.lows[j])), gain)
     high = float(quantity.highs[j]) if j < len(quantity.lows) - 1 else _OPEN
-    return Bounded(ranged(quantity.name, low, high), ((x >= low) & (x <= high)).astype(np.float64), gain, role)
+    return Bounded(quantity, ranged(quantity.name, low, high), gain)
 
 
 def ranged(name: str, low: float, high: float) -> Predicate:
@@ -175,13 +236,18 @@ def ranged(name: str, low: float, high: float) -> Predicate:
     return InRange(quantity=name, low=low, high=high)
 
 
-@lru_cache(maxsize=32)
-def _simplicity(n: int, shape: str) -> Array:
-    """An interval with one bound is simpler than one with two: its gain counts for a little more."""
-    pairs = _pairs(n, shape)
-    if shape != "interval":
-        return np.ones(len(pairs))
-    return np.where((pairs[:, 0] == 0) | (pairs[:, 1] == n - 1), 1.02, 1.0)
+@lru_cache(maxsize=64)
+def _shape(name: str, lows: tuple[float, ...], shape: str) -> Shape:
+    pairs, at, n = _pairs(len(lows), shape), np.array(lows), len(lows)
+    if shape == "interval":
+        k = np.arange(n)
+        table = ((k >= pairs[:, :1]) & (k <= pairs[:, 1:])).astype(np.float64)
+        # an interval with one bound is simpler than one with two: its gain counts for a little more
+        simplicity = np.where((pairs[:, 0] == 0) | (pairs[:, 1] == n - 1), 1.02, 1.0)
+    else:
+        rows = [ramp(name, at, float(at[i]), float(at[j])) for i, j in pairs]
+        table, simplicity = np.stack(rows) if rows else np.zeros((0, n)), np.ones(len(pairs))
+    return Shape(shape, pairs, table, table**2, simplicity)
 
 
 @lru_cache(maxsize=32)
@@ -192,18 +258,3 @@ def _pairs(n: int, shape: str) -> NDArray[np.int64]:
     else:
         pairs = [(i, j) for i in range(n) for j in range(n) if abs(i - j) >= 2]
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
-
-
-@lru_cache(maxsize=64)
-def _table(name: str, lows: tuple[float, ...], shape: str) -> Array:
-    """Values of every candidate in every bin, ``[candidate, bin]``."""
-    pairs, at = _pairs(len(lows), shape), np.array(lows)
-    k = np.arange(len(lows))
-    if shape == "interval":
-        return ((k >= pairs[:, :1]) & (k <= pairs[:, 1:])).astype(np.float64)
-    return np.stack([ramp(name, at, float(at[i]), float(at[j])) for i, j in pairs])
-
-
-@lru_cache(maxsize=64)
-def _squared(name: str, lows: tuple[float, ...], shape: str) -> Array:
-    return _table(name, lows, shape) ** 2

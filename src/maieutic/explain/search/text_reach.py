@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from maieutic.explain.predicates.base import Predicate
 from maieutic.explain.predicates.text import PreviousIs, TokenIn, TopicWords, WithinLast
 from maieutic.explain.predicates.text_amounts import EarlierOnLine, HowMany, Nearness
-from maieutic.explain.search.text_features import FeatureMatrix
 from maieutic.explain.search.text_fit import REACHES, Clause, Fitter, Part
+from maieutic.explain.search.text_matrix import FeatureMatrix
 from maieutic.explain.search.text_options import Option, swapped, weighed
 from maieutic.explain.search.text_setting import Setting
 

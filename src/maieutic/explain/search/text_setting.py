@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import Predicate
-from maieutic.explain.search.text_features import FeatureMatrix, build, shared
-from maieutic.explain.views_text import TextView, TextViewer
+from maieutic.explain.search.text_build import matrix_of
+from maieutic.explain.search.text_matrix import FeatureMatrix
+from maieutic.explain.viewer_text import TextViewer, text_viewer
+from maieutic.explain.views_text import TextView
+from maieutic.explain.views_text_book import TextBook
 from maieutic.harvest.atlas import Observed
 from maieutic.lab import Lab
 
@@ -18,30 +21,31 @@ Array = NDArray[np.float64]
 
 Cut = Callable[[NDArray[np.floating]], NDArray[np.bool_]]
 
-#: viewers are shared between the units of a subject, so that each text is read once
-_VIEWERS: dict[str, TextViewer] = {}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
     """One split as the search sees it.
 
     Attributes:
-        views: one per stimulus.
+        book: its texts.
         target: scaled activation of all measured positions, 0 to 1.
         active: positions above the 99th percentile of discover positions.
         group: document number of each position.
     """
 
-    views: list[TextView]
+    book: TextBook
     target: Array
     active: NDArray[np.bool_]
     group: NDArray[np.int64]
 
+    @property
+    def views(self) -> Sequence[TextView]:
+        """One per stimulus."""
+        return self.book.views
+
     def predicted(self, predicate: Predicate) -> Array:
         """The predicate over all positions of the split."""
-        rows = [predicate.evaluate(v) for v in self.views]
-        return np.concatenate(rows) if rows else np.zeros(0)
+        return predicate.over(self.book)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,45 +83,28 @@ def active_above(values: Array, *, quantile: float = 0.99) -> Cut:
 
 def setting_of(lab: Lab) -> Setting:
     """Gather what a search needs. Cost: the first call per corpus builds the matrix (seconds); later ones are cheap."""
-    viewer = text_viewer(lab)
+    viewer = text_viewer(lab.subject)
     values = np.concatenate([o.values for o in lab.discover]).astype(np.float64)
     cut = active_above(values)
     discover = _side(lab, viewer, lab.discover, cut)
     groups = [o.stimulus.group or o.stimulus.id for o in lab.discover]
-    key = (lab.corpus.fingerprint, lab.subject.name, viewer.text_level)
-    data = shared(key, lambda: build(discover.views, groups, text_level=viewer.text_level))
     return Setting(
-        lab=lab, viewer=viewer, data=data, discover=discover,
+        lab=lab, viewer=viewer, data=matrix_of(discover.book, groups), discover=discover,
         select=_side(lab, viewer, lab.select, cut), raw_values=values,
     )  # fmt: skip
 
 
-def text_viewer(lab: Lab) -> TextViewer:
-    """The viewer that all units of a subject share."""
-    key = f"{lab.subject.name}:{lab.subject.fingerprint}"
-    if key not in _VIEWERS or _VIEWERS[key].subject is not lab.subject:
-        _VIEWERS.clear()
-        _VIEWERS[key] = TextViewer(lab.subject)
-    return _VIEWERS[key]
-
-
 def _side(lab: Lab, viewer: TextViewer, observed: Sequence[Observed], cut: Cut) -> Side:
-    views: list[TextView] = []
-    values: list[NDArray[np.float32]] = []
-    groups: list[NDArray[np.int64]] = []
+    book = viewer.book([o.stimulus for o in observed])
     known: dict[str, int] = {}
-    for o in observed:
-        stimulus, row = o.stimulus, o.values
-        view = viewer(stimulus)
-        assert len(view) == len(row), f"{len(view)} tokens but {len(row)} values in stimulus {stimulus.id[:12]}"
-        views.append(view)
-        values.append(row)
-        number = known.setdefault(stimulus.group or stimulus.id, len(known))
-        groups.append(np.full(len(row), number, dtype=np.int64))
-    flat = np.concatenate(values) if values else np.zeros(0, np.float32)
+    numbers = [known.setdefault(o.stimulus.group or o.stimulus.id, len(known)) for o in observed]
+    lengths = [len(v) for v in book.views]
+    for o, n in zip(observed, lengths, strict=True):
+        assert n == len(o.values), f"{n} tokens but {len(o.values)} values in stimulus {o.stimulus.id[:12]}"
+    flat = np.concatenate([o.values for o in observed]) if observed else np.zeros(0, np.float32)
     return Side(
-        views=views,
+        book=book,
         target=np.asarray(lab.scaled(flat), dtype=np.float64),
         active=cut(flat),
-        group=np.concatenate(groups) if groups else np.zeros(0, np.int64),
+        group=np.repeat(np.array(numbers, dtype=np.int64), lengths),
     )

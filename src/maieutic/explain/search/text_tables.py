@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from maieutic.explain.predicates.text_rules import LEVELS, Phrases, Row, TokenStrengths
-from maieutic.explain.search.text_features import FeatureMatrix
+from maieutic.explain.predicates.text_rules import Phrases, Row, TokenStrengths
+from maieutic.explain.search.text_matrix import FeatureMatrix
+from maieutic.explain.views_text import LEVELS
 
 Array = NDArray[np.float64]
 

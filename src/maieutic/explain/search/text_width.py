@@ -17,7 +17,7 @@ from maieutic.explain.predicates.text import HasAffix, NumberRange, Position, Pr
 from maieutic.explain.predicates.text_amounts import InRange, Ramp
 from maieutic.explain.search.text_fit import Clause, Fitter, Part, conjunction, role_of
 from maieutic.explain.search.text_options import Option, coverage, others, swapped, weighed
-from maieutic.explain.search.text_quantities import TOKEN_QUANTITIES, best_bounds, ranged, sharpened
+from maieutic.explain.search.text_quantities import TOKEN_QUANTITIES, Tally, best_bounds, ranged, sharpened
 from maieutic.explain.search.text_setting import Setting
 from maieutic.explain.text_words import CLOSED_CLASSES
 from maieutic.stimuli.wordnet import frequent
@@ -93,12 +93,12 @@ def lists(setting: Setting, gate: Array, residual: Array) -> list[Part]:
 def _bounds(setting: Setting, fitter: Fitter, gate: Array, residual: Array) -> list[Part]:
     """The best ranges of numbers and of word lengths."""
     data = setting.data
-    found = [q for q in data.quantities if q.name in TOKEN_QUANTITIES]
+    tally = Tally.of(residual, data.fold, data.folds, ridge=fitter.ridge, gate=gate)
     out: list[Part] = []
-    for q in found:
-        for b in best_bounds(q, residual, data.fold, data.folds, ridge=fitter.ridge, gate=gate):
+    for q in (q for q in data.quantities if q.name in TOKEN_QUANTITIES):
+        for b in best_bounds(q, tally):
             if not isinstance(b.predicate, Ramp):
-                b = sharpened(q, b, residual, data.fold, data.folds, ridge=fitter.ridge, gate=gate)
+                b = sharpened(b, residual, tally)
                 out.append(Part(b.predicate, b.column, False, "token"))
     return out
 
@@ -168,10 +168,7 @@ def _some_alike(setting: Setting, part: Part) -> list[Part]:
 
 
 def _affixed(names: Sequence[str], test: HasAffix) -> Array:
-    need = len(test.prefix) + len(test.suffix)
-    return np.array(
-        [float(len(w) > need and w.isalpha() and w.startswith(test.prefix) and w.endswith(test.suffix)) for w in names]
-    )
+    return np.fromiter(map(test.held_by, names), dtype=np.float64, count=len(names))
 
 
 # --- tokens that tell options apart --------------------------------------------------------------------------------
