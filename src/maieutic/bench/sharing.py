@@ -21,7 +21,7 @@ from typing import Any
 from maieutic.bench.result import BenchResult, Figure, Table
 from maieutic.campaign.run import Run, RunPlan, create_run
 from maieutic.errors import UsageError
-from maieutic.explain import explain
+from maieutic.explain import Explainer, explain
 from maieutic.lab import Bank, Budget, Entry, Lab
 from maieutic.progress import Report, silent
 from maieutic.readings import Reading, mean_reading, share_reading
@@ -109,9 +109,14 @@ def run_sharing(
     )  # fmt: skip
 
 
-def compare(run: Run, units: Sequence[Unit], *, explainer: str, budget: int, report: Report = silent) -> list[Asked]:
+def compare(
+    run: Run, units: Sequence[Unit], *, explainer: str | Explainer, budget: int, report: Report = silent
+) -> list[Asked]:
     """Explain every unit with one bank for all, and with a bank of its own. Nothing is written."""
     common, found = Bank(run.subject, sites=[run.site]), list[Asked]()
+    for unit in units[:1]:
+        # what units of a corpus share beside measurements is made here, so that no unit pays for it
+        _explained(run, unit, Bank(run.subject, sites=[run.site]), explainer, budget)
     with report("share", run.subject.name) as step:
         for done, unit in enumerate(units):
             step(done, len(units))
@@ -130,7 +135,7 @@ class _Outcome:
     seconds: float
 
 
-def _explained(run: Run, unit: Unit, bank: Bank, explainer: str, budget: int) -> _Outcome:
+def _explained(run: Run, unit: Unit, bank: Bank, explainer: str | Explainer, budget: int) -> _Outcome:
     lab = Lab(run.subject, unit, run.atlas, budget=Budget(measurements=budget), seed=run.seed, bank=bank)
     started = time.perf_counter()
     found = explain(lab, explainer)
