@@ -1,3 +1,5 @@
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,16 @@ def test_the_real_database_says_what_people_know() -> None:
     assert "vehicle" in words.concepts("fire engine")
     assert wordnet.first_lexname("soup") == "noun.food"
     assert wordnet.first_lexname("ran") == "verb.motion"
+
+
+def test_threads_never_count_by_half_of_the_file(tmp_path: Path) -> None:
+    lines = [f"word{i}%1:00:00:: 1 {i}" for i in range(20_000)]
+    (tmp_path / "cntlist.rev").write_text("\n".join(lines))
+    database, interval = Wordnet(tmp_path), sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(6) as threads:
+            sizes = [f.result() for f in [threads.submit(lambda: len(database.counts())) for _ in range(6)]]
+    finally:
+        sys.setswitchinterval(interval)
+    assert sizes == [20_000] * 6

@@ -163,10 +163,13 @@ class Wordnet:
         if not self._counts:
             path = self.folder / "cntlist.rev"
             parts = {"1": "n", "2": "v", "3": "a", "4": "r", "5": "a"}
+            # filled at once when it is whole: another thread must not read half of it
+            found: dict[tuple[str, str], list[tuple[int, int]]] = {}
             for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
                 key, number, count = line.split()
                 lemma, _, rest = key.rpartition("%")
-                self._counts.setdefault((lemma, parts[rest[0]]), []).append((int(number), int(count)))
+                found.setdefault((lemma, parts[rest[0]]), []).append((int(number), int(count)))
+            self._counts.update(found)
         return self._counts
 
 
