@@ -27,6 +27,14 @@ def size(value: Any) -> int:
     return len(pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
 
 
+def viewer_size(viewer: Any) -> str:
+    """In megabytes, or that it cannot be pickled at all."""
+    try:
+        return f"{size(viewer) / 1e6:.0f} MB"
+    except (AttributeError, TypeError, pickle.PicklingError):
+        return "cannot travel"
+
+
 def pictures(lab: Lab) -> tuple[int, int]:
     """How many the ledger shows, and bytes of all as they are kept."""
     with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +63,7 @@ def measured(args: argparse.Namespace) -> list[dict[str, Any]]:
                     "explainer": explainer, "unit": unit.key,
                     "job": size({"unit": unit.key, "explainer": explainer, "budget": 120, "seed": 0}),
                     "entries": len(lab.ledger), "ledger": size(lab.ledger.entries),
-                    "explanation": size(replace(found, viewer=None)), "viewer": size(found.viewer),
+                    "explanation": size(replace(found, viewer=None)), "viewer": viewer_size(found.viewer),
                     "pictures": many, "pictures_bytes": bytes_of,
                 }
             )  # fmt: skip
@@ -79,7 +87,7 @@ def main() -> None:
         print(
             f"{row['explainer']:<22} {row['unit']:<18} job {row['job']:>4} B  ledger {row['ledger'] / 1000:6.1f} kB "
             f"({row['entries']} entries)  explanation {row['explanation'] / 1000:5.1f} kB  "
-            f"{row['pictures']} pictures {row['pictures_bytes'] / 1000:7.1f} kB  viewer {row['viewer'] / 1e6:6.1f} MB"
+            f"{row['pictures']} pictures {row['pictures_bytes'] / 1000:7.1f} kB  viewer {row['viewer']}"
         )
 
 
