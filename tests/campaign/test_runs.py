@@ -29,10 +29,9 @@ PROGRAM = textwrap.dedent(
     import torch
     torch.set_num_threads(1)
     from maieutic.campaign import RunPlan, create_run, explain_units, score_units
-    from maieutic.harvest import run as harvesting
+    from maieutic.harvest.plan import shards
     from maieutic.lab import Budget
-    harvesting.CHECKPOINT_EVERY = 0.0
-    harvesting.harvest.__kwdefaults__["checkpoint_every"] = 0.0
+    sys.modules[shards.__module__].SHARD_TOKENS = 64  # many shards, so that a killed harvest has something to go on from
     folder, model, corpus, verb, at = sys.argv[1:]
     seen = {"harvest": 0, "explain": 0, "score": 0}
 

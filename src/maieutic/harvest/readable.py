@@ -6,36 +6,16 @@ errors that are no ``UserError`` pass through: they say something about the prog
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from maieutic.errors import UsageError, UserError
 from maieutic.stimuli.base import Stimulus
 from maieutic.subjects.base import Subject, Unit, Values
 
-if TYPE_CHECKING:
-    import torch
-
 #: with more than this share left out there is nothing to go on with; looked at early once so many were lost
 MOST_LOST, EARLY = 0.5, 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
-    """What could be read of a batch.
-
-    Attributes:
-        kept: places in the batch, ascending.
-        values: per site the tensor of the kept stimuli. lengths: their positions.
-    """
-
-    kept: tuple[int, ...]
-    values: Mapping[str, torch.Tensor]
-    lengths: NDArray[np.int64]
 
 
 @dataclass(kw_only=False)
@@ -57,35 +37,19 @@ class Readable:
         try:
             return stimulus.content
         except Exception as error:  # loaders may be anyone's: a missing file, a damaged picture, a lost connection
-            self.failed[stimulus.id] = f"it did not load ({_line(error)})"
+            self.failed[stimulus.id] = f"it did not load ({line(error)})"
             return None
-
-    def forward(self, subject: Subject, stimuli: Sequence[Stimulus], sites: Sequence[str]) -> Read:
-        """One forward pass over what loads; stimuli with a value that is not finite are left out."""
-        loaded = {i: c for i, s in enumerate(stimuli) if (c := self.content(s)) is not None}
-        parts = self._passes(list(loaded), stimuli, lambda chosen: subject.forward([loaded[i] for i in chosen], sites))
-        kept: list[int] = []
-        rows: dict[str, list[torch.Tensor]] = {s: [] for s in sites}
-        lengths: list[int] = []
-        for chosen, batch in parts:
-            good = self._finite(stimuli, chosen, batch.values)
-            kept += [chosen[k] for k in good]
-            lengths += [int(batch.lengths[k]) for k in good]
-            for site, value in batch.values.items():
-                rows[site].append(value[good])
-        self.read_so_far += len(kept)
-        if len(self.failed) >= EARLY:
-            self.check(len(self.failed) + self.read_so_far)
-        if not kept:
-            return Read(kept=(), values={}, lengths=np.zeros(0, np.int64))
-        values = {site: _joined(found) for site, found in rows.items()}
-        return Read(kept=tuple(kept), values=values, lengths=np.array(lengths, np.int64))
 
     def read(self, subject: Subject, stimuli: Sequence[Stimulus], unit: Unit) -> dict[int, Values]:
         """Values ``[position]`` of one unit by place in ``stimuli``; what cannot be read is left out."""
         loaded = [i for i, s in enumerate(stimuli) if self.content(s) is not None]
         parts = self._passes(loaded, stimuli, lambda chosen: subject.read([stimuli[i] for i in chosen], [unit]))
         return {i: v[:, 0] for chosen, values in parts for i, v in zip(chosen, values, strict=True)}
+
+    def check_early(self) -> None:
+        """Stop before the end once very many were left out; see ``check``."""
+        if len(self.failed) >= EARLY:
+            self.check(len(self.failed) + self.read_so_far)
 
     def check(self, total: int, *, discover: Sequence[Stimulus] | None = None) -> None:
         """Stop when most of the stimuli, or all that are for discovering, were left out.
@@ -113,33 +77,12 @@ class Readable:
             raise
         except UserError as error:
             if len(places) == 1:
-                self.failed[stimuli[places[0]].id] = f"the subject could not read it ({_line(error)})"
+                self.failed[stimuli[places[0]].id] = f"the subject could not read it ({line(error)})"
                 return []
         return [part for i in places for part in self._passes([i], stimuli, run)]
 
-    def _finite(
-        self, stimuli: Sequence[Stimulus], chosen: Sequence[int], values: Mapping[str, torch.Tensor]
-    ) -> list[int]:
-        """Rows of the batch whose values are finite at every site; the others are noted."""
-        good = list(range(len(chosen)))
-        for site, value in values.items():
-            fine = value.isfinite().reshape(len(chosen), -1).all(dim=1).tolist()
-            for k in [k for k in good if not fine[k]]:
-                self.failed[stimuli[chosen[k]].id] = f"{self.subject} gave NaN or infinity at {site}"
-            good = [k for k in good if fine[k]]
-        return good
 
-
-def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Batches one after another, text padded on the right to the longest."""
-    import torch
-
-    if len(parts) == 1 or parts[0].ndim != 3:
-        return torch.cat(list(parts)) if len(parts) > 1 else parts[0]
-    longest = max(p.shape[1] for p in parts)
-    return torch.cat([torch.nn.functional.pad(p, (0, 0, 0, longest - p.shape[1])) for p in parts])
-
-
-def _line(error: BaseException) -> str:
+def line(error: BaseException) -> str:
+    """An error as one line; what is no error of the user is named by its type."""
     text = " ".join(str(error).split()) or "no message"
     return text[:300] if isinstance(error, UserError) else f"{type(error).__name__}: {text}"[:300]

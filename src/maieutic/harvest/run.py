@@ -1,8 +1,8 @@
 """The harvest: one pass of a corpus through a subject, all sites at once, into an Atlas.
 
-Streaming and resumable: a checkpoint holds the summaries, the readouts so far and the number of the next batch, and the
-plan of batches depends on the corpus alone, so a harvest that was killed and run again ends with the same bytes. Only
-the discover split feeds summaries and exemplars; the other splits are read for the kept units alone.
+The corpus is cut into shards (`plan`), each is read by whoever is free (`shards`), and what they give is merged (`keeping`,
+`summary`). Merging is exact, so one process, several, and a harvest that was killed and run again end with the same bytes.
+Only the discover split feeds summaries and exemplars; the other splits are read for the kept units alone.
 
 A stimulus that does not load, or for which the subject gives no finite values, is left out and counted with its reason
 (``Atlas.failed``), so that one bad file does not cost a night; when most are like that, the harvest stops.
@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,30 +21,23 @@ from typing import Any
 
 import numpy as np
 
-from maieutic.errors import StoreError, UsageError
+from maieutic.errors import StoreError, UsageError, UserError
+from maieutic.executors import Broken, Executor, Work
 from maieutic.harvest.atlas import Atlas, Observed
+from maieutic.harvest.keeping import DONE, Parts, Sites, read_json, write_json
+from maieutic.harvest.plan import Shard, plan, shards
 from maieutic.harvest.readable import Readable
-from maieutic.harvest.readouts import Keeper, Readouts, column
-from maieutic.harvest.summary import SiteSummary
+from maieutic.harvest.readouts import Readouts, column
+from maieutic.harvest.shards import Order, ShardResult, Source, Worker, perform
+from maieutic.harvest.summary import Limits, SiteSummary
 from maieutic.stimuli.base import SPLITS, Corpus, Split
-from maieutic.store import read_tensors, write_table, write_tensors
+from maieutic.store import write_table, write_tensors
 from maieutic.subjects.base import Subject, Unit
-from maieutic.subjects.reading import plan_batches
 
 #: called with (stimuli done, stimuli in all)
 Progress = Callable[[int, int], None]
-#: seconds between checkpoints
-CHECKPOINT_EVERY = 15.0
-#: good enough to plan batches by, without tokenising twice
-CHARACTERS_PER_TOKEN = 4
 #: rises when the contents of a harvest change for the same inputs
-HARVEST_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    split: Split
-    stimuli: tuple[int, ...]
+HARVEST_VERSION = 2
 
 
 def harvest(
@@ -55,7 +48,8 @@ def harvest(
     run: str | Path | None = None,
     keep: Sequence[Unit] | None = None,
     progress: Progress | None = None,
-    checkpoint_every: float = CHECKPOINT_EVERY,
+    executor: Executor | None = None,
+    source: Source | None = None,
 ) -> Atlas:
     """Pass a corpus through a subject once and summarise every unit of the sites.
 
@@ -63,11 +57,12 @@ def harvest(
         subject: the model.
         corpus: what to show it; of the subject's modality.
         sites: names of the hook points.
-        run: folder to keep the result and the checkpoints in (``RUN/harvest/SUBJECT``); ``None``: memory only.
+        run: folder to keep the result in, and shards that are done (``RUN/harvest/SUBJECT``); ``None``: memory only.
         keep: units whose value at every position of all three splits is kept (explaining and scoring them is then free
             of forward passes). Image subjects keep every unit by default, one value an image.
-        progress: called after every batch.
-        checkpoint_every: seconds between checkpoints.
+        progress: called after every batch; with an executor after every shard.
+        executor: who reads the shards; ``None``: this process.
+        source: how workers of an executor come by subject and corpus; their names otherwise.
 
     Returns:
         The atlas. A finished harvest with the same subject, corpus and settings is read back instead of repeated.
@@ -75,37 +70,177 @@ def harvest(
     Raises:
         UsageError: unknown site, empty corpus, wrong modality.
         StoreError: the folder holds a harvest with other settings, or cannot be written.
-        UserError: most stimuli cannot be loaded, or the subject gives NaN, infinity or an error for most of them.
+        UserError: most stimuli cannot be loaded, or the subject gives NaN, infinity or an error for most of them; or workers
+            cannot make subject and corpus, or were lost.
     """
     _check(subject, corpus, sites)
     kept = tuple(_default_keep(subject, sites) if keep is None else keep)
     folder = None if run is None else Path(run) / "harvest" / slug(subject.name)
     key = fingerprint(subject, corpus, sites, kept)
-    if folder is not None and (folder / "done.safetensors").exists():
+    if folder is not None and (folder / DONE).exists():
         return load_atlas(subject, corpus, folder, key=key)
-    state = _State.resume(folder, key, subject, corpus, sites, kept)
-    batches = _plan(subject, corpus, state.readable, everything=bool(kept))
-    total, last = sum(len(b.stimuli) for b in batches), time.monotonic()
-    for number in range(state.next, len(batches)):
-        _read_batch(subject, corpus, sites, batches[number], state)
-        state.next = number + 1
-        if progress is not None:
-            progress(sum(len(b.stimuli) for b in batches[: state.next]), total)
-        if folder is not None and time.monotonic() - last > checkpoint_every:
-            state.write(folder / "checkpoint.safetensors", key)
-            last = time.monotonic()
-    state.readable.check(sum(len(b.stimuli) for b in batches), discover=corpus.split("discover"))
-    readouts = state.keeper.done()
-    if folder is not None:
-        _write_tables(folder, corpus, state.summaries)
-        state.write(folder / "done.safetensors", key)
-        (folder / "checkpoint.safetensors").unlink(missing_ok=True)
-    return _atlas(subject, corpus, state.summaries, readouts, state.readable)
+    widths = {s: subject.site(s).width for s in sites}
+    order = Order(
+        sites=tuple(dict.fromkeys(sites)),
+        widths={s: w for s, w in widths.items() if w is not None},
+        kept=kept,
+        limits=Limits.of(list(widths.values())),
+    )
+    readable = Readable(subject.name)
+    batches = plan(corpus, batch_size=subject.batch_size, everything=bool(kept), content=readable.content)
+    jobs = shards(batches, modality=corpus.modality, units=sum(order.widths.values()))
+    results = (
+        _Memory(kept) if folder is None else Parts(folder, f"{key} {_cut(jobs)}", shards=len(jobs), kept=bool(kept))
+    )
+    _perform(subject, corpus, order, jobs, results, _Told(progress, jobs, results.done), executor, source)
+    readable.failed |= dict(sorted(results.failed.items()))
+    readable.check(sum(j.stimuli for j in jobs), discover=corpus.split("discover"))
+    return _finish(subject, corpus, order, results, readable, folder, key)
+
+
+def _cut(jobs: Sequence[Shard]) -> str:
+    """Digest of how the corpus is cut into shards."""
+    parts = [[b.stimuli for b in job.batches] for job in jobs]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+class _Memory:
+    """Results of shards where there is no folder: merged as they come."""
+
+    def __init__(self, kept: Sequence[Unit]) -> None:
+        self.done: set[int] = set()
+        self.failed: dict[str, str] = {}
+        self._kept = kept
+        self._sites: dict[str, SiteSummary] = {}
+        self._readouts: dict[int, Readouts] = {}
+
+    def add(self, result: ShardResult) -> None:
+        """Take a shard's result."""
+        for site, summary in result.summaries.items():
+            before = self._sites.get(site)
+            self._sites[site] = summary if before is None else before.merge(summary)
+        self._readouts[result.number] = result.readouts
+        self.failed |= result.failed
+        self.done.add(result.number)
+
+    def summaries(self) -> Iterator[tuple[str, SiteSummary]]:
+        """Each site with its summary."""
+        yield from self._sites.items()
+
+    def readouts(self) -> Readouts | None:
+        """Those of all shards in their order."""
+        return Readouts.joined([self._readouts[n] for n in sorted(self._readouts)]) if self._kept else None
+
+    def remove(self) -> None:
+        """Nothing is left behind."""
+
+
+@dataclass(kw_only=False)
+class _Told:
+    """Tells progress in stimuli."""
+
+    progress: Progress | None
+    jobs: Sequence[Shard]
+    finished: set[int]
+
+    def __post_init__(self) -> None:
+        self.total = sum(j.stimuli for j in self.jobs)
+        self.done = sum(j.stimuli for j in self.jobs if j.number in self.finished)
+
+    def __call__(self, stimuli: int) -> None:
+        """So many more are done."""
+        self.done += stimuli
+        if self.progress is not None:
+            self.progress(self.done, self.total)
+
+
+def _perform(
+    subject: Subject,
+    corpus: Corpus,
+    order: Order,
+    jobs: Sequence[Shard],
+    results: Parts | _Memory,
+    told: _Told,
+    executor: Executor | None,
+    source: Source | None,
+) -> None:
+    """Read the shards that are not done yet."""
+    jobs = [j for j in jobs if j.number not in results.done]
+    if executor is None:
+        worker = Worker(subject=subject, corpus=corpus, order=order, step=told)
+        for job in jobs:
+            results.add(perform(worker, job))
+        return
+    source = source or Source(subject=subject.name, corpus=corpus.name)
+    arguments = {"source": source, "order": order, "subject": subject.fingerprint, "corpus": corpus.fingerprint}
+    work = Work(
+        prepare="maieutic.harvest.shards:prepare",
+        perform="maieutic.harvest.shards:perform",
+        arguments=arguments,
+        state=Worker(subject=subject, corpus=corpus, order=order) if executor.name == "in-process" else None,
+    )
+    broken: list[Broken] = []
+    with closing(executor.run(work, jobs)) as endings:  # pyright: ignore[reportArgumentType]
+        for ending in endings:
+            if isinstance(ending, Broken):
+                broken.append(ending)
+                continue
+            results.add(ending.result)
+            told(jobs[ending.index].stimuli)
+    if broken:
+        raise UserError(
+            f"{len(broken)} of {len(jobs)} shards of the harvest of {subject.name} failed, the first because "
+            f"{broken[0].reason}: put that right and run the same command again, what is done is kept"
+        )
+
+
+def _finish(
+    subject: Subject,
+    corpus: Corpus,
+    order: Order,
+    results: Parts | _Memory,
+    readable: Readable,
+    folder: Path | None,
+    key: str,
+) -> Atlas:
+    """Merge what the shards gave, and write it."""
+    readouts = results.readouts()
+    if folder is None:
+        return _atlas(subject, corpus, dict(_summaries(results, order)), readouts, readable)
+    sites: list[str] = []
+    for site, summary in _summaries(results, order):
+        write_tensors(folder / f"summary.{len(sites)}.safetensors", summary.arrays())
+        _write_tables(folder, corpus, site, summary)
+        sites.append(site)
+    note = {
+        "key": key,
+        "sites": sites,
+        "kept": readouts is not None,
+        "failed": readable.failed,
+        "subject": subject.fingerprint,
+        "corpus": corpus.fingerprint,
+    }
+    write_json(folder / DONE, note)
+    results.remove()
+    return _atlas(subject, corpus, Sites(folder, sites), readouts, readable)
+
+
+def _summaries(results: Parts | _Memory, order: Order) -> Iterator[tuple[str, SiteSummary]]:
+    """Each site with its summary, in the order asked for; of nothing where no stimulus had a position."""
+    nothing = ((s, SiteSummary.empty(w, order.limits)) for s, w in order.widths.items())
+    first = next(found := results.summaries(), None)
+    if first is None:
+        yield from nothing
+        return
+    yield first
+    yield from found
 
 
 def load_atlas(subject: Subject, corpus: Corpus, folder: Path, *, key: str | None = None) -> Atlas:
     """Read a finished harvest back; ``StoreError`` when it was made with another subject, corpus or settings."""
-    arrays, note = read_tensors(folder / "done.safetensors")
+    note = read_json(folder / DONE)
+    if not note:
+        raise StoreError(f"{folder} holds no finished harvest: run the harvest again")
     if key is not None and note["key"] != key:
         raise StoreError(
             f"{folder} was harvested with other settings (model, corpus, sites or kept units): use another --run"
@@ -115,8 +250,9 @@ def load_atlas(subject: Subject, corpus: Corpus, folder: Path, *, key: str | Non
         raise StoreError(
             f"the {what} is not the one {folder} was harvested with: harvest again into a new --run folder"
         )
-    state = _State.from_arrays(arrays, note, ())
-    return _atlas(subject, corpus, state.summaries, _readouts(arrays, note), state.readable)
+    readouts = Readouts.open(folder / "readouts.safetensors") if note["kept"] else None
+    readable = Readable(subject.name, failed=dict(note["failed"]))
+    return _atlas(subject, corpus, Sites(folder, note["sites"]), readouts, readable)
 
 
 def slug(name: str) -> str:
@@ -154,106 +290,18 @@ def _default_keep(subject: Subject, sites: Sequence[str]) -> list[Unit]:
     return [subject.unit(s, i) for s, width in widths.items() for i in range(width or 0)]
 
 
-def _plan(subject: Subject, corpus: Corpus, readable: Readable, *, everything: bool) -> list[_Batch]:
-    """Batches of one split each, stimuli of like length together; the same for the same corpus.
-
-    Texts are loaded here, to know their lengths; those that do not load are left out.
-    """
-    out: list[_Batch] = []
-    for split in SPLITS if everything else SPLITS[:1]:
-        chosen = [i for i, s in enumerate(corpus.stimuli) if s.split == split]
-        lengths = [1] * len(chosen)
-        if corpus.modality == "text":
-            texts = {i: text for i in chosen if (text := readable.content(corpus[i])) is not None}
-            chosen = list(texts)
-            lengths = [len(text) // CHARACTERS_PER_TOKEN + 1 for text in texts.values()]
-        out += [_Batch(split, tuple(chosen[j] for j in b)) for b in plan_batches(lengths, subject.batch_size)]
-    return out
-
-
-def _read_batch(subject: Subject, corpus: Corpus, sites: Sequence[str], batch: _Batch, state: _State) -> None:
-    """Read what can be read of a batch into the summaries and the kept readouts."""
-    read = state.readable.forward(subject, [corpus[i] for i in batch.stimuli], sites)
-    if not read.kept:
-        return
-    chosen = [batch.stimuli[i] for i in read.kept]
-    values = {s: v if v.ndim == 3 else v[:, None, :] for s, v in read.values.items()}
-    if batch.split == "discover":
-        for site in sites:
-            if site not in state.summaries:
-                state.summaries[site] = SiteSummary.empty(values[site].shape[2])
-            ids = [corpus[i].id for i in chosen]
-            state.summaries[site].add(values[site], lengths=read.lengths, stimuli=chosen, ids=ids)
-    state.keeper.add(values, lengths=read.lengths, stimuli=chosen)
-
-
-@dataclass(kw_only=True)
-class _State:
-    """What a checkpoint holds."""
-
-    next: int
-    summaries: dict[str, SiteSummary]
-    keeper: Keeper
-    about: dict[str, Any]
-    readable: Readable
-
-    @classmethod
-    def resume(
-        cls, folder: Path | None, key: str, subject: Subject, corpus: Corpus, sites: Sequence[str], kept: Sequence[Unit]
-    ) -> _State:
-        """The checkpoint of this very harvest, or a fresh start."""
-        file = None if folder is None else folder / "checkpoint.safetensors"
-        if file is not None and file.exists():
-            arrays, note = read_tensors(file)
-            if note["key"] == key:
-                return cls.from_arrays(arrays, note, kept)
-        widths = {s: subject.site(s).width for s in sites}
-        summaries = {s: SiteSummary.empty(width) for s, width in widths.items() if width is not None}
-        about = {"subject": subject.fingerprint, "corpus": corpus.fingerprint}
-        return cls(next=0, summaries=summaries, keeper=Keeper.of(kept), about=about, readable=Readable(subject.name))
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Any], note: Mapping[str, Any], kept: Sequence[Unit]) -> _State:
-        summaries = {
-            site: SiteSummary.from_arrays({k.partition("|")[2]: v for k, v in arrays.items() if k.startswith(f"{n}|")})
-            for n, site in enumerate(note["sites"])
-        }
-        keeper, about = Keeper.of(kept, _readouts(arrays, note)), {k: note[k] for k in ("subject", "corpus")}
-        readable = Readable("the subject", failed=dict(note.get("failed", {})))
-        return cls(next=note["next"], summaries=summaries, keeper=keeper, about=about, readable=readable)
-
-    def write(self, file: Path, key: str) -> None:
-        readouts, sites = self.keeper.done(), list(self.summaries)
-        arrays = {f"readouts|{k}": v for k, v in readouts.arrays().items()}
-        for n, site in enumerate(sites):
-            arrays |= {f"{n}|{k}": v for k, v in self.summaries[site].arrays().items()}
-        write_tensors(
-            file,
-            arrays,
-            note={
-                "key": key,
-                "next": self.next,
-                "sites": sites,
-                "columns": list(readouts.columns),
-                "failed": dict(sorted(self.readable.failed.items())),
-                **self.about,
-            },  # fmt: skip
-        )
-
-
-def _readouts(arrays: Mapping[str, Any], note: Mapping[str, Any]) -> Readouts:
-    parts = {name: arrays[f"readouts|{name}"] for name in ("stimulus", "lengths", "values")}
-    return Readouts.from_arrays(note["columns"], parts)
-
-
 def _atlas(
-    subject: Subject, corpus: Corpus, summaries: Mapping[str, SiteSummary], readouts: Readouts, readable: Readable
+    subject: Subject,
+    corpus: Corpus,
+    summaries: Mapping[str, SiteSummary],
+    readouts: Readouts | None,
+    readable: Readable,
 ) -> Atlas:
     indices = {split: [i for i, s in enumerate(corpus.stimuli) if s.split == split] for split in SPLITS}
 
     def observe(unit: Unit, split: Split) -> Sequence[Observed]:
         chosen = [i for i in indices[split] if corpus[i].id not in readable.failed]
-        if readouts.has(unit):
+        if readouts is not None and readouts.has(unit):
             values = dict(zip(chosen, readouts.read(unit, chosen), strict=True))
         else:
             values = {i: unit.sign * v for i, v in _measured(replace(unit, sign=1), split).items()}
@@ -268,31 +316,30 @@ def _atlas(
     return Atlas(subject=subject.name, corpus=corpus, sites=summaries, observe=observe, failed=readable.failed)
 
 
-def _write_tables(folder: Path, corpus: Corpus, summaries: Mapping[str, SiteSummary]) -> None:
-    """Statistics and exemplars as Parquet, for other tools."""
-    for site, s in summaries.items():
-        count = max(s.count, 1)
-        mean = s.total / count
-        write_table(
-            folder / f"statistics.{slug(site)}.parquet",
-            {
-                "unit": np.arange(s.units),
-                "positions": np.full(s.units, s.count),
-                "mean": mean,
-                "std": np.sqrt(np.maximum(s.total_sq / count - mean**2, 0)),
-                "min": s.minimum,
-                "max": s.maximum,
-            },
+def _write_tables(folder: Path, corpus: Corpus, site: str, s: SiteSummary) -> None:
+    """Statistics and exemplars of a site as Parquet, for other tools."""
+    count = max(s.count, 1)
+    mean = s.total / count
+    write_table(
+        folder / f"statistics.{slug(site)}.parquet",
+        {
+            "unit": np.arange(s.units),
+            "positions": np.full(s.units, s.count),
+            "mean": mean,
+            "std": np.sqrt(np.maximum(s.total_sq / count - mean**2, 0)),
+            "min": s.minimum,
+            "max": s.maximum,
+        },
+    )
+    tails = [
+        _exemplar_columns(corpus, tail, *arrays)
+        for tail, arrays in (
+            ("top", (s.top_value, s.top_stimulus, s.top_position)),
+            ("low", (s.low_value, s.low_stimulus, s.low_position)),
         )
-        tails = [
-            _exemplar_columns(corpus, tail, *arrays)
-            for tail, arrays in (
-                ("top", (s.top_value, s.top_stimulus, s.top_position)),
-                ("low", (s.low_value, s.low_stimulus, s.low_position)),
-            )
-        ]
-        columns = {name: np.concatenate([t[name] for t in tails]) for name in tails[0]}
-        write_table(folder / f"exemplars.{slug(site)}.parquet", columns)
+    ]
+    columns = {name: np.concatenate([t[name] for t in tails]) for name in tails[0]}
+    write_table(folder / f"exemplars.{slug(site)}.parquet", columns)
 
 
 def _exemplar_columns(corpus: Corpus, tail: str, value: Any, stimulus: Any, position: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +99,22 @@ class Batch:
     moved: tuple[float, ...] = ()
 
 
+class Take(Protocol):
+    """What `Subject.stream` calls in the middle of a pass, once a site and group of stimuli."""
+
+    def __call__(self, site: str, values: torch.Tensor, places: Sequence[int], lengths: Sequence[int], /) -> None:
+        """Reduce what stands at a site.
+
+        Args:
+            site: its name.
+            values: ``[stimulus, position, unit]``, padded on the right, on the subject's device and in its own dtype; later
+                layers may write into it, so nothing of it may be kept without a copy.
+            places: where the stimuli stand in the batch that was given.
+            lengths: real positions of each of them.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intervention:
     """A change made at a site during the forward pass, for one unit.
@@ -183,6 +199,26 @@ class Subject(ABC):
         maps: bool = False,
     ) -> Batch:
         """One forward pass over one batch, stopped after the last site needed. Callers split into batches."""
+
+    @property
+    def per_pass(self) -> int:
+        """Stimuli of one pass of a harvest: ``batch_size``; networks on the CPU say 1.
+
+        There nothing is won by a batch, and a stimulus alone has the same values whatever stands beside it.
+        """
+        return self.batch_size
+
+    def stream(self, stimuli: Sequence[Raw], sites: Sequence[str], take: Take) -> None:
+        """One forward pass over one batch that keeps nothing: ``take`` reduces each site in the middle of the pass.
+
+        Stopped after the last site needed. A stimulus without positions need not be taken. Subjects that are no networks
+        make all values first and hand them over.
+        """
+        done = self.forward(stimuli, sites)
+        lengths = done.lengths.tolist()
+        for site in sites:
+            values = done.values[site]
+            take(site, values if values.ndim == 3 else values[:, None, :], range(len(lengths)), lengths)
 
     @abstractmethod
     def outputs(self, stimuli: Sequence[Raw], *, interventions: Sequence[Intervention] = ()) -> Values:

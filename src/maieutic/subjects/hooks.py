@@ -12,7 +12,7 @@ moved, and `check_moved` raises once all batches are known.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -64,7 +64,7 @@ def run_hooked(
     *,
     reads: Sequence[Tap] = (),
     changes: Sequence[tuple[Tap, Intervention]] = (),
-    keep: Callable[[Tap, Tensor], Tensor],
+    keep: Callable[[Tap, Tensor], Tensor | None],
     mask: Tensor | None = None,
     to_end: bool = False,
 ) -> Pass:
@@ -74,8 +74,8 @@ def run_hooked(
         call: runs the network.
         reads: sites to read; ``keep`` reduces or copies what is read there.
         changes: interventions in the order they apply.
-        keep: from the tap and its raw tensor to what is kept. It must not return the tensor itself: later layers
-            may write into it.
+        keep: from the tap and its raw tensor to what is kept, or ``None`` where it has taken what it needs. It must not
+            return the tensor itself: later layers may write into it.
         mask: bool ``[stimulus, position]``: where text interventions act (not on padding or the prefix).
         to_end: run the whole network and give its result, rather than stopping after the last site.
 
@@ -93,7 +93,9 @@ def run_hooked(
                 value, moved = intervene(value, intervention, axis=1 if value.ndim == 4 else -1, mask=mask)
                 seen.moved[i] = max(seen.moved[i], moved)
         if tap.site in wanted:
-            seen.values[tap.site] = keep(tap, value)
+            kept = keep(tap, value)
+            if kept is not None:
+                seen.values[tap.site] = kept
         pending.discard(tap.site)
         if not pending and not to_end:
             raise _Stop
@@ -208,7 +210,14 @@ def check_moved(interventions: Sequence[Intervention], moved: Sequence[float]) -
 
 def submodule(root: nn.Module, path: str, site: str) -> nn.Module:
     """The module at a dotted path; ``UserError`` naming the site when there is none."""
-    modules: Mapping[str, nn.Module] = dict(root.named_modules())
-    if path not in modules:
-        raise UserError(f"{site}: the network has no module {path!r}: list them with  dict(module.named_modules())")
-    return modules[path]
+    try:
+        return root.get_submodule(path)
+    except AttributeError as error:
+        raise UserError(
+            f"{site}: the network has no module {path!r}: list them with  dict(module.named_modules())"
+        ) from error
+
+
+def on_cpu(device: torch.device) -> bool:
+    """Whether passes there cost least one stimulus at a time."""
+    return device.type == "cpu"

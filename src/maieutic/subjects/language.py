@@ -25,9 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from maieutic.errors import UsageError, UserError
-from maieutic.subjects.base import Batch, Intervention, Site, Subject, TokenSpan, Values, raw
+from maieutic.subjects.base import Batch, Intervention, Site, Subject, Take, TokenSpan, Values, raw
 from maieutic.subjects.fresh import weights_digest
-from maieutic.subjects.hooks import Pass, Tap, check_moved, run_hooked, submodule
+from maieutic.subjects.hooks import Pass, Tap, check_moved, on_cpu, run_hooked, submodule
 
 if TYPE_CHECKING:
     from maieutic.subjects.base import Raw
@@ -110,6 +110,15 @@ class LanguageSubject(Subject):
             raise UsageError(f"{self.name} reads text: maps exist for image subjects; leave maps out")
         return self._run(stimuli, [self._tap(s) for s in sites], interventions)[0]
 
+    @property
+    def per_pass(self) -> int:
+        """One text on the CPU, ``batch_size`` on an accelerator."""
+        return 1 if on_cpu(self.model.device) else self.batch_size
+
+    def stream(self, stimuli: Sequence[Raw], sites: Sequence[str], take: Take) -> None:
+        """One pass over the texts as one batch; see `Subject.stream`. Cost: no copies, no LM head."""
+        self._run(stimuli, [self._tap(s) for s in sites], (), take=take)
+
     def outputs(self, stimuli: Sequence[Raw], *, interventions: Sequence[Intervention] = ()) -> Values:
         """Next-token logits after each text: ``[text, vocabulary]``, float32. Cost: a full pass with the LM head.
 
@@ -175,6 +184,7 @@ class LanguageSubject(Subject):
         interventions: Sequence[Intervention],
         *,
         to_end: bool = False,
+        take: Take | None = None,
     ) -> tuple[Batch, Pass]:
         encoded = [[t for t, _, _ in self._encode(self._text(s))] for s in stimuli]
         cut = sum(len(e) > self.max_tokens for e in encoded)
@@ -192,15 +202,23 @@ class LanguageSubject(Subject):
         real = torch.arange(width, device=device)[None, :] < torch.tensor([[len(r)] for r in rows], device=device)
         measured = real.clone()
         measured[:, : len(self.prefix)] = False
+        lengths = np.array([len(r) - len(self.prefix) for r in rows], np.int64)
+
+        def keep(tap: Tap, value: Tensor) -> Tensor | None:
+            measurable = value[:, len(self.prefix) :]
+            if take is None:
+                return measurable.float().cpu().clone()
+            take(tap.site, measurable, range(len(rows)), lengths.tolist())
+            return None
+
         seen = run_hooked(
             lambda: self._call(ids, real, to_end=to_end),
             reads=reads,
             changes=[(self._tap(i.unit.site), i) for i in interventions],
-            keep=lambda _tap, value: value[:, len(self.prefix) :].float().cpu().clone(),
+            keep=keep,
             mask=measured,
             to_end=to_end,
         )
-        lengths = np.array([len(r) - len(self.prefix) for r in rows], np.int64)
         return Batch(values=seen.values, lengths=lengths, moved=tuple(seen.moved)), seen
 
     def _call(self, ids: Tensor, real: Tensor, *, to_end: bool) -> Any:

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from maieutic.errors import UsageError, UserError, did_you_mean
-from maieutic.subjects.base import Batch, Intervention, Modality, Site, Subject, TokenSpan, Values, raw
+from maieutic.subjects.base import Batch, Intervention, Modality, Site, Subject, Take, TokenSpan, Values, raw
 from maieutic.subjects.fresh import fresh_copy, weights_digest
-from maieutic.subjects.hooks import Pass, Tap, check_moved, run_hooked, submodule
+from maieutic.subjects.hooks import Pass, Tap, check_moved, on_cpu, run_hooked, submodule
 from maieutic.subjects.language import LanguageSubject
 from maieutic.subjects.vision import ImageSubject, Preprocess, logits_of, noise_images
 
@@ -146,6 +146,23 @@ class TextModuleSubject(Subject):
             values.setdefault(site, torch.zeros(len(rows), 0, self.site(site).width or 0))
         return Batch(values=values, lengths=lengths, moved=tuple(moved.tolist()))
 
+    @property
+    def per_pass(self) -> int:
+        """One text on the CPU, ``batch_size`` on an accelerator."""
+        return 1 if on_cpu(self.device) else self.batch_size
+
+    def stream(self, stimuli: Sequence[Raw], sites: Sequence[str], take: Take) -> None:
+        """One pass for each length that occurs; empty texts are not taken; see `Subject.stream`."""
+        rows = self._rows(stimuli)
+        taps = [self._tap(s) for s in sites]
+        for length in sorted({len(r) for r in rows} - {0}):
+            places = [i for i, r in enumerate(rows) if len(r) == length]
+
+            def keep(tap: Tap, value: Tensor, places: Sequence[int] = places, length: int = length) -> None:
+                take(tap.site, _per_token(tap, value, length), places, [length] * len(places))
+
+            self._run([rows[i] for i in places], taps, (), keep=keep)
+
     def outputs(self, stimuli: Sequence[Raw], *, interventions: Sequence[Intervention] = ()) -> Values:
         """What the network says: ``[text, class]``, or of ``[text, position, class]`` the last position.
 
@@ -191,21 +208,22 @@ class TextModuleSubject(Subject):
         interventions: Sequence[Intervention],
         *,
         to_end: bool = False,
+        keep: Callable[[Tap, Tensor], Tensor | None] | None = None,
     ) -> Pass:
         ids = torch.tensor(rows, dtype=torch.long, device=self.device)
         return run_hooked(
             lambda: self.module(ids),
             reads=reads,
             changes=[(self._tap(i.unit.site), i) for i in interventions],
-            keep=lambda tap, value: _positions(tap, value, ids.shape[1]),
+            keep=keep or (lambda tap, value: _per_token(tap, value, ids.shape[1]).float().cpu().clone()),
             to_end=to_end,
         )
 
 
-def _positions(tap: Tap, value: Tensor, length: int) -> Tensor:
+def _per_token(tap: Tap, value: Tensor, length: int) -> Tensor:
     if value.ndim != 3 or value.shape[1] != length:
         raise UserError(f"{tap.site} has shape {tuple(value.shape)}, not a value per token: choose another site")
-    return value.float().cpu().clone()
+    return value
 
 
 def _encoder(tokenizer: Any, name: str) -> Encode:

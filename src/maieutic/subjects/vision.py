@@ -19,10 +19,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from maieutic.errors import UsageError, UserError
-from maieutic.subjects.base import Batch, Intervention, Site, Subject, TokenSpan, Values, raw
+from maieutic.subjects.base import Batch, Intervention, Site, Subject, Take, TokenSpan, Values, raw
 from maieutic.subjects.fresh import fresh_copy, weights_digest
 from maieutic.subjects.function import code_text
-from maieutic.subjects.hooks import Pass, Tap, check_moved, run_hooked, submodule
+from maieutic.subjects.hooks import Pass, Tap, check_moved, on_cpu, run_hooked, submodule
 
 if TYPE_CHECKING:
     from maieutic.subjects.base import Raw
@@ -135,6 +135,20 @@ class ImageSubject(Subject):
         seen = self._run(stimuli, reads, interventions, keep=_keep_map if maps else _keep_mean, to_end=False)
         return Batch(values=seen.values, lengths=np.ones(len(stimuli), np.int64), moved=tuple(seen.moved))
 
+    @property
+    def per_pass(self) -> int:
+        """One image on the CPU, ``batch_size`` on an accelerator."""
+        return 1 if on_cpu(self._device) else self.batch_size
+
+    def stream(self, stimuli: Sequence[Raw], sites: Sequence[str], take: Take) -> None:
+        """One pass over the images as one batch, each with one position, its mean; see `Subject.stream`."""
+        lengths = [1] * len(stimuli)
+
+        def keep(tap: Tap, value: Tensor) -> None:
+            take(tap.site, _mean(value)[:, None, :], range(len(lengths)), lengths)
+
+        self._run(stimuli, [self._tap(s) for s in sites], (), keep=keep, to_end=False)
+
     def outputs(self, stimuli: Sequence[Raw], *, interventions: Sequence[Intervention] = ()) -> Values:
         """Logits ``[image, class]``, float32.
 
@@ -179,12 +193,16 @@ class ImageSubject(Subject):
         reads: Sequence[Tap],
         interventions: Sequence[Intervention],
         *,
-        keep: Callable[[Tap, Tensor], Tensor],
+        keep: Callable[[Tap, Tensor], Tensor | None],
         to_end: bool,
     ) -> Pass:
         pixels = self.pixels(stimuli)
         changes = [(self._tap(i.unit.site), i) for i in interventions]
         return run_hooked(lambda: self._running(pixels), reads=reads, changes=changes, keep=keep, to_end=to_end)
+
+    @property
+    def _device(self) -> torch.device:
+        return next((p.device for p in self.module.parameters()), torch.device("cpu"))
 
     def pixels(self, stimuli: Sequence[Raw]) -> Tensor:
         """The preprocessed batch ``[image, 3, height, width]`` on the network's device.
@@ -200,8 +218,7 @@ class ImageSubject(Subject):
         tensors = [self.preprocess(cast("Image.Image", i)) for i in images]
         if len({t.shape for t in tensors}) > 1:
             raise UserError(f"{self.name}: the preprocessing gives images of different sizes: resize to one size in it")
-        device = next((p.device for p in self.module.parameters()), torch.device("cpu"))
-        return torch.stack(tensors).to(device).contiguous(memory_format=self._layout)
+        return torch.stack(tensors).to(self._device).contiguous(memory_format=self._layout)
 
 
 def _with_layout(module: nn.Module, layout: torch.memory_format) -> nn.Module:
@@ -209,10 +226,15 @@ def _with_layout(module: nn.Module, layout: torch.memory_format) -> nn.Module:
 
 
 def _keep_mean(_tap: Tap, value: Tensor) -> Tensor:
-    """``[image, unit]``: the mean over whatever stands between."""
+    """``[image, unit]`` on the CPU: the mean over whatever stands between."""
+    mean = _mean(value).cpu()
+    return mean.clone() if value.ndim == 2 else mean
+
+
+def _mean(value: Tensor) -> Tensor:
     if value.ndim == 2:
-        return value.float().cpu().clone()
-    return (value.float().mean(dim=(2, 3)) if value.ndim == 4 else value.float().mean(dim=1)).cpu()
+        return value.float()
+    return value.float().mean(dim=(2, 3)) if value.ndim == 4 else value.float().mean(dim=1)
 
 
 def _keep_map(tap: Tap, value: Tensor) -> Tensor:

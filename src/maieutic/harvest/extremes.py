@@ -1,0 +1,56 @@
+"""The strongest stimuli of each unit: which, where in them, and the value there.
+
+A stimulus enters once, with its strongest position. Order is by value, ties by corpus index, so both stand in one integer,
+the *rank*: sorting ranks sorts extremes, and the strongest of a union are the strongest of the strongest of its parts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: the rank of no stimulus: behind every other
+NONE = np.int64(2**63 - 1)
+
+Ranks = NDArray[np.int64]
+Positions = NDArray[np.int32]
+
+
+def ranks(value: NDArray[np.float32], stimulus: NDArray[np.int32], *, tail: int) -> Ranks:
+    """Ranks of values at stimuli, broadcast together; ascending ranks are the strongest of the tail (1: high, -1: low)."""
+    bits = np.ascontiguousarray(value + np.float32(0)).view(np.int32)  # -0.0 becomes 0.0: they are one value
+    ordered = (bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))).astype(np.int64)
+    return ((~ordered if tail > 0 else ordered) << 32) | stimulus
+
+
+def stimulus_of(rank: Ranks) -> NDArray[np.int32]:
+    """Corpus indices; -1 where there is none."""
+    return np.where(rank == NONE, np.int64(-1), rank & 0xFFFFFFFF).astype(np.int32)
+
+
+def value_of(rank: Ranks, *, tail: int) -> NDArray[np.float32]:
+    """Values; where there is none, the weakest there could be (-inf for the high tail, inf for the low)."""
+    ordered = (rank >> 32).astype(np.int32)
+    ordered = ~ordered if tail > 0 else ordered
+    value = (ordered ^ ((ordered >> 31) & np.int32(0x7FFFFFFF))).view(np.float32)
+    return np.where(rank == NONE, np.float32(-tail * np.inf), value).astype(np.float32)
+
+
+def nothing(units: int, keep: int) -> tuple[Ranks, Positions]:
+    """No extremes: ``[unit, keep]``."""
+    return np.full((units, keep), NONE, np.int64), np.full((units, keep), -1, np.int32)
+
+
+def strongest(rank: Ranks, position: Positions, keep: int) -> tuple[Ranks, Positions]:
+    """Of each row the ``keep`` strongest, strongest first. Stimuli are distinct within a row."""
+    order = np.argsort(rank, axis=1)[:, :keep]
+    return np.take_along_axis(rank, order, 1), np.take_along_axis(position, order, 1)
+
+
+def merged(kept: tuple[Ranks, Positions], rank: Ranks, position: Positions) -> tuple[Ranks, Positions]:
+    """Kept extremes ``[unit, keep]`` with new ones ``[unit, new]``; rows that nothing new enters are left as they are."""
+    (rows,) = np.nonzero(rank.min(axis=1, initial=NONE) < kept[0][:, -1])
+    if len(rows):
+        both = np.concatenate([kept[0][rows], rank[rows]], 1), np.concatenate([kept[1][rows], position[rows]], 1)
+        kept[0][rows], kept[1][rows] = strongest(*both, keep=kept[0].shape[1])
+    return kept
