@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from maieutic.explain.predicates.image import Shows
-from maieutic.explain.search.image_quality import average_precisions, correlations, qualities, quality
+from maieutic.explain.search.image_quality import (
+    average_precision,
+    average_precisions,
+    correlations,
+    qualities,
+    quality,
+    resampled_precisions,
+)
 from maieutic.explain.search.image_rules import Target, fitted, fitted_all, levels_of
 from maieutic.explain.search.image_table import Clause, Folds
 
@@ -67,6 +74,15 @@ def test_precisions_of_many_are_those_of_scikit_learn(seed: int) -> None:
         assert found[1, i] == pytest.approx(average_precision_score(levels[1], row))
     assert not found[2].any()  # nothing to find
     assert not average_precisions(scores, np.zeros((2, 40), dtype=bool)).any()
+
+
+def test_precision_of_a_resample_is_that_of_its_images() -> None:
+    rng = np.random.default_rng(5)
+    scores, high = rng.integers(0, 9, 60).astype(float), rng.random(60) < 0.3
+    drawn = [rng.integers(60, size=60) for _ in range(30)]
+    counts = np.stack([np.bincount(d, minlength=60) for d in drawn]).astype(float)
+    # to the bit: which labels are kept hangs on a comparison
+    assert resampled_precisions(scores, high, counts).tolist() == [average_precision(scores[d], high[d]) for d in drawn]
 
 
 def test_correlations_of_many() -> None:

@@ -5,15 +5,15 @@ Nothing is found here; the test split is not touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maieutic.explain.search.image_fit import best_gain
+from maieutic.explain.search.image_fit import best_gains
 from maieutic.explain.search.image_pairs import best_pair_gain
-from maieutic.explain.search.image_quality import average_precision, quality
+from maieutic.explain.search.image_quality import quality, resampled_precisions
 from maieutic.explain.search.image_rivals import Seen
 from maieutic.explain.search.image_rules import Floats, Rule, Target
 from maieutic.explain.search.image_table import ImageTable
@@ -58,16 +58,21 @@ def _beats_chance(predicted: Floats, high: NDArray[np.bool_], groups: NDArray[np
 
     Resamples without any positive say nothing and are left out.
     """
+    counts = _drawn(tuple(groups.tolist()), seed)
+    share = (counts @ high) / counts.sum(axis=1)
+    wins = (share > 0) & (resampled_precisions(predicted, high, counts) > 1.3 * share)
+    return int(wins.sum()) / max(int((share > 0).sum()), 1)
+
+
+@lru_cache(maxsize=8)
+def _drawn(groups: tuple[str, ...], seed: int) -> Floats:
+    """How often each image is in each resample of whole groups, ``[resample, image]``; the same for all units."""
     rng = np.random.default_rng(seed)
-    names, index = np.unique(groups, return_inverse=True)
-    members = [np.flatnonzero(index == g) for g in range(len(names))]
-    wins, counted = 0, 0
-    for _ in range(_RESAMPLES):
-        rows = np.concatenate([members[g] for g in rng.integers(len(names), size=len(names))])
-        share = float(high[rows].mean())
-        counted += share > 0
-        wins += share > 0 and average_precision(predicted[rows], high[rows]) > 1.3 * share
-    return wins / max(counted, 1)
+    names, index = np.unique(np.array(groups), return_inverse=True)
+    drawn = [rng.integers(len(names), size=len(names)) for _ in range(_RESAMPLES)]
+    counts = np.stack([np.bincount(d, minlength=len(names))[index] for d in drawn]).astype(np.float64)
+    counts.flags.writeable = False
+    return counts
 
 
 def like_noise(table: ImageTable, target: Target, *, seed: int) -> bool:
@@ -75,16 +80,10 @@ def like_noise(table: ImageTable, target: Target, *, seed: int) -> bool:
 
     Single conditions are asked first, then pairs of them.
     """
-    return not (_stands_out(best_gain, table, target, seed) or _stands_out(best_pair_gain, table, target, seed))
-
-
-def _stands_out(
-    gain: Callable[[ImageTable, Floats, Floats], float], table: ImageTable, target: Target, seed: int
-) -> bool:
     rng = np.random.default_rng(seed)
-    found = gain(table, target.y, target.weight)
-    for _ in range(_SHUFFLES):
-        order = rng.permutation(len(target.y))
-        if gain(table, target.y[order], target.weight[order]) >= found:
-            return False
-    return True
+    order = np.stack([np.arange(len(target.y)), *(rng.permutation(len(target.y)) for _ in range(_SHUFFLES))])
+    single = best_gains(table, target.y[order], target.weight[order])
+    if single[0] > single[1:].max():
+        return False
+    found = best_pair_gain(table, target.y, target.weight)
+    return any(best_pair_gain(table, target.y[some], target.weight[some]) >= found for some in order[1:])

@@ -27,6 +27,7 @@ _RIDGE = 2.0
 _TRUSTED = 0.5
 #: quality at which nothing is left to add
 _PERFECT = 0.995
+_ALL = slice(None)
 
 
 def search_rules(
@@ -41,7 +42,8 @@ def search_rules(
         held: list[Rule | None] = [*beam] or [None]
         moves = {_identity(m): m for rule in held for m in field.moves(rule)}
         made = fitted_all([m for key, m in moves.items() if key not in found], target)
-        rules = sorted((r for r in made if r.quality >= _TRUSTED or not _lucky(r, held)), key=lambda r: -r.score)
+        grown = {c.predicate for r in beam for c in r.clauses}
+        rules = sorted((r for r in made if r.quality >= _TRUSTED or not _lucky(r, grown)), key=lambda r: -r.score)
         found |= {_identity(r.clauses): r for r in rules}
         bar = beam[0].score if beam else -np.inf
         beam = [r for r in rules[:_BEAM] if r.score > bar]
@@ -50,16 +52,16 @@ def search_rules(
     return sorted(found.values(), key=lambda r: -r.score)
 
 
-def _lucky(rule: Rule, held: Sequence[Rule | None]) -> bool:
+def _lucky(rule: Rule, grown: set[Predicate]) -> bool:
     """Whether its last clause is one of so many that the best of them fits noise.
 
-    Pairs that no beam has grown towards, relations, and conditions on form, number and the centre.
+    Pairs that no beam has grown towards (``grown``: its clauses), relations, and conditions on form, number and the
+    centre.
     """
     last = rule.clauses[-1].predicate
     parts = last.parts if isinstance(last, And) else (last,)
     if any(isinstance(p, Relation | Formed | Count) or (isinstance(p, Placed) and p.where == "centre") for p in parts):
         return True
-    grown = {c.predicate for r in held if r is not None for c in r.clauses}
     return isinstance(last, And) and not any(part in grown for part in (last, *parts))
 
 
@@ -106,11 +108,15 @@ class _Field:
         """The rule with its last clause replaced by "last and other" or "last but not other"."""
         table, target = self._table, self._target
         *rest, last = rule.clauses
-        others = residual_of(rest, target)
+        others, weight = residual_of(rest, target), target.weight
+        # elsewhere "last and other" is nothing, whatever the other is
+        rows = np.flatnonzero(last.column)
+        here, with_it = table.matrix[rows], last.column[rows, None]
         out: list[tuple[Clause, ...]] = []
         for without in (False, True):
-            columns = np.minimum(last.column[:, None], 1.0 - table.matrix if without else table.matrix)
-            gains = np.where(self._keep, gains_of(columns, others, target.weight), 0.0)
+            columns = np.minimum(with_it, 1.0 - here if without else here)
+            slope = slope_of(columns, others, weight, rows=rows)
+            gains = np.where(self._keep, slope**2 / spread_of(columns, columns * columns, weight, rows=rows), 0.0)
             if without:
                 gains[table.named :] = 0.0  # falling ramps already say "little of it"
             picks = [*best_of(gains[: table.named], 3), *(table.named + j for j in best_of(gains[table.named :], 3))]
@@ -118,31 +124,43 @@ class _Field:
         return out
 
 
-def slope_of(matrix: NDArray[np.float32], residual: Floats, weight: Floats) -> Floats:
-    """Weighted covariance of each column with what is left."""
+def slope_of(
+    matrix: NDArray[np.float32], residual: Floats, weight: Floats, *, rows: NDArray[np.int64] | slice = _ALL
+) -> Floats:
+    """Weighted covariance of each column with what is left; ``rows``: images that the columns cover, 0 on others."""
     w = (weight / weight.sum()).astype(np.float32)
     r = (residual - np.average(residual, weights=weight)).astype(np.float32)
-    return (matrix.T @ (w * r)).astype(np.float64)
+    return (matrix.T @ (w * r)[rows]).astype(np.float64)
 
 
-def spread_of(matrix: NDArray[np.float32], squares: NDArray[np.float32], weight: Floats) -> Floats:
+def spread_of(
+    matrix: NDArray[np.float32],
+    squares: NDArray[np.float32],
+    weight: Floats,
+    *,
+    rows: NDArray[np.int64] | slice = _ALL,
+) -> Floats:
     """Weighted variance of each column, enlarged so that columns with little mass gain less."""
-    w = (weight / weight.sum()).astype(np.float32)
+    w = (weight / weight.sum()).astype(np.float32)[rows]
     mean = matrix.T @ w
     return np.maximum(squares.T @ w - mean * mean, 1e-6) + _RIDGE / weight.sum()
 
 
-def gains_of(matrix: NDArray[np.float32], residual: Floats, weight: Floats) -> Floats:
-    """Weighted squared residual that each column alone would take away, shrunk for columns with little mass."""
-    return slope_of(matrix, residual, weight) ** 2 / spread_of(matrix, matrix * matrix, weight)
+def best_gains(table: ImageTable, y: Floats, weight: Floats) -> Floats:
+    """The largest share of the weighted variance that one clause takes away, of several activations, ``[activation]``.
 
-
-def best_gain(table: ImageTable, y: Floats, weight: Floats) -> float:
-    """The largest share of the weighted variance that one clause takes away."""
-    residual = y - np.average(y, weights=weight)
-    total = float(np.average(residual**2, weights=weight))
-    gains = slope_of(table.matrix, residual, weight) ** 2 / spread_of(table.matrix, table.squares, weight)
-    return float(gains.max(initial=0.0)) / max(total, 1e-12)
+    Args:
+        table: the clauses.
+        y, weight: ``[activation, image]``.
+    """
+    left = y - np.average(y, weights=weight, axis=1)[:, None]
+    total = np.average(left**2, weights=weight, axis=1)
+    mass = weight.sum(axis=1, keepdims=True)
+    w = (weight / mass).astype(np.float32)
+    slope = table.matrix.T @ (w * left.astype(np.float32)).T
+    mean = table.matrix.T @ w.T
+    spread = np.maximum(table.squares.T @ w.T - mean * mean, 1e-6) + _RIDGE / mass.T
+    return (slope**2 / spread).max(axis=0, initial=0.0) / np.maximum(total, 1e-12)
 
 
 def best_of(gains: Floats, n: int) -> list[int]:

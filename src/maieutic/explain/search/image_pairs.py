@@ -10,11 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from maieutic.explain.predicates.image import Relation
 from maieutic.explain.search.image_table import Clause, ImageTable
 
 Floats = NDArray[np.float64]
-RELATIONS = ("left of", "right of", "above", "below", "overlapping")
 #: conditions that the first of a pair is chosen from, and the second
 _FIRST, _SECOND = 120, 320
 #: pairs kept of each sort, and pairs of things whose relations are tried
@@ -125,12 +123,11 @@ def _related(
         a, b = (getattr(table.clauses[k].predicate, "concept", "") for k in (i, j))
         if a and b and ":" not in f"{a}{b}":
             names += [(a, b), (b, a)]
+    ridge = _RIDGE * float(w.max())
     scored: list[tuple[float, int, Clause]] = []
     for k, (a, b) in enumerate(dict.fromkeys(names)):
-        for relation in RELATIONS if (a < b) else RELATIONS[:-1]:
-            clause = table.clause(Relation(a=a, relation=relation, b=b), 2)
+        for clause in table.related(a, b):
             slope, mass = float(clause.column @ wr), float(clause.column @ w)
             if slope > 0 and mass > _LEAST:
-                gain = slope**2 / (max(mass - mass * mass, 1e-6) + _RIDGE * float(w.max()))
-                scored.append((-gain, k, clause))
+                scored.append((-(slope**2 / (max(mass - mass * mass, 1e-6) + ridge)), k, clause))
     return [clause for _, _, clause in sorted(scored, key=lambda s: s[:2])[:_KEPT]]

@@ -43,14 +43,29 @@ def average_precisions(scores: Floats, levels: Flags) -> Floats:
     shown = (n - below).astype(np.float64)
     last = np.ones(mine.shape, dtype=bool)
     np.not_equal(mine[:, 1:], mine[:, :-1], out=last[:, :-1])
-    out = np.zeros((len(levels), m))
-    for k, high in enumerate(levels[:, positives].astype(np.float64)):
-        hits = np.cumsum(high[order], axis=1)
-        before = np.zeros_like(hits)
-        np.maximum.accumulate(np.where(last, hits, 0.0)[:, :-1], axis=1, out=before[:, 1:])
-        gained = np.where(last, (hits - before) / max(float(high.sum()), 1.0) * (hits / shown), 0.0)
-        out[k] = np.cumsum(gained, axis=1)[:, -1]  # added one after another, so that zeros between change no bit
-    return out
+    high = levels[:, positives].astype(np.float64)
+    hits = np.cumsum(high[:, order], axis=2)
+    before = np.zeros_like(hits)
+    np.maximum.accumulate((hits * last)[:, :, :-1], axis=2, out=before[:, :, 1:])
+    total = np.maximum(high.sum(axis=1), 1.0)[:, None, None]
+    gained = (hits - before) / total * (hits / shown) * last
+    return np.cumsum(gained, axis=2)[:, :, -1]  # added one after another, so that zeros between change no bit
+
+
+def resampled_precisions(scores: Floats, high: Flags, counts: Floats) -> Floats:
+    """``average_precision`` on each of several resamples, ``[resample]``.
+
+    Args:
+        scores: ``[image]``.
+        high: the positives, ``[image]``.
+        counts: how often each image was drawn, ``[resample, image]``.
+    """
+    order = np.argsort(-scores, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
+    drawn = counts[:, order]
+    shown, hits = np.cumsum(drawn, axis=1)[:, last], np.cumsum(drawn * high[order], axis=1)[:, last]
+    gained = np.diff(hits, axis=1, prepend=0.0) / np.maximum(hits[:, -1:], 1.0)
+    return np.cumsum(gained * (hits / np.maximum(shown, 1.0)), axis=1)[:, -1]
 
 
 def correlation(a: Floats, b: Floats) -> float:

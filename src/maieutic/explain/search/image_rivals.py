@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from maieutic.explain.predicates.base import And, Not, Or, Predicate
 from maieutic.explain.predicates.image import Count, Relation, Shows
 from maieutic.explain.search.image_columns import Columns
-from maieutic.explain.search.image_pairs import RELATIONS
 from maieutic.explain.search.image_quality import quality
 from maieutic.explain.search.image_rules import Rule, Target, fitted_all
-from maieutic.explain.search.image_table import Clause, ImageTable
+from maieutic.explain.search.image_table import RELATIONS, Clause, ImageTable
 
 Floats = NDArray[np.float64]
 #: correlation with a condition from which something came along with it

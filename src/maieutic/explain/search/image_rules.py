@@ -30,7 +30,7 @@ _TWO_STATES = 0.76
 #: share of images at the very lowest value from which a unit rests exactly
 _RESTS = 0.2
 #: rules fitted in one go: their columns fit into a processor's cache
-_TOGETHER = 16
+_TOGETHER = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

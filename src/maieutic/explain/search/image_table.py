@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import And, Not, Predicate
-from maieutic.explain.predicates.image import Colour, Count, Formed, Placed, Shows, Texture
+from maieutic.explain.predicates.image import Colour, Count, Formed, Placed, Relation, Shows, Texture
 from maieutic.explain.predicates.image_pixels import COLOURS, NAMES, SHAPES
 from maieutic.explain.search.image_columns import Columns
 from maieutic.explain.views_image import ImageView, ImageViewer
@@ -31,6 +31,9 @@ SUPPORT = 3
 FEW = 4
 _PLACES = ("left", "right", "top", "bottom", "centre")
 _FORMS = ("tall", "wide")
+RELATIONS = ("left of", "right of", "above", "below", "overlapping")
+#: pairs of things whose relations are kept
+_RELATED = 4096
 _RANGES = ((0.50, 0.98), (0.10, 0.90))
 #: parts that the images are dealt to for fitting, one left out each time
 FOLDS = 4
@@ -121,6 +124,20 @@ class ImageTable:
     def clause(self, predicate: Predicate, atoms: int = 1) -> Clause:
         """Any predicate as a clause."""
         return Clause(predicate, self.columns.of(predicate), atoms)
+
+    def related(self, a: str, b: str) -> tuple[Clause, ...]:
+        """How two things stand to each other, in as far as some image shows it; overlapping in one order only."""
+        found = self._related.get((a, b))
+        if found is None:
+            made = [self.clause(Relation(a=a, relation=r, b=b), 2) for r in (RELATIONS if a < b else RELATIONS[:-1])]
+            found = self._related[a, b] = tuple(c for c in made if c.column.any())
+            if len(self._related) > _RELATED:
+                del self._related[next(iter(self._related))]
+        return found
+
+    @cached_property
+    def _related(self) -> dict[tuple[str, str], tuple[Clause, ...]]:
+        return {}
 
     @cached_property
     def twins(self) -> dict[str, tuple[str, ...]]:
