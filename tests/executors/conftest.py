@@ -22,7 +22,7 @@ if HERE not in sys.path:
 
 @pytest.fixture(scope="session")
 def two_nodes() -> Iterator[Any]:
-    """A Ray cluster of two nodes with two cores each, as far as Ray knows, and this process connected to it."""
+    """A Ray cluster of two nodes with two cores each and one GPU, as far as Ray knows, and this process connected to it."""
     with ExitStack() as lasting:
         folder = Path(lasting.enter_context(tempfile.TemporaryDirectory(prefix="m-", dir="/tmp")))
         environment = lasting.enter_context(pytest.MonkeyPatch.context())
@@ -35,7 +35,7 @@ def two_nodes() -> Iterator[Any]:
         from ray.cluster_utils import Cluster
 
         node = {"num_cpus": 2, "object_store_memory": 100 << 20, "include_dashboard": False}
-        cluster = Cluster(initialize_head=True, head_node_args=node)
+        cluster = Cluster(initialize_head=True, head_node_args={**node, "num_gpus": 1})
         cluster.add_node(**node)
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
         yield cluster

@@ -118,3 +118,16 @@ def node(state: Any, job: float) -> str:
 
     time.sleep(job)
     return ray.get_runtime_context().get_node_id()
+
+
+def crowded(*, folder: str) -> dict[str, Any]:
+    """Only the first worker has room."""
+    note(folder, "prepared")
+    if noted(Path(folder), "prepared")[0] != os.getpid():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"folder": folder}
+
+
+def devices(state: Any, job: float) -> str | None:
+    time.sleep(job)
+    return os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -97,6 +97,14 @@ def test_workers_that_die_while_prepared_are_given_up(pool: Pool, load: Load) ->
     assert opened.lost == 3
 
 
+def test_a_machine_that_bears_fewer_workers_goes_on_with_fewer(pool: Pool, load: Load, tmp_path: Path) -> None:
+    opened = pool(workers=2)
+    found = list(opened.run(load("noted_sleep", "crowded", folder=str(tmp_path)), [0.2] * 15))
+    assert sorted(e.index for e in found) == list(range(15)) and all(isinstance(e, Done) for e in found)
+    assert len(set(noted(tmp_path, "sleeping"))) == 1
+    assert opened.lost == 3 and opened.workers == 1
+
+
 def test_a_result_that_cannot_travel_is_one_broken_job(pool: Pool, load: Load) -> None:
     lost, fine = sorted(pool(workers=1).run(load("fails", factor=1), ["lambda", "a"]), key=lambda e: e.index)
     assert isinstance(lost, Broken) and "cannot be sent" in lost.reason and not lost.died

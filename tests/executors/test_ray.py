@@ -77,8 +77,15 @@ def test_a_cluster_without_room_is_reported(
     on_cluster: Any, pool: Pool, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_cluster, "PLACING", 2.0)
-    with pytest.raises(UserError, match="no worker found a place .* 1 CPU and 1 GPUs"):
-        list(pool("ray", workers=1, gpus=1).run(load("times", factor=1), [1]))
+    with pytest.raises(UserError, match="no worker found a place .* 1 CPU and 3 GPUs"):
+        list(pool("ray", workers=1, gpus=3).run(load("times", factor=1), [1]))
+
+
+def test_workers_share_the_gpus_there_are(on_cluster: Any, pool: Pool, load: Load) -> None:
+    opened = pool("ray", gpus=0.5)
+    assert opened.workers == 2  # four cores, but one GPU for every two workers
+    found = list(opened.run(load("devices", factor=1), [0.2] * 6))
+    assert {e.result for e in found if isinstance(e, Done)} == {"0"} and len(found) == 6
 
 
 def alone(code: str, *args: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
