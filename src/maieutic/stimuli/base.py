@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -139,9 +140,9 @@ class Corpus:
         """The stimuli of one split, in order."""
         return [s for s in self.stimuli if s.split == name]
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """Digest over ids, groups and splits, in order."""
+        """Digest over ids, groups and splits, in order; computed once, since a corpus does not change."""
         digest = hashlib.sha256()
         for s in self.stimuli:
             digest.update(f"{s.id}\t{s.group}\t{s.split}\n".encode())

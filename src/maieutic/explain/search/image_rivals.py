@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from maieutic.explain.predicates.base import And, Not, Or, Predicate
 from maieutic.explain.predicates.image import Count, Relation, Shows
 from maieutic.explain.search.image_columns import Columns
-from maieutic.explain.search.image_quality import quality
+from maieutic.explain.search.image_quality import qualities
 from maieutic.explain.search.image_rules import Rule, Target, fitted_all
 from maieutic.explain.search.image_table import RELATIONS, Clause, ImageTable
 
@@ -54,11 +54,20 @@ class Rival:
 
 def judged(rule: Rule, target: Target, seen: Seen) -> Rival:
     """A rule with its joint fit; splits count by their number of images."""
+    return judged_all([rule], target, seen)[0]
+
+
+def judged_all(rules: Sequence[Rule], target: Target, seen: Seen) -> list[Rival]:
+    """Each rule with its joint fit."""
     n, m = len(target.y), len(seen.y)
-    there = quality(seen.columns.of(rule.predicate).astype(np.float64), seen.y, seen.levels)[0] if m else 0.0
-    return Rival(
-        rule=rule, fit=(n * rule.quality + m * there) / max(n + m, 1), atoms=sum(c.atoms for c in rule.clauses)
-    )
+    there = np.zeros(len(rules))
+    if m and rules:
+        said = np.stack([seen.columns.of(r.predicate) for r in rules]).astype(np.float64)
+        there = qualities(said, seen.y, seen.levels)[:, 0]
+    return [
+        Rival(rule=r, fit=(n * r.quality + m * q) / max(n + m, 1), atoms=sum(c.atoms for c in r.clauses))
+        for r, q in zip(rules, there.tolist(), strict=True)
+    ]
 
 
 def rivals_of(table: ImageTable, target: Target, rules: Sequence[Rule], seen: Seen) -> list[Rival]:
@@ -68,7 +77,7 @@ def rivals_of(table: ImageTable, target: Target, rules: Sequence[Rule], seen: Se
     """
     if judged(rules[0], target, seen).fit < LOOSE:
         few = _shortlist(rules)
-        ranked = sorted((judged(r, target, seen) for r in few), key=lambda r: (-round(r.fit, 4), r.atoms))
+        ranked = sorted(judged_all(few, target, seen), key=lambda r: (-round(r.fit, 4), r.atoms))
         return [r for r in ranked if r.fit >= ranked[0].fit - _MARGIN]
     leading = [_named(r, table, target, seen) for r in rules if r.score >= rules[0].score - 0.04][:4]
     made: dict[frozenset[Predicate], Rule] = {frozenset(c.predicate for c in r.clauses): r for r in leading}
@@ -78,7 +87,7 @@ def rivals_of(table: ImageTable, target: Target, rules: Sequence[Rule], seen: Se
             variants.setdefault(frozenset(c.predicate for c in clauses), clauses)
     fresh = {key: clauses for key, clauses in variants.items() if key not in made}
     made |= zip(fresh, fitted_all(list(fresh.values()), target), strict=True)
-    ranked = sorted((judged(r, target, seen) for r in made.values()), key=lambda r: (-round(r.fit, 4), r.atoms))
+    ranked = sorted(judged_all(list(made.values()), target, seen), key=lambda r: (-round(r.fit, 4), r.atoms))
     return [r for r in ranked if r.fit >= ranked[0].fit - _MARGIN][:_MOST]
 
 
