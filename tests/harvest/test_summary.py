@@ -185,8 +185,8 @@ def test_size_of_a_unit_does_not_grow_with_the_corpus() -> None:
 def test_limits_share_the_sample_among_sites() -> None:
     assert Limits.of([1536]) == Limits(sample=2048, thinning=1)
     assert Limits.of([1]) == Limits(sample=2048, thinning=0)
-    assert Limits.of([1536] * 30) == Limits(sample=2**24 // 46080, thinning=4)
-    assert Limits.of([10**6]) == Limits(sample=128, thinning=4)
+    assert Limits.of([1536] * 30) == Limits(sample=2**24 // 46080, thinning=5)
+    assert Limits.of([10**6]) == Limits(sample=128, thinning=5)
 
 
 @settings(max_examples=40, deadline=None)

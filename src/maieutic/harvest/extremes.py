@@ -1,7 +1,8 @@
 """The strongest stimuli of each unit: which, where in them, and the value there.
 
 A stimulus enters once, with its strongest position. Order is by value, ties by corpus index, so both stand in one integer,
-the *rank*: sorting ranks sorts extremes, and the strongest of a union are the strongest of the strongest of its parts.
+the *rank*: sorting ranks sorts extremes, and the strongest of a union are the strongest of the strongest of its parts. A
+rank is 32 bits of value, 25 of corpus index, and 7 that are 0 but while it is sorted, when they say where it came from.
 """
 
 from __future__ import annotations
@@ -9,8 +10,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+_PLACES = 7
+#: ranks that can be sorted at once
+MOST_SORTED = 1 << _PLACES
+#: corpus indices that fit
+MOST_STIMULI = 1 << (32 - _PLACES)
 #: the rank of no stimulus: behind every other
-NONE = np.int64(2**63 - 1)
+NONE = np.int64((2**63 - 1) // MOST_SORTED * MOST_SORTED)
 
 Ranks = NDArray[np.int64]
 Positions = NDArray[np.int32]
@@ -19,13 +25,16 @@ Positions = NDArray[np.int32]
 def ranks(value: NDArray[np.float32], stimulus: NDArray[np.int32], *, tail: int) -> Ranks:
     """Ranks of values at stimuli, broadcast together; ascending ranks are the strongest of the tail (1: high, -1: low)."""
     bits = np.ascontiguousarray(value + np.float32(0)).view(np.int32)  # -0.0 becomes 0.0: they are one value
-    ordered = (bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))).astype(np.int64)
-    return ((~ordered if tail > 0 else ordered) << 32) | stimulus
+    ordered = bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))
+    out = (~ordered if tail > 0 else ordered).astype(np.int64)
+    out <<= 32
+    out |= stimulus.astype(np.int64) << _PLACES
+    return out
 
 
 def stimulus_of(rank: Ranks) -> NDArray[np.int32]:
     """Corpus indices; -1 where there is none."""
-    return np.where(rank == NONE, np.int64(-1), rank & 0xFFFFFFFF).astype(np.int32)
+    return np.where(rank == NONE, np.int64(-1), (rank & 0xFFFFFFFF) >> _PLACES).astype(np.int32)
 
 
 def value_of(rank: Ranks, *, tail: int) -> NDArray[np.float32]:
@@ -42,9 +51,9 @@ def nothing(units: int, keep: int) -> tuple[Ranks, Positions]:
 
 
 def strongest(rank: Ranks, position: Positions, keep: int) -> tuple[Ranks, Positions]:
-    """Of each row the ``keep`` strongest, strongest first. Stimuli are distinct within a row."""
-    order = np.argsort(rank, axis=1)[:, :keep]
-    return np.take_along_axis(rank, order, 1), np.take_along_axis(position, order, 1)
+    """Of each row, of at most `MOST_SORTED`, the ``keep`` strongest, strongest first. Stimuli are distinct within a row."""
+    placed = np.sort(rank | np.arange(rank.shape[1]), axis=1)[:, :keep]
+    return placed & -MOST_SORTED, np.take_along_axis(position, placed & (MOST_SORTED - 1), 1)
 
 
 def merged(kept: tuple[Ranks, Positions], rank: Ranks, position: Positions) -> tuple[Ranks, Positions]:

@@ -20,12 +20,12 @@ import torch
 from numpy.typing import NDArray
 
 from maieutic.harvest import bands, exact, extremes
-from maieutic.harvest.summary import Limits, SiteSummary, keys
+from maieutic.harvest.summary import TOP, Limits, SiteSummary, keys
 
 #: the limit of a uniform sample that is not full
 LIMIT = np.uint64(2**64 - 1)
 #: stimuli whose extremes are collected before they are sorted into those of before
-PENDING = 64
+PENDING = extremes.MOST_SORTED - TOP
 #: values in the rows that wait for histogram and bands, and rows at most and at least
 WAITING, MOST_WAITING, LEAST_WAITING = 1 << 21, 1024, 256
 
@@ -187,25 +187,34 @@ def _blank(values: torch.Tensor, mask: torch.Tensor | None, fill: float) -> torc
 def _reduce(values: torch.Tensor, group: Group) -> _Reduced:
     """Reduce ``[stimulus, position, unit]`` on its device, in float32."""
     x = values.float()
-    zeroed = _blank(x, group.mask, 0.0)
     if x.device.type == "cpu" and len(group.places) == 1:
-        high, high_at, low, low_at = _extremes_of_one(x[0])
-    else:
-        high, high_at = _blank(x, group.mask, -torch.inf).max(1)
-        low, low_at = _blank(x, group.mask, torch.inf).min(1)
+        return _reduce_one(x[0], group.position)
     rows = x[torch.from_numpy(group.row).to(x.device), torch.from_numpy(group.position).long().to(x.device)]
+    zeroed = _blank(x, group.mask, 0.0)
+    high, high_at = _blank(x, group.mask, -torch.inf).max(1)
+    low, low_at = _blank(x, group.mask, torch.inf).min(1)
     return _Reduced(
         sums=zeroed.sum(1), squares=(zeroed * zeroed).sum(1), high=high, high_at=high_at.int(), low=low,
         low_at=low_at.int(), rows=rows,
     )  # fmt: skip
 
 
-def _extremes_of_one(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Extremes ``[1, unit]`` of ``[position, unit]`` and where they are: units first, where numpy is ten times faster."""
-    turned = x.T.contiguous().numpy()
-    high, low = turned.argmax(1)[:, None], turned.argmin(1)[:, None]
-    out = (np.take_along_axis(turned, high, 1), high, np.take_along_axis(turned, low, 1), low)
-    return tuple(torch.from_numpy(a).T for a in out)  # pyright: ignore[reportReturnType]
+def _reduce_one(values: torch.Tensor, sampled: NDArray[np.int32]) -> _Reduced:
+    """Reduce ``[position, unit]`` on the CPU: turned once, so that numpy finds each unit's extremes side by side."""
+    x = values.numpy()
+    positions, units = x.shape
+    if positions == 1:
+        at, own = torch.zeros(1, units, dtype=torch.int32), values.clone()
+        rows = own[: len(sampled)]
+        return _Reduced(sums=own, squares=own * own, high=own, high_at=at, low=own, low_at=at, rows=rows)
+    turned = values.T.contiguous().numpy()
+    high, low = turned.argmax(1), turned.argmin(1)
+    begin, flat = np.arange(0, units * positions, positions), turned.reshape(-1)
+    out = (
+        x.sum(0), np.einsum("pu,pu->u", x, x), flat[begin + high], high.astype(np.int32), flat[begin + low],
+        low.astype(np.int32),
+    )  # fmt: skip
+    return _Reduced(*(torch.from_numpy(a)[None] for a in out), torch.from_numpy(x[sampled]))
 
 
 class Reduction:
@@ -329,7 +338,7 @@ class Reduction:
         to = free[: len(new)]
         size = max(have, int(to.max(initial=-1)) + 1)
         if size > len(self._sample):
-            room = np.zeros((min(max(2 * len(self._sample), size), most), self._sample.shape[1]), np.float32)
+            room = np.zeros((most, self._sample.shape[1]), np.float32)  # pages that are not written cost nothing
             room[:have] = self._sample[:have]
             self._sample = room
         self._sample[to] = rows[chosen[new]]

@@ -28,7 +28,7 @@ SAMPLE_FLOATS = 1 << 24
 #: with more units than this, histogram and bands are made from a share of positions, chosen by hash
 DENSE_UNITS = 1024
 #: halvings of that share at most
-MOST_THINNING = 4
+MOST_THINNING = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
