@@ -9,7 +9,7 @@ from maieutic.errors import UserError
 from maieutic.explain.predicates.base import from_json
 from maieutic.explain.predicates.text import TokenIn
 from maieutic.explain.predicates.text_amounts import EarlierOnLine, HowMany, InRange, Nearness, Ramp, ordinal
-from maieutic.explain.search.text_quantities import Tally, best_bounds, cut
+from maieutic.explain.search.text_quantities import Ranges, cut
 from maieutic.explain.views_text import TextView, split_tokens
 
 TEXT = "We saw 3 dogs. A (big) cat\n    sat, too"
@@ -110,9 +110,7 @@ def test_the_best_range_is_the_best_of_all_ranges(seed: int) -> None:
             total += float(((residual[here]) ** 2 - (residual[here] - weight) ** 2).sum())
         return total
 
-    interval = next(
-        b for b in best_bounds(quantity, Tally.of(residual, fold, 4, ridge=4.0)) if "Ramp" not in repr(b.predicate)
-    )
+    interval = next(b for b in Ranges([quantity], fold, 4).best(residual, ridge=4.0) if "Ramp" not in repr(b.predicate))
     best = max(((gain(a, b), a, b) for a in range(12) for b in range(a, 12)), key=lambda t: t[0])
     # the column of the winner has the brute-force optimum's gain, up to the bonus for one-sided ranges
     inside = interval.column > 0.5

@@ -10,12 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import Predicate
 from maieutic.explain.predicates.text import PreviousIs, TopicWords, WithinLast
 from maieutic.explain.search.text_fit import Part
 from maieutic.explain.search.text_setting import Setting
 from maieutic.explain.views_text import TextView
+from maieutic.explain.views_text_book import TextBook
+
+Array = NDArray[np.float64]
 
 #: tokens of context kept before the token in question
 CONTEXT = 28
@@ -47,6 +51,15 @@ def holds(setting: Setting, text: str, predicate: Predicate) -> float:
     """The predicate at the last token of a text."""
     values = predicate.evaluate(setting.viewer(text).per_token)
     return float(values[-1]) if len(values) else 0.0
+
+
+def at_ends(setting: Setting, texts: Sequence[str], predicates: Sequence[Predicate]) -> Array:
+    """What each predicate says of the last token of each text, 0 for a text without tokens, ``[text, predicate]``."""
+    book = TextBook([setting.viewer(t).per_token for t in texts])
+    out, some = np.zeros((len(texts), len(predicates))), book.lengths > 0
+    for k, predicate in enumerate(predicates):
+        out[some, k] = predicate.over(book)[book.bounds[1:][some] - 1]
+    return out
 
 
 def cut(view: TextView, i: int, *, context: int = CONTEXT) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from maieutic.explain.predicates.base import Predicate
 from maieutic.explain.predicates.text import Position, TokenIn, TopicWords, WithinLast
 from maieutic.explain.search.inquiry import Answer, Probe, inquire
-from maieutic.explain.search.text_edits import Case, Editor, holds
+from maieutic.explain.search.text_edits import Case, Editor, at_ends, holds
 from maieutic.explain.search.text_fit import Clause, Fitter, Part, Rules
 from maieutic.explain.search.text_label import clause_label
 from maieutic.explain.search.text_options import Option, by_conditions, swapped
@@ -349,30 +349,36 @@ class Tester:
         if len(options) < 2 or self.left < 1:
             return options[0].clause if options else clause
         hypotheses = [o.hypothesis for o in options]
-        probes = [
-            probe
-            for base, text, kind in {t: (b, t, k) for b, t, k in edits}.values()
-            if (probe := self._probe(base, text, kind, [h.predicate for h in hypotheses])) is not None
-        ]
+        probes = self._probes(edits, [h.predicate for h in hypotheses])
         answer = inquire(
             self.lab, hypotheses, probes, question=question, most=min(_EACH, self.left), spread=self.spread
         )
         self._noted(answer, clause)
         return options[answer.best].clause
 
-    def _probe(self, base: _Base, text: str, kind: str, predicates: Sequence[Predicate]) -> Probe | None:
-        view = self.setting.viewer(text).per_token
-        if not len(view.tokens):
-            return None
-        foretold = np.array(
-            [_relative(float(p.evaluate(view)[-1]), holds(self.setting, base.case.text, p)) for p in predicates]
-        )
-        if float(np.ptp(foretold)) < 0.2:
-            return None
-        return Probe(
-            stimulus=text_stimulus(text), kind=kind, foretold=foretold, full=base.entry.scaled,
-            position=len(view.tokens) - 1, pair=base.entry.id,
-        )  # fmt: skip
+    def _probes(self, edits: Iterable[tuple[_Base, str, str]], predicates: Sequence[Predicate]) -> list[Probe]:
+        """The edits about which the hypotheses disagree, each with what all of them foretell of it."""
+        rows = list({t: (b, t, k) for b, t, k in edits}.values())
+        bases = {b.case.text: i for i, b in enumerate({b.case.text: b for b, _, _ in rows}.values())}
+        said = at_ends(self.setting, [*bases, *(t for _, t, _ in rows)], predicates)
+        of_bases, of_edits = said[: len(bases)], said[len(bases) :]
+        probes: list[Probe] = []
+        for (base, text, kind), values in zip(rows, of_edits, strict=True):
+            last = len(self.setting.viewer(text).tokens) - 1
+            before = of_bases[bases[base.case.text]]
+            foretold = np.array([_relative(float(v), float(b)) for v, b in zip(values, before, strict=True)])
+            if last >= 0 and float(np.ptp(foretold)) >= 0.2:
+                probes.append(
+                    Probe(
+                        stimulus=text_stimulus(text),
+                        kind=kind,
+                        foretold=foretold,
+                        full=base.entry.scaled,
+                        position=last,
+                        pair=base.entry.id,
+                    )  # fmt: skip
+                )
+        return probes
 
     def _noted(self, answer: Answer, clause: Clause) -> None:
         notes, best = self.notes, answer.best

@@ -10,8 +10,9 @@ It reads discover positions only and runs no experiment.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from maieutic.explain.predicates.text import PreviousIs, TokenIn, TopicWords, Wi
 from maieutic.explain.search.text_features import Feature
 from maieutic.explain.search.text_matrix import FeatureMatrix, hash_of
 from maieutic.explain.search.text_passages import passage
-from maieutic.explain.search.text_quantities import Tally, best_bounds, gains, sharpened
+from maieutic.explain.search.text_quantities import Bounded, gains
 
 Array = NDArray[np.float64]
 
@@ -82,6 +83,8 @@ class Rules:
 
 
 Revise = Callable[[Clause, Array], Clause | None]
+#: a gain, and what makes the clause that has it
+Candidate = tuple[float, Callable[[], Clause]]
 
 
 def _looked_for(predicate: Predicate) -> tuple[int | str | None, tuple[str, ...]]:
@@ -160,20 +163,18 @@ class Fitter:
         return kept[key]
 
     def _sought_clause(self, residual: Array, *, first: bool, refuted: set[str]) -> Clause | None:
-        singles = [c for c in self._singles(residual, first=first) if repr(c.predicate) not in refuted]
-        if not singles:
+        beam = _made(self._singles(residual, first=first), refuted, _BEAM)
+        if not beam:
             return None
-        best = singles[0]
-        beam = singles[:_BEAM]
+        best = beam[0]
         for _ in range(self.longest - 1):
-            longer: list[Clause] = []
+            longer: list[Candidate] = []
             for rank, clause in enumerate(beam):
-                found = self._refined(clause, residual, first=first, bounds=rank == 0)
-                longer += [c for c in found if repr(c.predicate) not in refuted]
-            longer.sort(key=lambda c: -c.gain)
-            if not longer or longer[0].gain < _LONGER * best.gain:
+                longer += self._refined(clause, residual, first=first, bounds=rank == 0)
+            made = _made(longer, refuted, 2)
+            if not made or made[0].gain < _LONGER * best.gain:
                 break
-            best, beam = longer[0], longer[:2]
+            best, beam = made[0], made
         settled = self._settled(self._grown(best, residual), residual)
         return self._or_passage(settled, residual, refuted)
 
@@ -256,26 +257,29 @@ class Fitter:
         b = np.bincount(fold, held**2, minlength=self.data.folds).astype(np.float64)
         return float(gains(a[:, None], b[:, None], self.ridge)[0])
 
-    def _singles(self, residual: Array, *, first: bool) -> list[Clause]:
+    def _singles(self, residual: Array, *, first: bool) -> list[Candidate]:
         a = self.data.sums(residual)
         gain = gains(a, self.data.counts, self.ridge) * self.data.ease
         if first:
             gain = np.where(a.sum(axis=0) > 0, gain, -np.inf)
-        out = [self._clause((), int(j), False, float(gain[j])) for j in np.argsort(-gain)[:_BEAM] if gain[j] > 0]
-        out += [c for c in self._lists(residual) if c.gain > 0]
-        out += self._bounded((), residual)
-        return sorted(out, key=lambda c: -c.gain)
+        out = self._with_features((), gain, False, _BEAM)
+        out += [(c.gain, partial(_itself, c)) for c in self._lists(residual) if c.gain > 0]
+        return [*out, *self._bounded((), residual)]
 
-    def _bounded(self, before: tuple[Part, ...], residual: Array, gate: Array | None = None) -> list[Clause]:
+    def _bounded(self, before: tuple[Part, ...], residual: Array, gate: Array | None = None) -> list[Candidate]:
         """Clauses with a range or ramp of a quantity, alone or added to the conditions of a gate."""
-        tally = Tally.of(residual, self.data.fold, self.data.folds, ridge=self.ridge, gate=gate)
-        found = [b for quantity in self.data.quantities for b in best_bounds(quantity, tally)]
-        clauses: list[Clause] = []
+        ranges, out = self.data.ranges, list[Candidate]()
+        found = ranges.best(residual, ridge=self.ridge, gate=gate)
         for b in sorted(found, key=lambda b: -b.gain)[:2]:
-            exact = sharpened(b, residual, tally)
-            part = Part(exact.predicate, exact.column, False, exact.role)
-            clauses.append(replace(conjunction((*before, part)), gain=0.97 * exact.gain))
-        return clauses
+            exact = ranges.sharpened(b, residual, ridge=self.ridge, gate=gate)
+            out.append((0.97 * exact.gain, partial(_with_range, before, exact)))
+        return out
+
+    def _with_features(self, before: tuple[Part, ...], gain: Array, negated: bool, most: int) -> list[Candidate]:
+        """Clauses with the conditions of the matrix that gain most."""
+        return [
+            (float(gain[j]), partial(self._clause, before, j, negated, float(gain[j]))) for j in largest(gain, most)
+        ]
 
     def _clause(self, before: tuple[Part, ...], j: int, negated: bool, gain: float) -> Clause:
         column, feature = self.data.column(j), self.data.features[j]
@@ -285,8 +289,8 @@ class Fitter:
             values = values * ((1.0 - p.column) if p.negated else p.column)
         return Clause((*before, part), values, gain)
 
-    def _refined(self, clause: Clause, residual: Array, *, first: bool, bounds: bool) -> list[Clause]:
-        """The clause with one more condition (or exception), best first."""
+    def _refined(self, clause: Clause, residual: Array, *, first: bool, bounds: bool) -> list[Candidate]:
+        """The clause with one more condition (or exception)."""
         gate = clause.values
         rows = np.flatnonzero(gate)
         if len(rows) < 12:
@@ -296,19 +300,17 @@ class Fitter:
         whole_a = np.bincount(self.data.fold[rows], told, minlength=k)[:, None]
         whole_b = np.bincount(self.data.fold[rows], minlength=k)[:, None].astype(np.float64)
         held = b.sum(axis=0)
-        enough = (held >= 4) & (len(rows) - held >= 4)
-        out: list[Clause] = []
+        some = np.flatnonzero((held >= 4) & (len(rows) - held >= 4))
+        a, b, ease = a[:, some], b[:, some], self.data.ease[some]
+        out: list[Candidate] = []
         for negated in (False, True):
             aa, bb = (whole_a - a, whole_b - b) if negated else (a, b)
-            usable = enough & (bb.sum(axis=0) >= 8)
-            gain = np.where(usable, gains(aa, bb, self.ridge) * self.data.ease * (0.9 if negated else 1.0), -np.inf)
+            usable = bb.sum(axis=0) >= 8
             if first:
-                gain = np.where(aa.sum(axis=0) > 0, gain, -np.inf)
-            out += [
-                self._clause(clause.parts, int(j), negated, float(gain[j]))
-                for j in np.argsort(-gain)[:2]
-                if np.isfinite(gain[j]) and gain[j] > 0
-            ]
+                usable &= aa.sum(axis=0) > 0
+            gain = np.full(len(held), -np.inf)
+            gain[some[usable]] = (gains(aa, bb, self.ridge) * ease * (0.9 if negated else 1.0))[usable]
+            out += self._with_features(clause.parts, gain, negated, 2)
         return [*out, *(self._bounded(clause.parts, residual, gate) if bounds else [])]
 
     # --- word lists found for this unit --------------------------------------------------------------------------
@@ -359,6 +361,40 @@ def _by_fold(ids: NDArray[np.int64], n: int, data: FeatureMatrix, weights: Array
     """Sum of the weights (how many, without) of each id in each fold, ``[fold, id]``."""
     cells = np.bincount(data.fold * n + ids, weights, minlength=data.folds * n)
     return cells.reshape(data.folds, n).astype(np.float64)
+
+
+def largest(values: Array, most: int) -> list[int]:
+    """Where the largest values above 0 stand, largest first; equal ones in the order that ``argsort`` gives them."""
+    found = np.flatnonzero(values > 0)
+    if len(found) > most:
+        found = found[np.argpartition(-values[found], most - 1)[:most]]
+    found = found[np.argsort(-values[found])]
+    shown = values[found]
+    if len(found) and ((shown[1:] == shown[:-1]).any() or np.count_nonzero(values == shown[-1]) > 1):
+        found = np.argsort(-values)[:most]
+        found = found[values[found] > 0]
+    return found.tolist()
+
+
+def _made(candidates: Sequence[Candidate], refuted: set[str], most: int) -> list[Clause]:
+    """The clauses that gain most, without those that experiments refuted."""
+    out: list[Clause] = []
+    for _, make in sorted(candidates, key=lambda c: -c[0]):
+        clause = make()
+        if not refuted or repr(clause.predicate) not in refuted:
+            out.append(clause)
+            if len(out) == most:
+                break
+    return out
+
+
+def _itself(clause: Clause) -> Clause:
+    return clause
+
+
+def _with_range(before: tuple[Part, ...], found: Bounded) -> Clause:
+    part = Part(found.predicate, found.column, False, found.role)
+    return replace(conjunction((*before, part)), gain=0.97 * found.gain)
 
 
 def conjunction(parts: tuple[Part, ...], gain: float = 0.0) -> Clause:

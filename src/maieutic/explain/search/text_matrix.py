@@ -20,7 +20,7 @@ from maieutic.explain.predicates.base import Predicate
 from maieutic.explain.predicates.text import HasAffix, TokenIn
 from maieutic.explain.predicates.text_windows import among, back, reached, since
 from maieutic.explain.search.text_features import NEAR, Feature
-from maieutic.explain.search.text_quantities import Binned
+from maieutic.explain.search.text_quantities import Binned, Ranges
 
 #: share of the positions from which on it is quicker to go through all of them
 _MANY = 0.3
@@ -122,6 +122,11 @@ class FeatureMatrix:
         picked = self._cells[at]
         count = np.bincount(picked.indices, minlength=picked.shape[1]).reshape(self.folds, -1)
         return _summed(picked.T, values, self.folds), count.astype(np.float64)
+
+    @cached_property
+    def ranges(self) -> Ranges:
+        """Ranges and ramps of the quantities."""
+        return Ranges(self.quantities, self.fold, self.folds)
 
     @cached_property
     def ease(self) -> NDArray[np.float64]:

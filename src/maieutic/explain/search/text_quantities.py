@@ -6,8 +6,10 @@ give the cross-validated gain (``text_fit.gains``) of every interval and every r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +49,16 @@ class Binned:
         """The intervals and ramps between bins that can be tried."""
         lows = tuple(self.lows.tolist())
         return tuple(s for shape in ("interval", "ramp") if len((s := _shape(self.name, lows, shape)).pairs))
+
+    @cached_property
+    def levels(self) -> Array:
+        """The different values, ascending."""
+        return np.unique(self.values[np.isfinite(self.values)])
+
+    @cached_property
+    def ranks(self) -> NDArray[np.int64]:
+        """Which of ``levels`` each position has, the number of levels where it has none, ``[position]``."""
+        return np.searchsorted(self.levels, self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,99 +127,109 @@ class Bounded:
         return "token" if self.quantity.name in TOKEN_QUANTITIES else "context"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tally:
-    """What ranges are to explain: a residual at the positions where a condition may hold.
+class Ranges:
+    """All ranges and ramps of some quantities over positions in cross-validation folds.
 
-    Attributes:
-        at: these positions; ``None`` for all.
-        residual: of each, times the weight that the condition would have there.
-        weight: square of that weight; ``None``: 1.
-        fold: cross-validation fold of each, 0 to ``folds`` - 1.
-        ridge: pseudo-count that shrinks weights of rare conditions.
+    Args:
+        quantities: in bins.
+        fold: of each position, 0 to ``folds`` - 1.
     """
 
-    at: NDArray[np.int64] | None
-    residual: Array
-    weight: Array | None
-    fold: NDArray[np.int64]
-    folds: int
-    ridge: float
+    def __init__(self, quantities: Sequence[Binned], fold: NDArray[np.int64], folds: int) -> None:
+        self.quantities, self.fold, self.folds = tuple(quantities), fold, folds
+        #: bin and fold of each position in one number, by quantity
+        self._cells = {q.name: q.codes * folds + fold for q in quantities}
+        self._counts = {q.name: self._binned(q, self._cells[q.name], None) for q in quantities}
 
-    @classmethod
-    def of(
-        cls, residual: Array, fold: NDArray[np.int64], folds: int, *, ridge: float, gate: Array | None = None
-    ) -> Tally:
-        """Args: ``gate``: positions (0 to 1) at which the condition may hold; elsewhere it counts for nothing."""
-        if gate is None:
-            return cls(at=None, residual=residual, weight=None, fold=fold, folds=folds, ridge=ridge)
-        at = np.flatnonzero(gate)
-        weight = gate[at]
-        return cls(
-            at=at, residual=residual[at] * weight, weight=weight**2, fold=fold[at], folds=folds, ridge=ridge
-        )  # fmt: skip
+    def _binned(self, q: Binned, cells: NDArray[np.int64], weights: Array | None) -> Array:
+        n = len(q.lows)
+        sums = np.bincount(cells, weights, minlength=(n + 1) * self.folds).astype(np.float64)
+        return sums[: n * self.folds].reshape(n, self.folds)
 
-    def sums(self, quantity: Binned) -> tuple[Array, Array]:
-        """Sum of the residual and of the squared weights in each bin and fold, ``[bin, fold]``."""
-        n, codes = len(quantity.lows), quantity.codes if self.at is None else quantity.codes[self.at]
-        cells = codes * self.folds + self.fold
-        told, count = (
-            np.bincount(cells, w, minlength=(n + 1) * self.folds).astype(np.float64)
-            for w in (self.residual, self.weight)
-        )
-        return told[: n * self.folds].reshape(n, self.folds), count[: n * self.folds].reshape(n, self.folds)
+    def best(
+        self, residual: Array, *, ridge: float, gate: Array | None = None, names: Sequence[str] | None = None
+    ) -> list[Bounded]:
+        """The best interval and the best ramp of each quantity, by cross-validated gain; those that gain.
 
-
-def best_bounds(quantity: Binned, tally: Tally) -> list[Bounded]:
-    """The best interval and the best ramp of a quantity, by cross-validated gain; those that gain."""
-    sums, counts = tally.sums(quantity)
-    out: list[Bounded] = []
-    for shape in quantity.shapes:
+        Args:
+            residual: what is to be explained, ``[position]``.
+            ridge: pseudo-count that shrinks weights of rare conditions.
+            gate: positions (0 to 1) at which the condition may hold; elsewhere it counts for nothing.
+            names: of the quantities; all of them otherwise.
+        """
+        at = None if gate is None else np.flatnonzero(gate)
+        weight = None if gate is None or at is None else gate[at]
+        told = residual if at is None or weight is None else residual[at] * weight
+        rows = [(q, s) for q in self.quantities if names is None or q.name in names for s in q.shapes]
+        ends = np.cumsum([0, *(len(s.pairs) for _, s in rows)]).tolist()
         # folds first: sums over folds are then sums of long rows
-        a, b = (np.ascontiguousarray(x.T) for x in (shape.table @ sums, shape.squared @ counts))
-        gain = gains(a, b, tally.ridge) * shape.simplicity
-        k = int(np.argmax(gain))
-        if gain[k] > 0:
-            out.append(_bounded(quantity, shape, k, float(gain[k])))
-    return out
+        a, b = np.empty((self.folds, ends[-1])), np.empty((self.folds, ends[-1]))
+        sums: dict[str, tuple[Array, Array]] = {}
+        for (q, shape), i, j in zip(rows, ends, ends[1:], strict=False):
+            if q.name not in sums:
+                cells = self._cells[q.name] if at is None else self._cells[q.name][at]
+                count = self._counts[q.name] if weight is None else self._binned(q, cells, weight**2)
+                sums[q.name] = self._binned(q, cells, told), count
+            a[:, i:j] = (shape.table @ sums[q.name][0]).T
+            b[:, i:j] = (shape.squared @ sums[q.name][1]).T
+        gain, out = gains(a, b, ridge), list[Bounded]()
+        for (q, shape), i, j in zip(rows, ends, ends[1:], strict=False):
+            simple = gain[i:j] * shape.simplicity
+            k = int(np.argmax(simple))
+            if simple[k] > 0:
+                out.append(_bounded(q, shape, k, float(simple[k])))
+        return out
+
+    def sharpened(self, found: Bounded, residual: Array, *, ridge: float, gate: Array | None = None) -> Bounded:
+        """An interval whose bounds are moved to the nearby values that gain most (bins only come near them)."""
+        if isinstance(found.predicate, Ramp):
+            return found
+        q, (low, high) = found.quantity, bounds_of(found.predicate)
+        at = slice(None) if gate is None else np.flatnonzero(gate)
+        n, cells = len(q.levels), q.ranks[at] * self.folds + self.fold[at]
+        told, count = (
+            np.bincount(cells, w, minlength=(n + 1) * self.folds)[: n * self.folds].reshape(n, self.folds)
+            for w in (residual[at], None)
+        )
+        seen = count.any(axis=1)
+
+        def around(value: float) -> NDArray[np.int64]:
+            k = int(np.searchsorted(q.lows, value, side="right")) - 1
+            least, most = q.lows[max(k - 1, 0)], q.highs[min(k + 1, len(q.lows) - 1)]
+            return np.flatnonzero(seen & (q.levels >= least) & (q.levels <= most))[:60]
+
+        def gained(first: NDArray[np.int64], end: NDArray[np.int64]) -> Array:
+            """Gains of the ranges of levels from ``first`` up to, not including, ``end``."""
+            least = int(first.min())
+            i, j = first - least, np.maximum(end, first) - least
+            a, b = (_between(x[least:], i, j) for x in (told, count))
+            return gains(a, b, ridge)
+
+        i, j = np.searchsorted(q.levels, [low]), np.searchsorted(q.levels, [high], side="right")
+        best = float(gained(i, j)[0])
+        if low > q.lows[0] and len(tried := around(low)):
+            gain = gained(tried, np.repeat(j, len(tried)))
+            if gain.max() > best:
+                i, best = tried[[int(np.argmax(gain))]], float(gain.max())
+                low = float(q.levels[i[0]])
+        if high < _OPEN and len(tried := around(high)):
+            gain = gained(np.repeat(i, len(tried)), tried + 1)
+            if gain.max() > best:
+                best, high = float(gain.max()), float(q.levels[tried[int(np.argmax(gain))]])
+        return Bounded(q, ranged(q.name, low, high), max(best, found.gain))
+
+
+def _between(rows: NDArray[Any], first: NDArray[np.int64], end: NDArray[np.int64]) -> Array:
+    """Sums of the rows from each ``first`` up to, not including, its ``end``, ``[column, range]``."""
+    total = np.zeros((len(rows) + 1, rows.shape[1]))
+    np.cumsum(rows, axis=0, out=total[1:])
+    return (total[end] - total[first]).T
 
 
 def gains(a: Array, b: Array, ridge: float) -> Array:
     """Cross-validated reduction of squared error of each candidate: ``a`` and ``b`` are ``[fold, candidate]``."""
     weight = (a.sum(axis=0) - a) / (b.sum(axis=0) - b + ridge)
     return (2 * weight * a - weight**2 * b).sum(axis=0)
-
-
-def sharpened(found: Bounded, residual: Array, tally: Tally) -> Bounded:
-    """An interval whose bounds are moved to the nearby values that gain most (bins only come near them)."""
-    if isinstance(found.predicate, Ramp):
-        return found
-    quantity, (low, high) = found.quantity, bounds_of(found.predicate)
-    at = slice(None) if tally.at is None else tally.at
-    x, r, f = quantity.values[at], residual[at], tally.fold
-    folds, ridge = tally.folds, tally.ridge
-    seen, n = np.unique(x[np.isfinite(x)]), len(quantity.lows)
-
-    def around(value: float) -> NDArray[np.float64]:
-        k = int(np.searchsorted(quantity.lows, value, side="right")) - 1
-        near = (seen >= quantity.lows[max(k - 1, 0)]) & (seen <= quantity.highs[min(k + 1, n - 1)])
-        return seen[near][:60]
-
-    def gain(low: float, high: float) -> float:
-        inside = (x >= low) & (x <= high)
-        a = np.bincount(f[inside], r[inside], minlength=folds).astype(np.float64)
-        b = np.bincount(f[inside], minlength=folds).astype(np.float64)
-        w = (a.sum() - a) / (b.sum() - b + ridge)
-        return float((2 * w * a - w**2 * b).sum())
-
-    best = gain(low, high)
-    for lo in around(low) if low > quantity.lows[0] else ():
-        if (g := gain(float(lo), high)) > best:
-            best, low = g, float(lo)
-    for hi in around(high) if high < _OPEN else ():
-        if (g := gain(low, float(hi))) > best:
-            best, high = g, float(hi)
-    return Bounded(quantity, ranged(quantity.name, low, high), max(best, found.gain))
 
 
 def bounds_of(predicate: Predicate) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from maieutic.explain.predicates.text import HasAffix, NumberRange, Position, Pr
 from maieutic.explain.predicates.text_amounts import InRange, Ramp
 from maieutic.explain.search.text_fit import Clause, Fitter, Part, conjunction, role_of
 from maieutic.explain.search.text_options import Option, coverage, others, swapped, weighed
-from maieutic.explain.search.text_quantities import TOKEN_QUANTITIES, Tally, best_bounds, ranged, sharpened
+from maieutic.explain.search.text_quantities import TOKEN_QUANTITIES, ranged
 from maieutic.explain.search.text_setting import Setting
 from maieutic.explain.text_words import CLOSED_CLASSES
 from maieutic.stimuli.wordnet import frequent
@@ -93,13 +93,11 @@ def lists(setting: Setting, gate: Array, residual: Array) -> list[Part]:
 def _bounds(setting: Setting, fitter: Fitter, gate: Array, residual: Array) -> list[Part]:
     """The best ranges of numbers and of word lengths."""
     data = setting.data
-    tally = Tally.of(residual, data.fold, data.folds, ridge=fitter.ridge, gate=gate)
     out: list[Part] = []
-    for q in (q for q in data.quantities if q.name in TOKEN_QUANTITIES):
-        for b in best_bounds(q, tally):
-            if not isinstance(b.predicate, Ramp):
-                b = sharpened(b, residual, tally)
-                out.append(Part(b.predicate, b.column, False, "token"))
+    for b in data.ranges.best(residual, ridge=fitter.ridge, gate=gate, names=TOKEN_QUANTITIES):
+        if not isinstance(b.predicate, Ramp):
+            b = data.ranges.sharpened(b, residual, ridge=fitter.ridge, gate=gate)
+            out.append(Part(b.predicate, b.column, False, "token"))
     return out
 
 
