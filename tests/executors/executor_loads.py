@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,16 @@ def factor(*, factor: int, folder: str | None = None) -> dict[str, Any]:
     if folder is not None:
         note(folder, "prepared")
     return {"factor": factor, "folder": folder, "seen": []}
+
+
+def makes_a_folder() -> str:
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    return folder.name
+
+
+def tells_state(state: Any, job: Any) -> Any:
+    return state
 
 
 def no_state(*, kind: str) -> Any:
@@ -126,6 +138,14 @@ def crowded(*, folder: str) -> dict[str, Any]:
     if noted(Path(folder), "prepared")[0] != os.getpid():
         os.kill(os.getpid(), signal.SIGKILL)
     return {"folder": folder}
+
+
+def once_prepared(state: dict[str, Any], workers: int) -> None:
+    """Wait until so many workers have been prepared, dead ones included."""
+    while len(noted(Path(state["folder"]), "prepared")) < workers:
+        time.sleep(0.01)
+    note(state["folder"], "waited")
+    time.sleep(0.03)
 
 
 def devices(state: Any, job: float) -> str | None:

@@ -99,9 +99,9 @@ def test_workers_that_die_while_prepared_are_given_up(pool: Pool, load: Load) ->
 
 def test_a_machine_that_bears_fewer_workers_goes_on_with_fewer(pool: Pool, load: Load, tmp_path: Path) -> None:
     opened = pool(workers=2)
-    found = list(opened.run(load("noted_sleep", "crowded", folder=str(tmp_path)), [0.2] * 15))
+    found = list(opened.run(load("once_prepared", "crowded", folder=str(tmp_path)), [4] * 15))
     assert sorted(e.index for e in found) == list(range(15)) and all(isinstance(e, Done) for e in found)
-    assert len(set(noted(tmp_path, "sleeping"))) == 1
+    assert len(set(noted(tmp_path, "waited"))) == 1
     assert opened.lost == 3 and opened.workers == 1
 
 
@@ -119,6 +119,13 @@ def test_leaving_ends_the_workers_quickly_busy_or_not(pool: Pool, load: Load, tm
         begun = time.monotonic()
     assert time.monotonic() - begun < 5
     assert not any(alive(p) for p in noted(tmp_path, "sleeping"))
+
+
+def test_an_idle_worker_tidies_up_before_it_ends(pool: Pool, load: Load) -> None:
+    with pool(workers=1) as opened:
+        (ended,) = opened.run(load("tells_state", "makes_a_folder"), [None])
+        assert isinstance(ended, Done) and Path(ended.result).is_dir()
+    assert not Path(ended.result).exists()
 
 
 DRIVER = """
