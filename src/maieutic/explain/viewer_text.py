@@ -68,7 +68,7 @@ class TextViewer:
 
     def predict(self, predicate: Predicate, stimuli: Sequence[Any]) -> list[NDArray[np.float64]]:
         """What ``predicate.evaluate`` gives on each of the texts, ``[position]`` each, to the bit; many are read as one."""
-        if len(stimuli) < 2:
+        if len(stimuli) < 2 or not getattr(predicate, "reads_books", False):  # anything with ``evaluate`` predicts
             return [predicate.evaluate(self(s)) for s in stimuli]
         book = self.book(stimuli)
         ends = np.cumsum([len(v) for v in book.views])
