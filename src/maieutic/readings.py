@@ -200,9 +200,8 @@ def pearson(x: FloatArray, y: FloatArray, *, clusters: NDArray[np.int64], weight
     # centred and scaled first: sums of squares of large raw values would cancel
     x, y = (v - v.mean() if np.ptp(v) > 0 else np.zeros_like(v) for v in (x, y))
     x, y = (v / (np.abs(v).max() or 1.0) for v in (x, y))
-    return from_sums(
-        np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1), _correlation, clusters=clusters, weights=weights
-    )
+    sums = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y]).T  # each column lies in one piece
+    return from_sums(sums, _correlation, clusters=clusters, weights=weights)
 
 
 def _correlation(sums: FloatArray) -> FloatArray:
@@ -243,6 +242,15 @@ class _Counts:
     tied: Counts  # [..., level]
     below: Counts  # [..., 1]
 
+    def summed(self) -> _Counts:
+        """Over all clusters, ``[1, level]``; exact, since counts are whole."""
+        return _Counts(*(p.sum(axis=0, keepdims=True) for p in (self.active, self.above, self.tied, self.below)))
+
+    def single(self) -> tuple[Counts, Counts, Counts, Counts]:
+        """In single precision, exact up to 16 million."""
+        on, above, tied, below = (p.astype(np.float32) for p in (self.active, self.above, self.tied, self.below))
+        return on, above, tied, below
+
 
 def ranking(
     active: NDArray[np.bool_],
@@ -259,25 +267,60 @@ def ranking(
     predictions hold an active position; then neighbouring levels are pooled and the replicates are shifted by the
     (small) difference that pooling makes to the point value.
     """
-    active, predicted = np.asarray(active, dtype=np.bool_), np.asarray(predicted, dtype=np.float64)
-    n = weights.shape[1]
-    levels = np.unique(predicted[active])
-    whole = _counts(active, predicted, levels, np.zeros(len(active), dtype=np.int64), 1)
-    value_ap, value_auroc = float(_stepwise(whole)[0]), float(_concordance(whole)[0])
-    kept = levels
-    if len(levels) > max_levels:  # pool levels so that each holds about the same number of active positions
-        ranked = np.sort(predicted[active])
-        kept = np.unique(ranked[np.linspace(0, len(ranked) - 1, max_levels).astype(np.int64)])
-    per = _counts(active, predicted, kept, clusters, n)
-    drawn = _Counts(*((weights @ part.astype(np.float32)) for part in (per.active, per.above, per.tied, per.below)))
-    ap, auroc = _stepwise(drawn), _concordance(drawn)
-    if len(kept) < len(levels):
-        pooled = _counts(active, predicted, kept, np.zeros(len(active), dtype=np.int64), 1)
-        ap, auroc = ap + value_ap - _stepwise(pooled), auroc + value_auroc - _concordance(pooled)
+    counts = _counted(active, predicted, clusters=clusters, n=weights.shape[1], max_levels=max_levels)
+    drawn = _Counts(*(weights @ part for part in counts.clusters.single()))
     return Ranking(
-        average_precision=Estimate(value=value_ap, replicates=ap.astype(np.float64)),
-        auroc=Estimate(value=value_auroc, replicates=auroc.astype(np.float64)),
+        average_precision=counts.estimate(_stepwise, _stepwise(drawn)),
+        auroc=counts.estimate(_concordance, _concordance(drawn)),
     )
+
+
+def average_precision(
+    active: NDArray[np.bool_],
+    predicted: FloatArray,
+    *,
+    clusters: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    max_levels: int = MAX_LEVELS,
+) -> Estimate:
+    """``ranking(...).average_precision``, to the bit, at half the cost."""
+    counts = _counted(active, predicted, clusters=clusters, n=weights.shape[1], max_levels=max_levels)
+    on, above, tied, below = counts.clusters.single()
+    # ties need not be told apart: counts are whole numbers, so the sum is the same in either order
+    drawn = _Counts(weights @ on, weights @ (above + tied), np.zeros_like(below[:1]), below)
+    return counts.estimate(_stepwise, _stepwise(drawn))
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Counts behind a ranking: ``clusters`` a row each, ``whole`` over all levels, ``pooled`` over those kept."""
+
+    clusters: _Counts
+    whole: _Counts
+    pooled: _Counts | None
+
+    def estimate(self, statistic: Callable[[_Counts], Counts], drawn: Counts) -> Estimate:
+        """The exact value, with replicates shifted by what pooling changes."""
+        value = float(statistic(self.whole)[0])
+        if self.pooled is not None:
+            drawn = drawn + value - statistic(self.pooled)
+        return Estimate(value=value, replicates=drawn.astype(np.float64))
+
+
+def _counted(
+    active: NDArray[np.bool_], predicted: FloatArray, *, clusters: NDArray[np.int64], n: int, max_levels: int
+) -> _Counted:
+    active, predicted = np.asarray(active, dtype=np.bool_), np.asarray(predicted, dtype=np.float64)
+    levels = np.unique(predicted[active])
+    together = np.zeros(len(active), dtype=np.int64)
+    if len(levels) <= max_levels:
+        per = _counts(active, predicted, levels, clusters, n)
+        return _Counted(clusters=per, whole=per.summed(), pooled=None)
+    # pool levels so that each holds about the same number of active positions
+    ranked = np.sort(predicted[active])
+    kept = np.unique(ranked[np.linspace(0, len(ranked) - 1, max_levels).astype(np.int64)])
+    per = _counts(active, predicted, kept, clusters, n)
+    return _Counted(clusters=per, whole=_counts(active, predicted, levels, together, 1), pooled=per.summed())
 
 
 def _counts(

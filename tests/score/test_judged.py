@@ -324,7 +324,7 @@ def test_a_judge_without_log_probabilities_is_asked_again_without(world: Any) ->
 
 
 def test_no_more_is_remembered_than_the_last_few() -> None:
-    from maieutic.score.judged.recent import Recent
+    from maieutic.score.recent import Recent
 
     made: list[int] = []
     recent: Recent[int] = Recent(3)

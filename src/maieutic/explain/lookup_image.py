@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 
 from maieutic.explain.explanation import Explanation
 from maieutic.explain.predicates.image import Shows
 from maieutic.explain.views_image import shared_viewer, shares_of
 from maieutic.lab.lab import Lab
 from maieutic.readings import Cost
+from maieutic.stimuli.base import Stimulus
 
 NAME = "lookup"
 _TOP = 20
@@ -27,7 +28,7 @@ def lookup_image(lab: Lab) -> Explanation:
     """
     start = time.perf_counter()
     viewer = shared_viewer(lab.subject, lab.corpus)
-    everything = Counter(c for o in lab.discover for c in shares_of(o.stimulus))
+    everything = _frequencies([o.stimulus for o in lab.discover])
     top = [shares_of(e.stimulus) for e in lab.exemplars(_TOP)]
     counts = Counter(c for shares in top for c in shares)
     if not counts:
@@ -52,3 +53,16 @@ def lookup_image(lab: Lab) -> Explanation:
         ),
         cost=Cost(seconds=time.perf_counter() - start),
     ).bound(viewer)
+
+
+_counted: OrderedDict[tuple[int, ...], tuple[list[Stimulus], Counter[str]]] = OrderedDict()
+
+
+def _frequencies(stimuli: list[Stimulus]) -> Counter[str]:
+    """How many images show each concept or have each tag; kept for the last two lists, since units share them."""
+    key = tuple(map(id, stimuli))
+    if key not in _counted:  # the images too, so that their ids stay their own
+        _counted[key] = stimuli, Counter(c for s in stimuli for c in shares_of(s))
+        while len(_counted) > 2:
+            _counted.popitem(last=False)
+    return _counted[key][1]

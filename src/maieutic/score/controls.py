@@ -21,14 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 
 from maieutic.explain.explanation import Explanation, Viewer
 from maieutic.harvest.atlas import Atlas
-from maieutic.readings import Estimate, FloatArray, Reading, cluster_weights, mean_estimate, ranking
+from maieutic.readings import Estimate, FloatArray, Reading, average_precision, cluster_weights, mean_estimate
 from maieutic.score.evidence import Evidence, Predictions, Trial
 from maieutic.subjects.base import Subject, Unit
 
@@ -64,6 +63,13 @@ class NullUnit:
     subject: Subject | None = None
     unit: Unit | None = None
     atlas: Atlas | None = None
+    _aps: dict[int, Estimate | str] = field(default_factory=dict[int, Estimate | str], init=False, repr=False)
+
+    def ap(self, seed: int) -> Estimate | str:
+        """AP in its own place; kept, because every unit of a run stands beside the same ones."""
+        if seed not in self._aps:
+            self._aps[seed] = self.evidence.unusable() or _ap(self.evidence, self.predictions, seed)
+        return self._aps[seed]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,7 +319,7 @@ def compared(
             return _ap(trial.test, _said(found, trial, kept), seed)
         if null.evidence.groups != trial.test.groups:
             return "the null units were measured on other documents: harvest them over the same corpus"
-        return _null_ap(null, seed)
+        return null.ap(seed)
 
     own = _ap(on.test, predicted, seed) if predicted is not None else "no prediction"
     details = {**on.test.details(), "seed": seed}
@@ -325,17 +331,11 @@ def _said(label: Explanation, on: Trial, cache: Predictions) -> FloatArray | str
     return np.zeros(len(on.test.measured)) if label.abstained else cache.of(label, on.test_sample)
 
 
-@lru_cache(maxsize=256)
-def _null_ap(unit: NullUnit, seed: int) -> Estimate | str:
-    """AP of a null unit; kept, because every unit of a run stands beside the same ones."""
-    return unit.evidence.unusable() or _ap(unit.evidence, unit.predictions, seed)
-
-
 def _ap(evidence: Evidence, predicted: FloatArray | str, seed: int) -> Estimate | str:
     if isinstance(predicted, str):
         return predicted
     weights = cluster_weights(len(evidence.groups), seed=seed)
-    return ranking(evidence.active, predicted, clusters=evidence.clusters, weights=weights).average_precision
+    return average_precision(evidence.active, predicted, clusters=evidence.clusters, weights=weights)
 
 
 # --- verdicts ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ here knows of metrics.
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from maieutic.explain.explanation import Explanation
 from maieutic.harvest.atlas import Observed
 from maieutic.readings import FloatArray
+from maieutic.score.recent import Recent
 from maieutic.stimuli.base import Split
 
 #: share of discover positions below the "active" threshold
@@ -101,8 +103,11 @@ class Sample:
 
     def flat(self, rows: Sequence[Any]) -> FloatArray:
         """One array per stimulus (or one number, for images) as one value per kept position."""
-        arrays = [np.atleast_1d(np.asarray(r, dtype=np.float64)) for r in rows]
-        values = np.concatenate(arrays) if arrays else np.zeros(0)
+        if isinstance(rows, np.ndarray) and rows.ndim == 1:
+            values = rows.astype(np.float64)
+        else:
+            whole = [r if isinstance(r, np.ndarray) and r.ndim == 1 else np.atleast_1d(np.asarray(r)) for r in rows]
+            values = np.concatenate([np.zeros(0), *whole])
         return values if self.kept is None else values[self.kept]
 
 
@@ -190,29 +195,48 @@ def trial(
     parts: list[tuple[Sample, Evidence]] = []
     for split in ("test", "select"):
         observed = observe(split)
-        sample = Sample.of(observed, seed=seed)
+        sample = _sample(observed, seed)
         parts.append((sample, Evidence.of(sample, [o.values for o in observed], limit)))
     (test_sample, test), (select_sample, select) = parts
     return Trial(test=test, test_sample=test_sample, select=select, select_sample=select_sample)
 
 
-class Predictions:
-    """Predictions of explanations at scored positions, each computed once however many units are compared with it.
+_samples: Recent[Sample] = Recent(12)
 
-    Keeps every array it made (8 bytes a position); drop it when a run is scored.
+
+def _sample(observed: Sequence[Observed], seed: int) -> Sample:
+    """The sample of these stimuli, the same object for every unit; those of the last few splits are kept."""
+    key = (tuple(id(o.stimulus) for o in observed), tuple(len(o.values) for o in observed), seed)
+    return _samples.once(key, lambda: Sample.of(observed, seed=seed), holding=[o.stimulus for o in observed])
+
+
+class Predictions:
+    """Predictions of explanations at scored positions, computed once however many units are compared with them.
+
+    Args:
+        limit: bytes of arrays kept (8 a position); those used longest ago go first, and are made again when needed.
     """
 
-    def __init__(self) -> None:
-        # the viewer is kept so that its id stays its own
-        self._kept: dict[tuple[str, int, tuple[str, ...], tuple[int, ...]], tuple[Any, FloatArray | str]] = {}
+    def __init__(self, *, limit: int = 256 << 20) -> None:
+        self._limit, self._bytes = limit, 0
+        # viewer and sample are kept so that their ids stay their own
+        self._kept: OrderedDict[tuple[str, int, int], tuple[Any, Sample, FloatArray | str]] = OrderedDict()
 
     def of(self, found: Explanation, sample: Sample) -> FloatArray | str:
-        """Predicted activation ``[position]``, or the reason why there is no prediction."""
-        ids = tuple(str(getattr(s, "id", s)) for s in sample.stimuli)
-        key = (json.dumps(found.predicate.to_json(), sort_keys=True), id(found.viewer), ids, sample.lengths)
+        """Predicted activation ``[position]``, or the reason why there is no prediction. Not to be written to."""
+        key = (json.dumps(found.predicate.to_json(), sort_keys=True), id(found.viewer), id(sample))
         if key not in self._kept:
-            self._kept[key] = (found.viewer, predictions(found, sample))
-        return self._kept[key][1]
+            made = predictions(found, sample)
+            self._kept[key] = (found.viewer, sample, made)
+            self._bytes += _size(made)
+            while self._bytes > self._limit and len(self._kept) > 1:
+                self._bytes -= _size(self._kept.popitem(last=False)[1][2])
+        self._kept.move_to_end(key)
+        return self._kept[key][2]
+
+
+def _size(made: FloatArray | str) -> int:
+    return made.nbytes if isinstance(made, np.ndarray) else len(made)
 
 
 def predictions(found: Explanation, sample: Sample) -> FloatArray | str:
@@ -222,7 +246,7 @@ def predictions(found: Explanation, sample: Sample) -> FloatArray | str:
     """
     try:
         rows = found.predict(sample.stimuli)
-        lengths = tuple(np.atleast_1d(np.asarray(r)).size for r in rows)
+        lengths = tuple([r.size if isinstance(r, np.ndarray) else np.asarray(r).size for r in rows])
     except Exception as error:  # predicates may come from plug-ins and models: whatever they raise is recorded
         return f"the prediction failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     if lengths != sample.lengths:

@@ -85,8 +85,8 @@ def _at_cut(
     flagged, active = (predicted >= cut).astype(np.float64), evidence.active.astype(np.float64)
     details = {**details, "cut": cut}
     spread = float(evidence.measured.std())
-    counts = np.stack([flagged * active, flagged * (1 - active), active, 1 - active], axis=1)
-    sides = np.stack([flagged, flagged * evidence.measured, 1 - flagged, (1 - flagged) * evidence.measured], axis=1)
+    counts = np.stack([flagged * active, flagged * (1 - active), active, 1 - active]).T
+    sides = np.stack([flagged, flagged * evidence.measured, 1 - flagged, (1 - flagged) * evidence.measured]).T
     estimates: Sequence[Estimate] = (
         from_sums(counts, _f1, clusters=evidence.clusters, weights=weights),
         from_sums(counts, _balanced_accuracy, clusters=evidence.clusters, weights=weights),

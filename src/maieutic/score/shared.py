@@ -1,8 +1,8 @@
 """Shared: what is worked out once while the units of a run are scored, and used for each of them.
 
-Predictions, generated stimuli and their measured values, sources of stimuli. It keeps everything it is given (objects
-in keys included, so that their ids stay their own): drop it when a run is scored. It decides nothing: with or without
-it, readings are the same.
+Predictions, generated stimuli and their measured values, sources of stimuli. It keeps what was used last (with objects in
+keys, so that their ids stay their own), so that a run of any number of units takes bounded memory. It decides nothing:
+with or without it, readings are the same.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ from typing import Any, TypeVar, cast
 
 from maieutic.explain.explanation import Explanation
 from maieutic.score.evidence import Predictions
+from maieutic.score.recent import Recent
 from maieutic.subjects.base import Subject, Unit, Values
 
 T = TypeVar("T")
+#: things kept, of which every unit has a few (what it generated, what it is near to); and lists of stimuli with the
+#: values of all units that are scored together
+_KEPT, _LISTS = 1024, 64
 
 
 class Shared:
@@ -27,15 +31,13 @@ class Shared:
 
     def __init__(self) -> None:
         self.predictions = Predictions()
-        self._kept: dict[Hashable, tuple[Any, Any]] = {}
+        self._kept: Recent[Any] = Recent(_KEPT)
         self._company: dict[int, tuple[Subject, tuple[Unit, ...]]] = {}
-        self._values: dict[tuple[int, tuple[str, ...]], dict[str, list[Values]]] = {}
+        self._values: Recent[dict[str, list[Values]]] = Recent(_LISTS)
 
     def once(self, key: Hashable, make: Callable[[], T], *, holding: Any = None) -> T:
         """What ``make`` gives, made once for the key. ``holding``: objects whose ids are in the key."""
-        if key not in self._kept:
-            self._kept[key] = (make(), holding)
-        return cast(T, self._kept[key][0])
+        return cast(T, self._kept.once(key, make, holding=holding))
 
     def together(self, subject: Subject, units: Sequence[Unit]) -> None:
         """Units that will be scored: whatever is measured for one of them is measured for all in the same pass."""
@@ -58,7 +60,7 @@ class Shared:
         Cost: one forward pass over the stimuli the first time; nothing for the units measured together with it.
         """
         key = (id(subject), tuple(str(s.id) for s in stimuli))
-        kept = self._values.setdefault(key, {})
+        kept = self._values.once(key, dict[str, list[Values]], holding=subject)
         if unit.key not in kept:
             holder, company = self._company.setdefault(id(subject), (subject, ()))
             units = list({u.key: u for u in (unit, *besides, *(() if kept else company)) if u.key not in kept}.values())

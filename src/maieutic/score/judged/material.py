@@ -23,9 +23,9 @@ from maieutic.harvest.atlas import Observed
 from maieutic.lab.lab import activation_scale
 from maieutic.readings import FloatArray
 from maieutic.score.evidence import QUANTILES, Threshold, threshold
-from maieutic.score.judged.recent import Recent
 from maieutic.score.loading import loadable, one_line
 from maieutic.score.predictive import measured_now
+from maieutic.score.recent import Recent
 from maieutic.score.registry import Request
 from maieutic.stimuli.base import Split, Stimulus
 from maieutic.subjects.base import Subject, TokenSpan, Unit

@@ -23,8 +23,8 @@ from maieutic.score.controls import Controls, NullUnit, beside, without_controls
 from maieutic.score.judged.asking import Asked, asked
 from maieutic.score.judged.material import Material, material_of
 from maieutic.score.judged.options import OPTIONS, Judge, check, judge_of
-from maieutic.score.judged.recent import Recent
 from maieutic.score.judged.sampling import Item, batches, draw
+from maieutic.score.recent import Recent
 from maieutic.score.registry import Request
 from maieutic.subjects.base import Subject, Unit
 
