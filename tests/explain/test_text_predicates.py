@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -142,3 +144,22 @@ def test_gain_counts_on_the_fold_left_out() -> None:
     Fold 1 predicted by the other: w = 3, gain 2 * 3 * 1 - 9 * 1 = -3. Fold 2: w = 1, gain 2 * 1 * 3 - 1 = 5. Sum 2.
     """
     assert gains(np.array([[1.0], [3.0]]), np.array([[1.0], [1.0]]), 0.0).tolist() == pytest.approx([2.0])
+
+
+_CODE = re.compile(r"\b(?:def|self|return|import|class|None)\b|[=\[\]{}_]|\(\)|\"\"\"|^\s{4}", re.M)
+pieces = st.sampled_from(
+    [*" \n\t\"'()[]{}=_.:%+9a#", "def", "self", "class", "None", " return", "()", '"""', "    ", "++", "x"]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(pieces, max_size=120).map("".join))
+def test_code_and_figures_are_told_from_the_characters_before(text: str) -> None:
+    """The signs of code as one pattern, and the figures counted in each stretch anew: 240 characters before the token."""
+    view = view_of(text)
+    for token, piece, names in zip(view.tokens, view.raw, view.structure, strict=True):
+        at = token.start + len(piece) - len(piece.lstrip())
+        recent = text[max(0, at - 240) : at]
+        signs, figures = len(_CODE.findall(recent)), len(re.findall(r"\d|%|:", recent))
+        assert ("in code" in names) == (signs >= max(3, len(recent) // 40))
+        assert ("in lists of facts and figures" in names) == ("++" in recent or figures > max(6, len(recent) // 9))

@@ -10,6 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,14 @@ _PIECES = re.compile(r"\s?[A-Za-z]+|\s?\d+|\s?[^\sA-Za-z\d]|\s+")
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*\s+$")
 _SENTENCE_MARK = re.compile(r"[.!?][\"')\]]*$")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?$")
-_CODE = re.compile(r"\b(?:def|self|return|import|class|None)\b|[=\[\]{}_]|\(\)|\"\"\"|^\s{4}", re.M)
+#: what code is full of: words, marks, and lines that begin with four spaces; no two of them share a character
+_CODE_WORDS = ("def", "self", "return", "import", "class", "None")
+_CODE_WORD = re.compile(rf"\b(?:{'|'.join(_CODE_WORDS)})\b")
+_CODE_MARKS = ("=", "[", "]", "{", "}", "_", "()", '"' * 3)
+_CODE_LINE = re.compile(r"^\s{4}", re.M)
+_BRACKETS = frozenset("([{)]}")
+#: characters before a token that tell what sort of text it stands in
+_RECENT = 240
 
 
 def split_tokens(text: str) -> list[TokenSpan]:
@@ -248,11 +256,11 @@ def _quantity(view: TextView, name: str) -> NDArray[np.float64]:
 
 def _depth(view: TextView) -> NDArray[np.float64]:
     """Brackets of all kinds that are open before each token."""
-    change = np.array([sum(c in "([{" for c in r) - sum(c in ")]}" for c in r) for r in view.raw], dtype=np.float64)
-    depth, out = 0.0, np.zeros(len(change))
-    for i, step in enumerate(change):
+    depth, out = 0, np.zeros(len(view.tokens))
+    for i, piece in enumerate(view.raw):
         out[i] = depth
-        depth = max(depth + step, 0.0)
+        if not _BRACKETS.isdisjoint(piece):
+            depth = max(depth + sum(c in "([{" for c in piece) - sum(c in ")]}" for c in piece), 0)
     return out
 
 
@@ -283,6 +291,7 @@ def _places(view: TextView) -> tuple[NDArray[np.float64], ...]:
 
 def _structure(view: TextView) -> list[tuple[str, ...]]:
     text, out = view.text, list[tuple[str, ...]]()
+    figures = [0, *accumulate(c.isdecimal() or c in "%:" for c in text)]
     depth, quote = {"(": 0, "[": 0, "{": 0}, ""
     pairs = {")": "(", "]": "[", "}": "{"}
     for i, token in enumerate(view.tokens):
@@ -291,7 +300,7 @@ def _structure(view: TextView) -> list[tuple[str, ...]]:
         lead = len(body) - len(body.lstrip())
         at = token.start + lead
         line = text[text.rfind("\n", 0, at) + 1 : at]
-        names += _line_names(line, bool(body.strip()), text[:at], at)
+        names += _line_names(line, bool(body.strip()), text[max(0, at - 6) : at], at)
         names += [
             n
             for c, n in (("(", "inside parentheses"), ("[", "inside square brackets"), ("{", "inside braces"))
@@ -303,9 +312,10 @@ def _structure(view: TextView) -> list[tuple[str, ...]]:
             names.append("after a colon on the line")
         if view.word[i][:1].isalpha() and i and _capital(view, i) and _capital(view, i - 1):
             names.append("in a capitalised phrase")
-        recent = text[max(0, at - 240) : at]
-        names.append("in code" if len(_CODE.findall(recent)) >= max(3, len(recent) // 40) else "in prose")
-        if recent.count("++") or len(re.findall(r"\d|%|:", recent)) > max(6, len(recent) // 9):
+        first = max(0, at - _RECENT)
+        recent = text[first:at]
+        names.append("in code" if _code_signs(recent) >= max(3, len(recent) // 40) else "in prose")
+        if "++" in recent or figures[at] - figures[first] > max(6, len(recent) // 9):
             names.append("in lists of facts and figures")
         for c in body:
             if c in depth:
@@ -320,6 +330,16 @@ def _structure(view: TextView) -> list[tuple[str, ...]]:
     return out
 
 
+def _code_signs(text: str) -> int:
+    """How often signs of code occur."""
+    found = sum(map(text.count, _CODE_MARKS))
+    if any(w in text for w in _CODE_WORDS):
+        found += len(_CODE_WORD.findall(text))
+    if "\n" in text or text[:4].isspace():
+        found += len(_CODE_LINE.findall(text))
+    return found
+
+
 def _capital(view: TextView, i: int) -> bool:
     return view.raw[i].strip()[:1].isupper()
 
@@ -331,7 +351,7 @@ def _line_names(line: str, solid: bool, before: str, at: int) -> list[str]:
         names.append("first on the line")
         if line:
             names.append("first after indentation")
-    if solid and (at == 0 or not stripped or _SENTENCE_END.search(before[-6:])):
+    if solid and (at == 0 or not stripped or _SENTENCE_END.search(before)):
         names.append("at the start of a sentence")
     if "#" in line:
         names.append("inside a comment")
