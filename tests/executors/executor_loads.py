@@ -140,6 +140,15 @@ def crowded(*, folder: str) -> dict[str, Any]:
     return {"folder": folder}
 
 
+def fails_late(*, folder: str) -> dict[str, Any]:
+    """All but the first fail after a while."""
+    note(folder, "prepared")
+    if noted(Path(folder), "prepared")[0] != os.getpid():
+        time.sleep(0.4)
+        raise KeyError("late")
+    return {"folder": folder}
+
+
 def once_prepared(state: dict[str, Any], workers: int) -> None:
     """Wait until so many workers have been prepared, dead ones included."""
     while len(noted(Path(state["folder"]), "prepared")) < workers:

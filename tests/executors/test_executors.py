@@ -115,6 +115,21 @@ def test_closing_early_leaves_the_rest_undone_and_the_executor_usable(
     assert 1 <= len(noted(tmp_path, "sleeping")) <= 2 * any_pool.workers
 
 
+@pytest.mark.parametrize("engine", ["processes", pytest.param("ray", marks=pytest.mark.slow)])
+def test_a_preparation_under_way_when_its_run_is_closed_does_not_disturb_the_next(
+    engine: str, request: pytest.FixtureRequest, pool: Pool, load: Load, tmp_path: Path
+) -> None:
+    if engine == "ray":
+        request.getfixturevalue("on_cluster")
+    opened = pool(engine, workers=2, threads=2)
+    # The first worker is ready at once; the other one's preparation fails, but only when other work has begun.
+    run = opened.run(load("once_prepared", "fails_late", folder=str(tmp_path)), [2] * 20)
+    assert isinstance(next(run), Done)
+    run.close()  # type: ignore[attr-defined]
+    found = list(opened.run(load("where", factor=2), [0.05] * 40))
+    assert sorted(e.index for e in found if isinstance(e, Done)) == list(range(40))
+
+
 def test_jobs_go_out_as_workers_are_free(any_pool: Executor, load: Load, tmp_path: Path) -> None:
     run = any_pool.run(load("noted_sleep", factor=1, folder=str(tmp_path)), [0.0] * 50)
     next(run)

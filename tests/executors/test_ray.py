@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,14 @@ def test_workers_share_the_gpus_there_are(on_cluster: Any, pool: Pool, load: Loa
     assert opened.workers == 2  # four cores, but one GPU for every two workers
     found = list(opened.run(load("devices", factor=1), [0.2] * 6))
     assert {e.result for e in found if isinstance(e, Done)} == {"0"} and len(found) == 6
+
+
+def test_a_machine_with_other_versions_is_refused(
+    on_cluster: Any, pool: Pool, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_cluster, "versions", lambda: {"maieutic": "9.9", "torch": version("torch").split("+")[0]})
+    with pytest.raises(UserError, match=r"has maieutic 0\.\d+\.\d+ instead of 9\.9: install the driver's versions"):
+        list(pool("ray", workers=1).run(load("times", factor=1), [1]))
 
 
 def alone(code: str, *args: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:

@@ -34,13 +34,13 @@ class Event(Generic[Hand]):
 
     Attributes:
         hand: the worker.
-        ticket: of the job it is about; ``None``: about its preparation.
+        ticket: of the job or preparation it is about; -1 where it is about none.
         outcome: pickled or not; ``None``: the worker is lost.
         how: it was lost, in a few words.
     """
 
     hand: Hand
-    ticket: int | None = None
+    ticket: int = -1
     outcome: Outcome | bytes | None = None
     how: str = ""
 
@@ -69,7 +69,7 @@ class Transport(Protocol[Hand]):
 
     def name(self, hand: Hand) -> str: ...
 
-    def prepare(self, hand: Hand, order: Order) -> None: ...
+    def prepare(self, hand: Hand, ticket: int, order: Order) -> None: ...
 
     def submit(self, hand: Hand, ticket: int, perform: str, job: bytes) -> None: ...
 
@@ -88,11 +88,18 @@ class Transport(Protocol[Hand]):
 
 @dataclass(slots=True, kw_only=True)
 class _Member(Generic[Hand]):
-    """A worker as the driver sees it. ``running``: ticket to place of the job, ``None`` where its run was closed."""
+    """A worker as the driver sees it.
+
+    Attributes:
+        hand: the transport's.
+        key: of the order it has or will have the state of.
+        preparing: ticket of that preparation while it lasts.
+        running: ticket to place of the job, ``None`` where its run was closed.
+    """
 
     hand: Hand
     key: str = ""
-    ready: bool = False
+    preparing: int | None = None
     running: dict[int, int | None] = field(default_factory=dict[int, int | None])
 
 
@@ -178,9 +185,9 @@ class Crew(Generic[Hand]):
             self._members.append(_Member(hand=self._transport.start()))
         for member in self._members:
             if member.key != run.order.key and (run.todo or run.suspects):
-                member.key, member.ready = run.order.key, False
-                self._transport.prepare(member.hand, run.order)
-            while member.ready and (place := self._next_job(run, member)) is not None:
+                member.key, member.preparing = run.order.key, next(self._tickets)
+                self._transport.prepare(member.hand, member.preparing, run.order)
+            while member.preparing is None and (place := self._next_job(run, member)) is not None:
                 ticket = next(self._tickets)
                 job = pickle.dumps(run.jobs[place], protocol=pickle.HIGHEST_PROTOCOL)
                 member.running[ticket] = place
@@ -205,11 +212,11 @@ class Crew(Generic[Hand]):
             outcome = pickle.loads(event.outcome) if isinstance(event.outcome, bytes) else event.outcome
         except Exception as error:
             outcome = Outcome(ending="broken", reason=f"its result cannot be read: {one_line(error)}")
-        if event.ticket is None:
+        if event.ticket == member.preparing:
             self._prepared(run, member, outcome)
             return []
-        place = member.running.pop(event.ticket)
-        if place is None:  # of a run that was closed
+        place = member.running.pop(event.ticket, None)
+        if place is None:  # a job or a preparation of a run that was closed
             return []
         if outcome.ending == "store":
             raise StoreError(outcome.reason)
@@ -223,7 +230,8 @@ class Crew(Generic[Hand]):
             raise StoreError(outcome.reason)
         if outcome.ending == "broken":
             raise UserError(f"a worker could not be prepared: {outcome.reason}")
-        member.ready = run.any_ready = True
+        member.preparing = None
+        run.any_ready = True
         run.failed_starts = 0
 
     def _bury(self, run: _Run, member: _Member[Hand], how: str) -> list[Done | Broken]:
@@ -232,7 +240,7 @@ class Crew(Generic[Hand]):
         self._transport.stop([member.hand])
         self.lost += 1
         _log.warning("a worker died (%s): another takes its place", how)
-        if not member.ready:
+        if member.preparing is not None:
             self._failed_start(run, how)
         ended: list[Done | Broken] = []
         for place in member.running.values():

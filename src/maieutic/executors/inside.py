@@ -5,6 +5,7 @@ Nothing here knows how jobs arrive or who else works. One state is held at a tim
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import socket
@@ -12,7 +13,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import Any, Literal
 
 from maieutic.errors import StoreError, UserError
@@ -76,6 +77,15 @@ def perform(function: str, state: Any, job: Any) -> Outcome:
 def worker_name() -> str:
     """``host:process``, for logs and for ``Done.worker``."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def versions() -> dict[str, str]:
+    """Of what values depend on; packages that are not there are left out."""
+    found: dict[str, str] = {}
+    for package in ("maieutic", "numpy", "torch", "transformers"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package).partition("+")[0]
+    return found
 
 
 class Worker:

@@ -71,11 +71,11 @@ class _Desk:
 
     def take(self, message: tuple[Any, ...]) -> None:
         match message:
-            case ("prepare", function, arguments):
-                self._send(None, self._worker.prepare(function, arguments))
-            case (ticket, function, job) if self._threads is None:
+            case ("prepare", ticket, function, arguments):
+                self._send(ticket, self._worker.prepare(function, arguments))
+            case ("perform", ticket, function, job) if self._threads is None:
                 self._perform(ticket, function, job)
-            case (ticket, function, job) if self._threads is not None:
+            case ("perform", ticket, function, job) if self._threads is not None:
                 self._threads.submit(self._perform, ticket, function, job)
             case _:
                 raise AssertionError(message)
@@ -83,7 +83,7 @@ class _Desk:
     def _perform(self, ticket: int, function: str, job: bytes) -> None:
         self._send(ticket, self._worker.perform(function, job))
 
-    def _send(self, ticket: int | None, outcome: Any) -> None:
+    def _send(self, ticket: int, outcome: Any) -> None:
         with self._lock:
             try:
                 write(self._going, (ticket, outcome))

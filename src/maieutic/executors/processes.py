@@ -72,11 +72,11 @@ class _Pipes:
     def name(self, hand: Hand) -> str:
         return hand.name
 
-    def prepare(self, hand: Hand, order: Order) -> None:
-        self._send(hand, ("prepare", order.prepare, order.arguments))
+    def prepare(self, hand: Hand, ticket: int, order: Order) -> None:
+        self._send(hand, ("prepare", ticket, order.prepare, order.arguments))
 
     def submit(self, hand: Hand, ticket: int, perform: str, job: bytes) -> None:
-        self._send(hand, (ticket, perform, job))
+        self._send(hand, ("perform", ticket, perform, job))
 
     def next_event(self) -> Event[Hand]:
         while True:

@@ -22,7 +22,7 @@ from typing import Any
 
 from maieutic.errors import MissingExtraError, UserError
 from maieutic.executors.crew import Crew, Event, Order
-from maieutic.executors.inside import Outcome, Worker, one_line, worker_name
+from maieutic.executors.inside import Outcome, Worker, one_line, versions, worker_name
 
 #: Seconds after which a cluster that has placed no actor at all is reported instead of waited for.
 PLACING = 300.0
@@ -39,9 +39,9 @@ class Member:
         sys.path.extend(path for path in paths if path not in sys.path)
         self._worker = Worker()
 
-    def hello(self) -> str:
-        """Its name, once it has been placed."""
-        return worker_name()
+    def hello(self) -> tuple[str, dict[str, str]]:
+        """Its name and versions, once it has been placed."""
+        return worker_name(), versions()
 
     def prepare(self, function: str, arguments: bytes) -> Outcome:
         return self._worker.prepare(function, arguments)
@@ -52,10 +52,10 @@ class Member:
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Hand:
-    """An actor, and what each of its calls under way is about: a ticket, ``None`` for a preparation, ``hello``."""
+    """An actor, and the tickets of its calls under way, ``None`` for the greeting."""
 
     actor: Any
-    calls: dict[Any, int | str | None] = field(default_factory=dict[Any, "int | str | None"])
+    calls: dict[Any, int | None] = field(default_factory=dict[Any, "int | None"])
     name: str = ""
 
 
@@ -93,6 +93,20 @@ def _knock(address: str) -> None:
     host, _, port = address.rpartition(":")
     if host and "/" not in host and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
+def _how(error: Exception) -> str:
+    """A lost actor's end in words: Ray's last line has the cause."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[-1].strip()[:160]}"
+
+
+def _check_versions(name: str, theirs: dict[str, str]) -> None:
+    """Results of different code are never mixed."""
+    ours = versions()
+    other = [f"{p} {theirs.get(p, 'missing')} instead of {ours[p]}" for p in ours if theirs.get(p) != ours[p]]
+    if other:
+        raise UserError(f"the worker {name} has {', '.join(other)}: install the driver's versions on all machines")
 
 
 class _Actors:
@@ -141,17 +155,17 @@ class _Actors:
 
     def start(self) -> Hand:
         hand = Hand(actor=self._kind.remote([os.path.abspath(p) for p in sys.path]))
-        hand.calls[hand.actor.hello.remote()] = "hello"
+        hand.calls[hand.actor.hello.remote()] = None
         self._hands.append(hand)
         return hand
 
     def name(self, hand: Hand) -> str:
         return hand.name
 
-    def prepare(self, hand: Hand, order: Order) -> None:
+    def prepare(self, hand: Hand, ticket: int, order: Order) -> None:
         if self._stored[0] != order.key:
             self._stored = order.key, self._ray.put(order.arguments)
-        hand.calls[hand.actor.prepare.remote(order.prepare, self._stored[1])] = None
+        hand.calls[hand.actor.prepare.remote(order.prepare, self._stored[1])] = ticket
 
     def submit(self, hand: Hand, ticket: int, perform: str, job: bytes) -> None:
         hand.calls[hand.actor.perform.remote(perform, job)] = ticket
@@ -164,18 +178,19 @@ class _Actors:
             if not ready:
                 continue
             hand = calls[ready[0]]
-            about = hand.calls.pop(ready[0])
+            ticket = hand.calls.pop(ready[0])
+            found: Any
             try:
                 found = self._ray.get(ready[0])
             except self._ray.exceptions.RayTaskError as error:
                 found = Outcome(ending="broken", reason=one_line(error.cause or error))
+                assert ticket is not None, error
             except self._ray.exceptions.RayError as error:
-                return Event(hand=hand, how=type(error).__name__)
-            if about == "hello":
-                hand.name = str(found)
-                continue
-            assert not isinstance(about, str)
-            return Event(hand=hand, ticket=about, outcome=found)
+                return Event(hand=hand, how=_how(error))
+            if ticket is not None:
+                return Event(hand=hand, ticket=ticket, outcome=found)
+            hand.name, theirs = found
+            _check_versions(hand.name, theirs)
 
     def _look_for_room(self) -> None:
         """A cluster without room for a single actor would be waited for without end."""
