@@ -38,6 +38,8 @@ class Recipe:
     scene: Scene
     kind: str
     made: list[Stimulus] = field(default_factory=list[Stimulus], compare=False)
+    seen: list[ImageView] = field(default_factory=list[ImageView], compare=False)
+    looks: list[NDArray[np.float32]] = field(default_factory=list[NDArray[np.float32]], compare=False)
 
     def stimulus(self) -> Stimulus:
         """The picture, rendered once."""
@@ -46,13 +48,17 @@ class Recipe:
         return self.made[0]
 
     def view(self) -> ImageView:
-        """What predicates see; pixels only when asked for."""
-        things = self.scene.things()
-        bare = Stimulus(id="", modality="image", load=lambda: None, tags=tags_of(self.scene), things=things)
-        return ImageView(shares=shares_of(bare), things=things, pixels=self._pixels)
+        """What predicates see, worked out once; pixels only when asked for."""
+        if not self.seen:
+            things = self.scene.things()
+            bare = Stimulus(id="", modality="image", load=lambda: None, tags=tags_of(self.scene), things=things)
+            self.seen.append(ImageView(shares=shares_of(bare), things=things, pixels=self._pixels))
+        return self.seen[0]
 
     def _pixels(self) -> NDArray[np.float32]:
-        return pixel_features(self.stimulus().content, mask_at(self.scene.mask()))
+        if not self.looks:
+            self.looks.append(pixel_features(self.stimulus().content, mask_at(self.scene.mask())))
+        return self.looks[0]
 
 
 def recipes(
