@@ -98,3 +98,17 @@ def test_sharpened_bounds_gain_most_of_the_bounds_nearby(seed: int, *, gated: bo
     seen = np.unique(values[at & np.isfinite(values)])
     for other in seen[np.abs(np.searchsorted(seen, seen) - np.searchsorted(seen, high)) <= 1]:
         assert gain(low, float(other)) <= exact.gain * (1 + 1e-12)
+
+
+def test_a_bound_is_not_moved_to_one_that_holds_the_same() -> None:
+    """No position has 3: from 3 on and from 4 on are one condition, and the first that was found stands."""
+    rng = np.random.default_rng(0)
+    values = np.repeat([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 60)
+    gate = (values != 3).astype(np.float64)
+    residual = (values > 2) * 0.7 + rng.normal(0, 0.1, len(values)) - 0.3
+    quantity = cut("place", values)
+    assert quantity is not None
+    ranges = Ranges([quantity], rng.integers(0, 4, len(values)), 4)
+    rough = next(b for b in ranges.best(residual, ridge=4.0, gate=gate) if "Ramp" not in repr(b.predicate))
+    assert bounds_of(rough.predicate)[0] == 3
+    assert ranges.sharpened(rough, residual, ridge=4.0, gate=gate).predicate == rough.predicate

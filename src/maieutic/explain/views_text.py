@@ -201,8 +201,14 @@ class TextView(Text):
     @cached_property
     def classes(self) -> list[tuple[str, ...]]:
         """Names of the classes that each token is in: spelling, closed classes, suffixes, lexicon."""
-        begins = self.starts_word.tolist()
-        return [_classes(r, w, b, self._lexnames) for r, w, b in zip(self.raw, self.word, begins, strict=True)]
+        begins, topics = self.starts_word.tolist(), self._lexnames
+        out = [_classes(r, w, b) for r, w, b in zip(self.raw, self.word, begins, strict=True)]
+        if topics is None:
+            return out
+        return [
+            (*names, *topics(w)) if len(w) > 2 and w[0].isalpha() else names
+            for names, w in zip(out, self.word, strict=True)
+        ]
 
     @cached_property
     def number(self) -> NDArray[np.float64]:
@@ -227,13 +233,10 @@ class TextView(Text):
 
 
 @lru_cache(maxsize=65536)
-def _classes(piece: str, word: str, begins: bool, lexnames: Lexnames | None) -> tuple[str, ...]:
+def _classes(piece: str, word: str, begins: bool) -> tuple[str, ...]:
     names = spelling_classes(piece.strip() or piece) + word_classes(word)
-    letters = word[:1].isalpha()
-    if letters:
+    if word[:1].isalpha():
         names += ("beginnings of words",) if begins else ("later parts of words",)
-    if lexnames is not None and letters and len(word) > 2:
-        names += tuple(lexnames(word))
     return names
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from maieutic.explain.predicates.base import Predicate
 from maieutic.explain.search.text_setting import Side
-from maieutic.readings import Estimate, cluster_weights, pearson, ranking
+from maieutic.readings import Estimate, average_precision, cluster_weights, pearson
 
 Array = NDArray[np.float64]
 _RESAMPLES = 200
@@ -52,9 +52,11 @@ class Measured:
 def measured(candidate: Candidate, side: Side) -> Measured:
     """Scores with their paired replicates over documents."""
     weights = cluster_weights(int(side.group.max()) + 1, resamples=_RESAMPLES)
-    ranked = ranking(side.active, candidate.predicted, clusters=side.group, weights=weights, max_levels=64)
+    precision = average_precision(
+        side.active, candidate.predicted, clusters=side.group, weights=weights, max_levels=64
+    )  # fmt: skip
     r = pearson(candidate.predicted, side.target, clusters=side.group, weights=weights)
-    return Measured(candidate=candidate, precision=ranked.average_precision, correlation=r)
+    return Measured(candidate=candidate, precision=precision, correlation=r)
 
 
 def choose(found: Sequence[Measured]) -> Measured:

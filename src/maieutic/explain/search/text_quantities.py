@@ -191,7 +191,7 @@ class Ranges:
             np.bincount(cells, w, minlength=(n + 1) * self.folds)[: n * self.folds].reshape(n, self.folds)
             for w in (residual[at], None)
         )
-        seen = count.any(axis=1)
+        seen, (told, count) = count.any(axis=1), (_running(told), _running(count))
 
         def around(value: float) -> NDArray[np.int64]:
             k = int(np.searchsorted(q.lows, value, side="right")) - 1
@@ -200,10 +200,8 @@ class Ranges:
 
         def gained(first: NDArray[np.int64], end: NDArray[np.int64]) -> Array:
             """Gains of the ranges of levels from ``first`` up to, not including, ``end``."""
-            least = int(first.min())
-            i, j = first - least, np.maximum(end, first) - least
-            a, b = (_between(x[least:], i, j) for x in (told, count))
-            return gains(a, b, ridge)
+            end = np.maximum(end, first)
+            return gains((told[end] - told[first]).T, (count[end] - count[first]).T, ridge)
 
         i, j = np.searchsorted(q.levels, [low]), np.searchsorted(q.levels, [high], side="right")
         best = float(gained(i, j)[0])
@@ -219,11 +217,11 @@ class Ranges:
         return Bounded(q, ranged(q.name, low, high), max(best, found.gain))
 
 
-def _between(rows: NDArray[Any], first: NDArray[np.int64], end: NDArray[np.int64]) -> Array:
-    """Sums of the rows from each ``first`` up to, not including, its ``end``, ``[column, range]``."""
+def _running(rows: NDArray[Any]) -> Array:
+    """Sums of the rows before each, and of all: ranges that hold the same have the same sums, to the bit."""
     total = np.zeros((len(rows) + 1, rows.shape[1]))
     np.cumsum(rows, axis=0, out=total[1:])
-    return (total[end] - total[first]).T
+    return total
 
 
 def gains(a: Array, b: Array, ridge: float) -> Array:
