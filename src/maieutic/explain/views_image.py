@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from maieutic.errors import UserError
 from maieutic.explain.leaves_image import Leaves, predicted
+from maieutic.explain.looks import LEAST, load_looks, save_looks
 from maieutic.explain.predicates.base import Predicate
 from maieutic.explain.predicates.image_pixels import INDEX, SIDE, pixel_features
 from maieutic.stimuli.base import Corpus, Stimulus, Thing
@@ -115,8 +116,9 @@ class ImageViewer:
     ) -> None:
         self.reader, self._keep = reader, keep
         self._features: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
-        self._corpus = corpus
+        self._corpus, self._new = corpus, 0
         self._lists: OrderedDict[tuple[int, ...], tuple[tuple[Any, ...], Leaves]] = OrderedDict()
+        self._loaded = False
 
     def __call__(self, stimulus: Any, /) -> ImageView:
         found = stimulus if isinstance(stimulus, Stimulus) else self._looked_up(stimulus)
@@ -141,7 +143,15 @@ class ImageViewer:
         What predicates name is kept for the last lists of pictures of the corpus that were asked about (its splits), so
         that further labels on them cost next to nothing.
         """
-        return predicted(predicate, self._leaves(stimuli))
+        found = predicted(predicate, self._leaves(stimuli))
+        self.keep_features()
+        return found
+
+    def keep_features(self) -> None:
+        """Leave the features of the corpus' pictures to other processes, when many are new."""
+        if self._corpus is not None and self._new >= LEAST:
+            save_looks(self._corpus, self._features)
+            self._new = 0
 
     def _leaves(self, stimuli: Sequence[Any]) -> Leaves:
         key = tuple(map(id, stimuli))
@@ -167,10 +177,14 @@ class ImageViewer:
         return self._by_id.get(image_id(image)) if self._corpus is not None else None
 
     def _pixels(self, key: str, compute: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+        if not self._loaded:
+            self._loaded = True
+            self._features |= {} if self._corpus is None else load_looks(self._corpus)
         if key in self._features:
             self._features.move_to_end(key)
             return self._features[key]
         row = self._features[key] = compute()
+        self._new += key in self._by_id
         if len(self._features) > self._keep:
             self._features.popitem(last=False)
         return row

@@ -75,6 +75,7 @@ def explain_image(lab: Lab, *, budget: Budget | None = None, experiments: bool =
         return none("no concept or visual feature goes with this unit on the discover images")
     allowance = min(lab.remaining, (budget or lab.budget).measurements) if experiments else 0
     case = _questioned(lab, table, target, rules, seen, viewer, allowance)
+    viewer.keep_features()
     return _concluded(lab, case, seen, table, target, _cost(lab, start)).bound(viewer)
 
 

@@ -296,6 +296,7 @@ def shared_table(
     found = _tables.get(key)
     if found is None or [s.id for s in found.stimuli] != [s.id for s in stimuli]:
         found = _tables[key] = build_table(stimuli, viewer, elsewhere=elsewhere)
+        viewer.keep_features()
     _tables.move_to_end(key)
     while len(_tables) > 2:
         _tables.popitem(last=False)
