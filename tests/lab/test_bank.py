@@ -26,7 +26,7 @@ from maieutic.lab.bank_files import BankFiles, BankFolderWarning
 from maieutic.readings import Cost
 from maieutic.stimuli.base import Stimulus, Thing
 from maieutic.stimuli.texts import text_stimulus
-from maieutic.subjects.base import Subject, Unit, Values
+from maieutic.subjects.base import Batch, Subject, Unit, Values
 
 WORDS = ["the", "cat", "dog", "sat", "on", "mat", "river", "moon"]
 
@@ -165,10 +165,11 @@ def test_every_unit_of_a_language_model_reads_what_the_subject_gives_to_the_bit(
     model_folder: Path, texts: list[str]
 ) -> None:
     subject = mt.load_subject(f"hf:{model_folder}")
-    stimuli, units = said(*texts[:20], "", "cat"), units_of(subject)
+    # many texts of each length, which share passes
+    cut = [" ".join(t.split()[:n]) for t in texts[:40] for n in (1, 2, 5, 8)]
+    stimuli, units = said(*dict.fromkeys([*texts[:60], *cut, "", "cat"])), units_of(subject)
     bank = Bank(subject, sites=[s.name for s in subject.sites()])
     assert same(bank.read(stimuli, units)[0], alone(subject, stimuli, units))
-    assert bank.use.forwards == 22
 
 
 def test_a_function_and_its_directions_read_as_the_subject_reads_them(texts: list[str]) -> None:
@@ -202,6 +203,65 @@ def test_several_in_a_pass_are_equal_up_to_rounding(model_folder: Path, texts: l
     assert bank.use.forwards < 10
     for got, wanted in zip(found, alone(subject, stimuli, units), strict=True):
         np.testing.assert_allclose(got, wanted, atol=1e-4)
+
+
+class Network(Watched):
+    """As a network on the CPU, where a harvest takes one stimulus at a time."""
+
+    @property
+    def per_pass(self) -> int:
+        return 1
+
+
+class Steady(Network):
+    """Texts of one length, each computed alone: company cannot change a bit."""
+
+    def forward(self, stimuli: Any, sites: Any, **more: Any) -> Any:
+        self.passes.append([str(s.content) for s in stimuli])
+        done = [self.inner.forward([s], sites) for s in stimuli]
+        values = {site: torch.cat([d.values[site] for d in done]) for site in sites}
+        return Batch(values=values, lengths=np.concatenate([d.lengths for d in done]))
+
+
+def test_texts_of_one_length_share_a_pass_once_that_is_seen_to_change_no_bit() -> None:
+    subject = Steady(text_subject())
+    bank, units = Bank(subject, sites=["low", "high"]), units_of(TEXT)
+    words = [f"{a}{b}" for a in "abcdefgh" for b in "abcdefgh"]
+    for i in range(0, 64, 8):
+        stimuli = said(*words[i : i + 8])
+        assert same(bank.read(stimuli, units)[0], alone(TEXT, stimuli, units))
+    # eight together, then each alone to compare; from then on eight together
+    assert [len(p) for p in subject.passes] == [8, *[1] * 8, *[8] * 7]
+    # 3 of one length and 2 of another: 2 + 1 and 2, of which pairs of both lengths have to be proved
+    subject.passes.clear()
+    stimuli = said("aaa", "bbbbb", "ccc", "ddd", "eeeee")
+    assert same(bank.read(stimuli, units)[0], alone(TEXT, stimuli, units))
+    assert subject.passes == [
+        ["aaa", "ccc"], ["aaa"], ["ccc"], ["bbbbb", "eeeee"], ["bbbbb"], ["eeeee"], ["ddd"],
+    ]  # fmt: skip
+
+
+def test_where_company_changes_a_bit_everyone_is_measured_alone() -> None:
+    class Swayed(Network):
+        """Values are larger by a bit for each text beside."""
+
+        def forward(self, stimuli: Any, sites: Any, **more: Any) -> Any:
+            done = super().forward(stimuli, sites, **more)
+            nudged = {s: v * (1 + 2**-23 * (len(stimuli) - 1)) for s, v in done.values.items()}
+            return replace(done, values=nudged)
+
+    subject = Swayed(text_subject())
+    bank, units = Bank(subject, sites=["low"]), [Unit(site="low", index=0)]
+    stimuli = said("aaa", "bbb", "ccc", "ddd", "eee", "fff")
+    assert same(bank.read(stimuli, units)[0], alone(TEXT, stimuli, units))
+    # four and two change bits, so both are tried once
+    assert [len(p) for p in subject.passes] == [4, 1, 1, 1, 1, 2, 1, 1]
+    # other lengths are tried until there is no hope: 8 shapes of 8
+    for n in range(4, 9):
+        bank.read(said(*(c * n for c in "abcdef")), units)
+    subject.passes.clear()
+    bank.read(said(*(c * 20 for c in "abcdef")), units)
+    assert subject.passes == [[c * 20] for c in "abcdef"]
 
 
 # --- each stimulus once ----------------------------------------------------------------------------------------------
