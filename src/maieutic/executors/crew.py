@@ -82,7 +82,7 @@ class Transport(Protocol[Hand]):
         ...
 
     def close(self) -> None:
-        """Let go of everything else."""
+        """End all workers, and let go of everything else."""
         ...
 
 
@@ -171,7 +171,7 @@ class Crew(Generic[Hand]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
+        self._members = []
         self._transport.close()
 
     def _stop(self) -> None:

@@ -103,7 +103,7 @@ class _Pipes:
             self._hands.remove(hand)
 
     def close(self) -> None:
-        assert not self._hands
+        self.stop(list(self._hands))  # an interrupt can come between a start and its being noted
 
     def _send(self, hand: Hand, message: tuple[Any, ...]) -> None:
         try:

@@ -212,6 +212,7 @@ class _Actors:
             self._hands.remove(hand)
 
     def close(self) -> None:
+        self.stop(list(self._hands))
         self._stored = "", None
         if self._ours and self._ray.is_initialized():
             self._ray.shutdown()
