@@ -16,10 +16,12 @@ GROUP = "maieutic.benches"
 BUILT_IN: Mapping[str, str] = {
     "faults": "maieutic.bench.faults:run_faults",
     "find": "maieutic.bench.find:run_find",
+    "harvest": "maieutic.bench.harvest:run_harvest",
     "jail": "maieutic.bench.jail:run_jail",
     "local-model": "maieutic.bench.local_model:run_local_model",
     "planted": "maieutic.bench.planted:run_planted",
     "session": "maieutic.bench.session:run_session",
+    "store": "maieutic.bench.store:run_store",
     "puzzles": "maieutic.bench.puzzles:run_puzzles",
     "sharing": "maieutic.bench.sharing:run_sharing",
     "units": "maieutic.bench.units:run_units",

@@ -6,6 +6,7 @@ scorer may ask for ``test``, the Lab never hands that out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,9 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.errors import UsageError
-from maieutic.harvest.summary import SiteSummary
+from maieutic.harvest.summary import SAMPLE, SiteSummary
 from maieutic.stimuli.base import Corpus, Split, Stimulus
 from maieutic.subjects.base import Unit, Values
+
+#: corpus index, position, value
+_Row = tuple[int, int, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +106,8 @@ class Atlas:
             unit: an indexed unit of a harvested site, or a direction (then from the uniform sample only).
             n: how many at most.
             where: ``top``: highest first, one a stimulus. ``spectrum``: half from the top, half evenly over the
-                quantiles of the uniform sample, highest first: the whole activation range.
+                quantiles of the uniform sample, highest first: the whole activation range. Where many sites share the
+                sample, so that it is small, every other one of these is from the octaves below the unit's maximum.
         """
         s, sample = self._summary(unit), self.sample(unit)
         order = np.argsort(sample, kind="stable")
@@ -116,6 +121,8 @@ class Atlas:
             spread = [
                 (int(s.sample_stimulus[order[p]]), int(s.sample_position[order[p]]), float(ranked[p])) for p in picks
             ]
+            if len(order) < min(s.count, SAMPLE) and unit.index is not None:
+                spread = _alternating(spread, _octaves(s, unit), share)
             rows = sorted({*top[: n // 2], *spread}, key=lambda r: (-r[2], r[0], r[1]))
         return [
             Exemplar(
@@ -128,7 +135,23 @@ class Atlas:
         ]
 
 
-def _top(s: SiteSummary, unit: Unit) -> list[tuple[int, int, float]]:
+def _octaves(s: SiteSummary, unit: Unit) -> list[_Row]:
+    """(corpus index, position, value) of the stratified reservoirs of the unit's tail, each octave in its turn."""
+    assert unit.index is not None
+    found = [(a, p, unit.sign * v) for a, p, v in s.banded(unit.index, tail=unit.sign)]
+    octave = [math.frexp(v)[1] for _, _, v in found]
+    turn = [octave[:i].count(o) for i, o in enumerate(octave)]
+    return [found[i] for i in sorted(range(len(found)), key=lambda i: (turn[i], -octave[i]))]
+
+
+def _alternating(a: list[_Row], b: list[_Row], n: int) -> list[_Row]:
+    """``n`` rows: some of the second, at most half, the others spread over the first."""
+    taken = b[: n // 2]
+    left = min(n - len(taken), len(a))
+    return [*taken, *(a[i] for i in np.linspace(0, len(a) - 1, num=left).round().astype(int))]
+
+
+def _top(s: SiteSummary, unit: Unit) -> list[_Row]:
     """(corpus index, position, value) of the stored extreme stimuli of the unit's tail, highest first."""
     i = unit.index
     value, stimulus, position = (

@@ -52,7 +52,8 @@ class Group:
         mask: bool ``[stimulus, position]`` of real positions; ``None`` where all are.
         row, position, key: of each sampled position: stimulus of the group, place in it, hash.
         sampled, banded: what it is sampled for.
-        reduced: what was taken, by site. flat: the same side by side on the CPU, once the pass is over.
+        longest: most positions of a stimulus.
+        single_values, reduced: what was taken, by site. flat: the same side by side on the CPU, once the pass is over.
     """
 
     places: tuple[int, ...]
@@ -63,14 +64,37 @@ class Group:
     key: NDArray[np.uint64]
     sampled: NDArray[np.bool_]
     banded: NDArray[np.bool_]
+    longest: int
+    single_values: dict[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
     reduced: dict[str, _Reduced] = field(default_factory=dict[str, _Reduced])
     flat: dict[str, NDArray[Any]] = field(default_factory=dict[str, NDArray[Any]])
 
     def finish(self, sites: Sequence[str]) -> None:
         """Bring what was reduced to the CPU, the units of all sites side by side."""
+        if self.single_values:
+            value = torch.cat([self.single_values[site] for site in sites], dim=1).cpu().numpy()
+            nowhere = np.zeros(value.shape, np.int32)
+            self.flat = {"sums": value, "squares": value * value, "high": value, "high_at": nowhere, "low": value}
+            self.flat |= {"low_at": nowhere, "rows": value[self.row]}
+            return
         parts = [self.reduced[site] for site in sites] if self.reduced else []
         for name in _Reduced.__slots__ if parts else ():
             self.flat[name] = torch.cat([getattr(p, name) for p in parts], dim=1).cpu().numpy()
+
+    def bad(self, widths: Mapping[str, int]) -> dict[int, str]:
+        """Places with a value that is not finite -> the first site where that was; NaN is an extreme to torch and numpy."""
+        if not self.flat:
+            return {}
+        fine = np.isfinite(self.flat["high"]) & np.isfinite(self.flat["low"]) | (self.lengths == 0)[:, None]
+        if fine.all():
+            return {}
+        sites = np.repeat(list(widths), list(widths.values()))
+        return {self.places[k]: str(sites[np.argmin(fine[k])]) for k in np.flatnonzero(~fine.all(axis=1))}
+
+    @property
+    def single(self) -> bool:
+        """Whether each stimulus has one position: there is nothing to reduce, and all sites wait for the end of the pass."""
+        return self.longest == 1 and self.mask is None
 
     @property
     def count(self) -> int:
@@ -118,19 +142,20 @@ class Taken:
         if at not in self._groups:
             self._groups[at] = self._group(at, lengths)
         group = self._groups[at]
-        values = values[:, : int(group.lengths.max(initial=0))]
+        values = values[:, : group.longest]
         if site in self.copied:
             whole = values.clone() if values.dtype == torch.float32 else values.float()
             self.values.setdefault(site, {})[at] = whole
         if group.count == 0:
             return
+        if site in self.summarised and group.single:
+            group.single_values[site] = values[:, 0].to(torch.float32, copy=True)
+            return
         if site in self.summarised:
-            group.reduced[site] = reduced = _reduce(values, group)
-            fine = torch.isfinite(reduced.high) & torch.isfinite(reduced.low)
-            fine |= torch.from_numpy(group.lengths == 0).to(fine.device)[:, None]
-        else:
-            # NaN and infinity reach the sum, for a pass over the values in place of one for each test
-            fine = torch.isfinite(_blank(values.float(), group.mask, 0.0).sum(1))
+            group.reduced[site] = _reduce(values, group)
+            return
+        # NaN and infinity reach the sum, for a pass over the values in place of one for each test
+        fine = torch.isfinite(_blank(values.float(), group.mask, 0.0).sum(1))
         self.checks.append((site, at, fine.all(dim=1)))
 
     def finish(self) -> None:
@@ -142,12 +167,17 @@ class Taken:
             for place, good in zip(places, fine.tolist(), strict=True):
                 if not good:
                     self.bad.setdefault(place, site)
+        for group in self.groups:
+            self.bad |= {p: site for p, site in group.bad(self.widths).items() if p not in self.bad}
 
     @property
     def widths(self) -> dict[str, int]:
         """Units of the summarised sites, as seen; empty when there was nothing to see."""
-        seen = next((g.reduced for g in self.groups if g.reduced), {})
-        return {site: seen[site].sums.shape[1] for site in self.summarised if site in seen}
+        for group in self.groups:
+            seen = group.single_values or {site: r.sums for site, r in group.reduced.items()}
+            if seen:
+                return {site: seen[site].shape[1] for site in self.summarised}
+        return {}
 
     def copies(self) -> Iterator[tuple[list[int], NDArray[np.int64], dict[str, torch.Tensor]]]:
         """Of each pass the places that were finite, their lengths, and the values of copied sites."""
@@ -174,7 +204,7 @@ class Taken:
             mask = torch.arange(longest)[None, :] < torch.as_tensor(length)[:, None]
         return Group(
             places=places, lengths=length, mask=mask, row=row[chosen], position=position[chosen], key=key[chosen],
-            sampled=key[chosen] <= self.limit, banded=banded[chosen],
+            sampled=key[chosen] <= self.limit, banded=banded[chosen], longest=longest,
         )  # fmt: skip
 
 
@@ -203,18 +233,18 @@ def _reduce_one(values: torch.Tensor, sampled: NDArray[np.int32]) -> _Reduced:
     """Reduce ``[position, unit]`` on the CPU: turned once, so that numpy finds each unit's extremes side by side."""
     x = values.numpy()
     positions, units = x.shape
-    if positions == 1:
-        at, own = torch.zeros(1, units, dtype=torch.int32), values.clone()
-        rows = own[: len(sampled)]
-        return _Reduced(sums=own, squares=own * own, high=own, high_at=at, low=own, low_at=at, rows=rows)
     turned = values.T.contiguous().numpy()
     high, low = turned.argmax(1), turned.argmin(1)
     begin, flat = np.arange(0, units * positions, positions), turned.reshape(-1)
-    out = (
-        x.sum(0), np.einsum("pu,pu->u", x, x), flat[begin + high], high.astype(np.int32), flat[begin + low],
-        low.astype(np.int32),
+
+    def row(array: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(array)[None]
+
+    return _Reduced(
+        sums=row(x.sum(0)), squares=row(np.einsum("pu,pu->u", x, x)), rows=torch.from_numpy(x[sampled]),
+        high=row(flat[begin + high]), high_at=row(high.astype(np.int32)),
+        low=row(flat[begin + low]), low_at=row(low.astype(np.int32)),
     )  # fmt: skip
-    return _Reduced(*(torch.from_numpy(a)[None] for a in out), torch.from_numpy(x[sampled]))
 
 
 class Reduction:

@@ -72,6 +72,7 @@ class LanguageSubject(Subject):
         self.max_tokens = min(max_tokens or LONGEST, int(context) - len(self.prefix))
         self._sites = model_sites(model)
         self._digest: str | None = None
+        self._taps: dict[str, Tap] = {}
 
     def sites(self) -> tuple[Site, ...]:
         """``layers.N.attn``, ``layers.N.mlp``, ``layers.N.resid`` in the order of the forward pass."""
@@ -156,8 +157,10 @@ class LanguageSubject(Subject):
         )
 
     def _tap(self, name: str) -> Tap:
-        site = self.site(name)
-        return Tap(site=name, module=submodule(self.model, site.module, name), io=site.io)
+        if name not in self._taps:
+            site = self.site(name)
+            self._taps[name] = Tap(site=name, module=submodule(self.model, site.module, name), io=site.io)
+        return self._taps[name]
 
     def _text(self, stimulus: Any) -> str:
         text = raw(stimulus)

@@ -98,6 +98,7 @@ class TextModuleSubject(Subject):
         self._encode = encode
         self._sites = tuple(sites)
         self._digest: str | None = None
+        self._taps: dict[str, Tap] = {}
 
     @property
     def device(self) -> torch.device:
@@ -198,8 +199,10 @@ class TextModuleSubject(Subject):
         return [[t for t, _, _ in self._encode(text)] if text else [] for text in cast("list[str]", texts)]
 
     def _tap(self, name: str) -> Tap:
-        site = self.site(name)
-        return Tap(site=name, module=submodule(self.module, site.module, name), io=site.io)
+        if name not in self._taps:
+            site = self.site(name)
+            self._taps[name] = Tap(site=name, module=submodule(self.module, site.module, name), io=site.io)
+        return self._taps[name]
 
     def _run(
         self,

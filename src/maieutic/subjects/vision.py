@@ -101,6 +101,7 @@ class ImageSubject(Subject):
         running = self.module if prepare is None else prepare(self.module)
         self._running = _with_layout(running, self._layout) if channels_last else running
         self._digest: str | None = None
+        self._taps: dict[str, Tap] = {}
 
     def sites(self) -> tuple[Site, ...]:
         """Hook points in the order of the forward pass."""
@@ -184,8 +185,10 @@ class ImageSubject(Subject):
         )
 
     def _tap(self, name: str) -> Tap:
-        site = self.site(name)
-        return Tap(site=name, module=submodule(self._running, site.module, name), io=site.io)
+        if name not in self._taps:
+            site = self.site(name)
+            self._taps[name] = Tap(site=name, module=submodule(self._running, site.module, name), io=site.io)
+        return self._taps[name]
 
     def _run(
         self,
