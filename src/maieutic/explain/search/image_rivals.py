@@ -79,7 +79,7 @@ def rivals_of(table: ImageTable, target: Target, rules: Sequence[Rule], seen: Se
         few = _shortlist(rules)
         ranked = sorted(judged_all(few, target, seen), key=lambda r: (-round(r.fit, 4), r.atoms))
         return [r for r in ranked if r.fit >= ranked[0].fit - _MARGIN]
-    leading = [_named(r, table, target, seen) for r in rules if r.score >= rules[0].score - 0.04][:4]
+    leading = [_named(r, table, target, seen) for r in [r for r in rules if r.score >= rules[0].score - 0.04][:4]]
     made: dict[frozenset[Predicate], Rule] = {frozenset(c.predicate for c in r.clauses): r for r in leading}
     variants: dict[frozenset[Predicate], tuple[Clause, ...]] = {}
     for rule in leading[:2]:

@@ -134,13 +134,11 @@ def _fitted(candidates: Sequence[Sequence[Clause]], target: Target) -> Iterator[
     for i, clauses in enumerate(candidates):
         for j, clause in enumerate(clauses, start=1):
             design[i, :, j] = clause.column
-    by_fold = [qualities(_left_out(design, target, fold), target.y, target.levels) for fold in target.folds]
-    judged = np.mean(np.stack(by_fold), axis=0)
-    for clauses, beta, said in zip(
-        candidates, _solved(design, target.y, target.weight).tolist(), judged.tolist(), strict=True
-    ):
+    said = np.concatenate([_left_out(design, target, fold) for fold in target.folds])
+    judged = qualities(said, target.y, target.levels).reshape(len(target.folds), -1, 3).mean(axis=0)
+    strengths = _solved(design, target.y, target.weight).tolist()
+    for clauses, beta, (overall, ap, r) in zip(candidates, strengths, judged.tolist(), strict=True):
         atoms = sum(c.atoms for c in clauses) + sum(b < 0 for b in beta[1:])
-        overall, ap, r = said
         yield Rule(
             clauses=tuple(clauses), strengths=tuple(round(b, 4) for b in beta[1:]), base=round(beta[0], 4), ap=ap,
             correlation=r, score=overall - PRICE * atoms, quality=overall,
