@@ -121,7 +121,7 @@ def test_units_share_measurements_and_the_ledger_says_which_were_fresh(model_fol
     # what a bank gives is what a pass gives, and the prediction is the question's own
     assert [e.value for e in shared] == pytest.approx([e.value for e in apart.measure([*asked, ask("the moon")])])
     assert [e.expect for e in shared] == [0.25, 0.75, None]
-    assert bank.use.forwards == 3
+    assert bank.use.fresh == 3
     # the budget counts what was asked, not what was fresh
     assert two.remaining == 0
     with pytest.raises(BudgetExhaustedError):
@@ -159,7 +159,7 @@ def test_labs_of_one_pass_share_what_it_measured(model_folder: object, texts: li
     asked = [ask("the cat sat"), ask("a dog ran")]
     found = measure_together(labs, [asked, asked])
     assert [[e.fresh for e in entries] for entries in found] == [[True, True], [True, True]]
-    assert bank.use.forwards == 2
+    assert bank.use.fresh == 2
     for lab, entries in zip(labs, found, strict=True):
         wanted = [float(subject.read([q.stimulus], [lab.unit])[0].max()) for q in asked]
         assert [e.value for e in entries] == wanted

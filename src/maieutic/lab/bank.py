@@ -57,7 +57,7 @@ class BankUse:
         asked: stimuli asked for, once for each question.
         fresh: of these, measured for the one who asked.
         loaded: of these, read from a file.
-        forwards: passes of the subject.
+        forwards: passes of the subject, those that compare texts together with texts alone included.
         bytes: values held in memory now.
         evicted: stimuli forgotten to make room.
     """
