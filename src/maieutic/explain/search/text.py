@@ -91,19 +91,19 @@ def _sought(setting: Setting, fitter: Fitter, *, experiments: bool) -> tuple[Tri
     if not experiments or setting.text_level:
         rules = fitter.rules()[-1]
         trials = try_whole(setting, rules) if experiments else Trials.none(rules)
-        return trials, _not_worse(setting, trials, rules, _chosen(setting, trials.rules))
+        return trials, _not_worse(setting, fitter, trials, rules, _chosen(setting, fitter, trials.rules))
     trials = try_rules(setting, fitter)
-    found = _chosen(setting, trials.rules)
+    found = _chosen(setting, fitter, trials.rules)
     if not trials.evidence or explained(setting, trials.rules) >= _ENOUGH:
         return trials, found
-    return trials, _not_worse(setting, trials, fitter.rules()[-1], found)
+    return trials, _not_worse(setting, fitter, trials, fitter.rules()[-1], found)
 
 
-def _not_worse(setting: Setting, trials: Trials, rules: Rules, found: Measured) -> Measured:
+def _not_worse(setting: Setting, fitter: Fitter, trials: Trials, rules: Rules, found: Measured) -> Measured:
     """Experiments decide between hypotheses that the corpus cannot tell apart, not against what it clearly shows."""
     if trials.rules is rules:
         return found
-    unrevised = _chosen(setting, rules)
+    unrevised = _chosen(setting, fitter, rules)
     return unrevised if beats(unrevised.score, found.score) > 0.975 else found
 
 
@@ -115,23 +115,22 @@ def _spent(lab: Lab, start: float) -> Cost:
 
 
 # --- the ladder of hypotheses --------------------------------------------------------------------------------------
-def _chosen(setting: Setting, rules: Rules) -> Measured:
-    return choose([measured(c, setting.select) for c in ladder(setting, rules)])
+def _chosen(setting: Setting, fitter: Fitter, rules: Rules) -> Measured:
+    return choose([measured(c, setting.select) for c in ladder(setting, fitter, rules)])
 
 
 def _graded(found: Measured) -> bool:
     return found.candidate.name.startswith("phrases")
 
 
-def ladder(setting: Setting, rules: Rules) -> list[Candidate]:
+def ladder(setting: Setting, fitter: Fitter, rules: Rules) -> list[Candidate]:
     """From one clause to all clauses with graded words and phrases; simplest first."""
-    fitter = Fitter(setting.data, setting.discover.target)
     columns = [setting.select.predicted(c.predicate) for c in rules.clauses]
     n = len(setting.select.target)
     told = explained(setting, rules)
     out: list[Candidate] = []
     for m in range(len(rules.clauses) + 1):
-        fitted = fitter.refit(list(rules.clauses[:m]))
+        fitted = fitter.refit(rules.clauses[:m])
         predicted = fitted.base + sum((w * c for w, c in zip(fitted.weights, columns[:m], strict=True)), np.zeros(n))
         if m:
             out.append(

@@ -123,6 +123,8 @@ class Fitter:
 
     def __init__(self, data: FeatureMatrix, target: Array, *, ridge: float = 4.0, longest: int = 3) -> None:
         self.data, self.target, self.ridge, self.longest = data, target, ridge, longest
+        # the clauses are kept so that their ids stay their own
+        self._fitted: dict[tuple[int, ...], tuple[tuple[Clause, ...], Rules]] = {}
 
     def rules(self, most: int = 6, *, revise: Revise | None = None) -> list[Rules]:
         """Nested rule sets with 0, 1, ... clauses; stops early when nothing gains across documents.
@@ -348,8 +350,14 @@ class Fitter:
         return out
 
     # --- weights -------------------------------------------------------------------------------------------------
-    def refit(self, clauses: list[Clause]) -> Rules:
+    def refit(self, clauses: Sequence[Clause]) -> Rules:
         """Joint weights of all clauses, barely shrunk: a clause found across documents is not to be found again."""
+        key = tuple(map(id, clauses))
+        if key not in self._fitted:
+            self._fitted[key] = tuple(clauses), self._weighed(clauses)
+        return self._fitted[key][1]
+
+    def _weighed(self, clauses: Sequence[Clause]) -> Rules:
         n = len(self.target)
         x = np.stack([np.ones(n), *(c.values for c in clauses)], axis=1)
         gram = x.T @ x + np.diag([1e-9, *([_SHRINK] * len(clauses))])

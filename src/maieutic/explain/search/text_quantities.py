@@ -44,11 +44,10 @@ class Binned:
     lows: Array
     highs: Array
 
-    @cached_property
-    def shapes(self) -> tuple[Shape, ...]:
+    @property
+    def tried(self) -> Tried:
         """The intervals and ramps between bins that can be tried."""
-        lows = tuple(self.lows.tolist())
-        return tuple(s for shape in ("interval", "ramp") if len((s := _shape(self.name, lows, shape)).pairs))
+        return _tried(self.name, tuple(self.lows.tolist()))
 
     @cached_property
     def levels(self) -> Array:
@@ -62,18 +61,18 @@ class Binned:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """All intervals, or all ramps, between the bins of a quantity.
+class Tried:
+    """All intervals between the bins of a quantity, then all ramps.
 
     Attributes:
-        name: ``interval`` or ``ramp``.
         pairs: first and last bin of each, ``[candidate, 2]``.
-        table, squared: values of each in every bin, and their squares, ``[candidate, bin]``.
+        intervals: how many of them are intervals.
+        table, squared: values of each in every bin, and their squares, ``[bin, candidate]``.
         simplicity: what its gain counts for, ``[candidate]``.
     """
 
-    name: str
     pairs: NDArray[np.int64]
+    intervals: int
     table: Array
     squared: Array
     simplicity: Array
@@ -139,6 +138,7 @@ class Ranges:
         self.quantities, self.fold, self.folds = tuple(quantities), fold, folds
         #: bin and fold of each position in one number, by quantity
         self._cells = {q.name: q.codes * folds + fold for q in quantities}
+        self._tried = {q.name: q.tried for q in quantities}
         self._counts = {q.name: self._binned(q, self._cells[q.name], None) for q in quantities}
 
     def _binned(self, q: Binned, cells: NDArray[np.int64], weights: Array | None) -> Array:
@@ -160,24 +160,18 @@ class Ranges:
         at = None if gate is None else np.flatnonzero(gate)
         weight = None if gate is None or at is None else gate[at]
         told = residual if at is None or weight is None else residual[at] * weight
-        rows = [(q, s) for q in self.quantities if names is None or q.name in names for s in q.shapes]
-        ends = np.cumsum([0, *(len(s.pairs) for _, s in rows)]).tolist()
-        # folds first: sums over folds are then sums of long rows
-        a, b = np.empty((self.folds, ends[-1])), np.empty((self.folds, ends[-1]))
-        sums: dict[str, tuple[Array, Array]] = {}
-        for (q, shape), i, j in zip(rows, ends, ends[1:], strict=False):
-            if q.name not in sums:
-                cells = self._cells[q.name] if at is None else self._cells[q.name][at]
-                count = self._counts[q.name] if weight is None else self._binned(q, cells, weight**2)
-                sums[q.name] = self._binned(q, cells, told), count
-            a[:, i:j] = (shape.table @ sums[q.name][0]).T
-            b[:, i:j] = (shape.squared @ sums[q.name][1]).T
-        gain, out = gains(a, b, ridge), list[Bounded]()
-        for (q, shape), i, j in zip(rows, ends, ends[1:], strict=False):
-            simple = gain[i:j] * shape.simplicity
-            k = int(np.argmax(simple))
-            if simple[k] > 0:
-                out.append(_bounded(q, shape, k, float(simple[k])))
+        out: list[Bounded] = []
+        for q in self.quantities:
+            if names is not None and q.name not in names:
+                continue
+            cells, tried = self._cells[q.name] if at is None else self._cells[q.name][at], self._tried[q.name]
+            count = self._counts[q.name] if weight is None else self._binned(q, cells, weight**2)
+            a, b = self._binned(q, cells, told).T @ tried.table, count.T @ tried.squared
+            gain = gains(a, b, ridge) * tried.simplicity
+            for first, end in ((0, tried.intervals), (tried.intervals, len(gain))):
+                k = first + int(np.argmax(gain[first:end])) if end > first else -1
+                if k >= 0 and gain[k] > 0:
+                    out.append(_bounded(q, tried, k, float(gain[k])))
         return out
 
     def sharpened(self, found: Bounded, residual: Array, *, ridge: float, gate: Array | None = None) -> Bounded:
@@ -238,10 +232,10 @@ def bounds_of(predicate: Predicate) -> tuple[float, float]:
     return predicate.low, predicate.high
 
 
-def _bounded(quantity: Binned, shape: Shape, k: int, gain: float) -> Bounded:
-    i, j = shape.pairs[k].tolist()
+def _bounded(quantity: Binned, tried: Tried, k: int, gain: float) -> Bounded:
+    i, j = tried.pairs[k].tolist()
     low = float(quantity.lows[i])
-    if shape.name == "ramp":
+    if k >= tried.intervals:
         return Bounded(quantity, Ramp(quantity=quantity.name, low=low, high=float(quantity.lows[j])), gain)
     high = float(quantity.highs[j]) if j < len(quantity.lows) - 1 else _OPEN
     return Bounded(quantity, ranged(quantity.name, low, high), gain)
@@ -256,18 +250,20 @@ def ranged(name: str, low: float, high: float) -> Predicate:
     return InRange(quantity=name, low=low, high=high)
 
 
-@lru_cache(maxsize=64)
-def _shape(name: str, lows: tuple[float, ...], shape: str) -> Shape:
-    pairs, at, n = _pairs(len(lows), shape), np.array(lows), len(lows)
-    if shape == "interval":
-        k = np.arange(n)
-        table = ((k >= pairs[:, :1]) & (k <= pairs[:, 1:])).astype(np.float64)
-        # an interval with one bound is simpler than one with two: its gain counts for a little more
-        simplicity = np.where((pairs[:, 0] == 0) | (pairs[:, 1] == n - 1), 1.02, 1.0)
-    else:
-        rows = [ramp(name, at, float(at[i]), float(at[j])) for i, j in pairs]
-        table, simplicity = np.stack(rows) if rows else np.zeros((0, n)), np.ones(len(pairs))
-    return Shape(shape, pairs, table, table**2, simplicity)
+@lru_cache(maxsize=32)
+def _tried(name: str, lows: tuple[float, ...]) -> Tried:
+    at, n = np.array(lows), len(lows)
+    intervals, ramps = _pairs(n, "interval"), _pairs(n, "ramp")
+    k = np.arange(n)[:, None]
+    inside = ((k >= intervals[:, 0]) & (k <= intervals[:, 1])).astype(np.float64)
+    rows = [ramp(name, at, float(at[i]), float(at[j])) for i, j in ramps]
+    table = np.concatenate([inside, np.stack(rows, axis=1)], axis=1) if rows else inside
+    # an interval with one bound is simpler than one with two: its gain counts for a little more
+    simple = np.where((intervals[:, 0] == 0) | (intervals[:, 1] == n - 1), 1.02, 1.0)
+    return Tried(
+        pairs=np.concatenate([intervals, ramps]), intervals=len(intervals), table=table, squared=table**2,
+        simplicity=np.concatenate([simple, np.ones(len(ramps))]),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=32)
