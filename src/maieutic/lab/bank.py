@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 from maieutic.errors import UsageError, UserError
 from maieutic.lab.bank_files import BankFiles
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 _VERSION = 1
 #: after so many numbers and lengths of texts, most of which were seen to change bits together, all are measured alone
 _HOPELESS = 8
+#: what was seen of the texts of a subject: (sites, threads) -> (number, length) -> whether they share a pass exactly
+_PROVED: WeakKeyDictionary[Subject, dict[Any, dict[tuple[int, int], bool]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +125,7 @@ class Bank:
         device = _device(subject)
         #: networks on the CPU: only texts of one length share a pass, and only in numbers and lengths proved to be exact
         self._exact = batch is None and device == "cpu" and subject.modality == "text" and subject.per_pass == 1
-        self._proved: dict[tuple[int, int], bool] = {}
+        self._proved = _proofs(subject, self.sites) if self._exact else {}
         alone = 1 if device == "cpu" else subject.batch_size
         self._batch = max(1, subject.batch_size if self._exact else batch or alone)
         self._limit = limit_bytes
@@ -377,6 +380,13 @@ def _device(subject: Subject) -> str:
     parameters = getattr(network, "parameters", None)
     first: Any = next(iter(parameters()), None) if parameters is not None else None
     return "cpu" if first is None else str(first.device.type)
+
+
+def _proofs(subject: Subject, sites: Sequence[str]) -> dict[tuple[int, int], bool]:
+    """What banks of the subject have seen so far; they share it, since it is true of the subject and the processor."""
+    import torch
+
+    return _PROVED.setdefault(subject, {}).setdefault((tuple(sites), torch.get_num_threads()), {})
 
 
 def _key(subject: Subject, sites: Sequence[str], device: str, batch: int) -> str:
