@@ -121,7 +121,10 @@ def test_any_split_and_any_order_of_merging_give_the_same_bytes(seed: int, data:
 @given(seed=st.integers(0, 10**6))
 def test_padded_batches_give_what_single_stimuli_give(seed: int) -> None:
     rows = texts(12, units=3, seed=seed)
-    one, many = summarise(rows, [[i] for i in range(12)]), summarise(rows, [[3, 0, 7], list(range(8, 12)), [1, 2, 4, 5, 6]])
+    one, many = (
+        summarise(rows, [[i] for i in range(12)]),
+        summarise(rows, [[3, 0, 7], list(range(8, 12)), [1, 2, 4, 5, 6]]),
+    )
     for name, value in one.arrays().items():
         if name in ("sums", "squares"):  # float32 sums of a padded batch round otherwise
             np.testing.assert_allclose(exact.value(value), exact.value(many.arrays()[name]), rtol=1e-5, atol=1e-5)
