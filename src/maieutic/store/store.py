@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import groupby, islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, Engine, Table, create_engine, event, select, text
+from sqlalchemy import JSON, Connection, Engine, Table, create_engine, event, select, text
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError
 
@@ -190,9 +190,8 @@ class Store:
         out: dict[str, str] = {}
         for table in TABLES:
             digest = hashlib.sha256()
-            for row in self.stream(table):
-                kept = {k: v for k, v in row.items() if not (k.endswith("_at") or k in ("seconds", "fresh"))}
-                digest.update(json.dumps(kept, sort_keys=True).encode())
+            for line in self._lines(table):
+                digest.update(line.encode())
             out[table.name] = digest.hexdigest()[:16]
         for file in sorted(self.folder.rglob("*")):
             if file.suffix in DATA and not file.name.startswith("."):
@@ -200,6 +199,21 @@ class Store:
                     digest = hashlib.file_digest(handle, "sha256")
                 out[str(file.relative_to(self.folder))] = digest.hexdigest()[:16]
         return out
+
+    def _lines(self, table: Table) -> Iterator[str]:
+        """What counts in each row, as text; read past SQLAlchemy, which takes five times as long a row."""
+        counted = [c for c in table.columns if not (c.name.endswith("_at") or c.name in ("seconds", "fresh"))]
+        query = select(*counted).order_by(*table.primary_key.columns)
+        parsed = [i for i, c in enumerate(counted) if isinstance(c.type, JSON)]
+        try:
+            with self._engine.connect() as connection:
+                for row in cast(Any, connection.connection.driver_connection).execute(str(query)):
+                    values = list(row)
+                    for i in parsed:
+                        values[i] = _in_order(values[i])
+                    yield json.dumps(values)
+        except (DBAPIError, sqlite3.Error) as error:
+            raise _database_error(error, self.folder) from error
 
     def integrity(self) -> list[str]:
         """SQLite's own complaints: damaged pages, dangling references. Empty when sound."""
@@ -269,8 +283,13 @@ def _ready(engine: Engine, file: Path, *, write: bool) -> None:
             connection.execute(text(f"PRAGMA user_version = {step + 1}"))
 
 
-def _database_error(error: DBAPIError, folder: Path) -> StoreError:
-    cause = str(error.orig)
+def _in_order(value: str | None) -> str | None:
+    """JSON text with its names in order: what was written in another order is the same."""
+    return value if value in (None, "{}", "[]") else json.dumps(json.loads(value), sort_keys=True)
+
+
+def _database_error(error: DBAPIError | sqlite3.Error, folder: Path) -> StoreError:
+    cause = str(error.orig) if isinstance(error, DBAPIError) else str(error)
     if "full" in cause:
         return StoreError(
             f"no space left on the disk of {folder}: free some and run the same command again, it resumes"
