@@ -35,6 +35,16 @@ LABELS = (
     "the letter q inside code",
     "words of apology",
 )
+#: what a sweep adds to a unit: which explanation it chose, why, and how much the unit matters
+SWEPT = (
+    {"explainer": "search", "standing": 0.82, "importance": 0.4, "why": "the search stands well enough"},
+    {
+        "explainer": "agent",
+        "standing": 0.61,
+        "importance": 12.5,
+        "why": "better than search by 0.2 on the select split",
+    },
+)
 TEXT = (
     "The treaty of 1856 closed the straits to warships. In 1871 the clause was dropped,\n\tand the "
     "states on the coast could arm again; by 1936 a third treaty set the terms that still hold. "
@@ -106,7 +116,7 @@ def text_experiments(key: str, rng: np.random.Generator) -> tuple[ReportExperime
         rows.append(
             ReportExperiment(
                 id=f"{key}#{len(rows) + 1}", kind=kind, hypothesis=hypothesis, shown=shown, expect=expect,
-                scaled=min(max(value / 4, 0.0), 1.0), value=value, pair=pair,
+                scaled=min(max(value / 4, 0.0), 1.0), value=value, pair=pair, fresh=len(rows) % 3 > 0,
             )
         )  # fmt: skip
 
@@ -166,7 +176,6 @@ def unit(index: int, modality: str, *, full: bool = True) -> ReportUnit:
         predicate="a token of four digits, or a token after “in” that is a number",
         predicate_json={"op": "or", "parts": [{"op": "shape", "shape": "dddd"}, {"op": "after", "token": " in"}]},
         confidence=round(0.95 * quality, 2),
-        explainer="search",
         scale=(0.0, 4.0),
         scores=None if gave_up or index == 12 else scores(rng, quality),
         exemplars=exemplars if full else (),
@@ -177,6 +186,7 @@ def unit(index: int, modality: str, *, full: bool = True) -> ReportUnit:
         measurements=143 + index,
         cost=Cost(measurements=143, tokens=20412 if text else 0, images=0 if text else 143, seconds=12.4),
         seed=7,
+        **(SWEPT[index % 2] if text else {"explainer": "search"}),
     )
 
 
@@ -215,7 +225,7 @@ def build(n: int = 12) -> ReportRun:
             ),
             ReportSection(
                 subject="smollm2-135m", modality="text", corpus="prose (4,400 documents, half for discovery)",
-                sites=("layers.15.mlp",), units=tuple(texts),
+                sites=("layers.15.mlp", "layers.16.mlp"), units=tuple(texts),
                 notes=("State of the Union is missing: npm was not found. Run  maieutic fetch  once it is there.",),
             ),
         ),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,12 @@ import numpy as np
 
 from maieutic.campaign import Run, null_results, open_run, stored_explanation, stored_readings
 from maieutic.explain import Explanation
-from maieutic.harvest import Exemplar
+from maieutic.harvest import Exemplar, Observed
 from maieutic.lab import activation_scale
 from maieutic.progress import Report, silent
 from maieutic.readings import Reading
 from maieutic.report.model import (
+    TOLERANCE,
     ReportControl,
     ReportExemplar,
     ReportExperiment,
@@ -33,7 +35,7 @@ from maieutic.report.transcripts import read_transcript
 from maieutic.report.write import write_report
 from maieutic.score.controls import CONTROLS
 from maieutic.stimuli import Split
-from maieutic.store import experiments, explanations, harvests, jobs
+from maieutic.store import CHOSEN, choices, experiments, explanations, harvests, jobs
 from maieutic.subjects import Unit
 
 if TYPE_CHECKING:
@@ -96,7 +98,15 @@ def report_runs(
     title: str = "maieutic report",
     progress: Report = silent,
 ) -> Path:
-    """Write one report of several runs; returns its ``index.html``."""
+    """Write one report of several runs; returns its ``index.html``.
+
+    Args:
+        folders: of the runs.
+        out: where to write.
+        explainer: whose explanations; ``chosen``: for each unit those that a sweep chose.
+        title: of the report.
+        progress: told how it goes on.
+    """
     runs = [open_run(f) for f in folders]
     try:
         return write_report(gather(runs, explainer=explainer, title=title, progress=progress), out)
@@ -108,7 +118,10 @@ def report_runs(
 def gather(
     runs: Sequence[Run], *, explainer: str = "search", title: str = "maieutic report", progress: Report = silent
 ) -> ReportRun:
-    """Everything a report shows. Cost: one forward pass over the image exemplars of each unit, for their heat maps."""
+    """Everything a report shows; the evidence of a unit is gathered when its page is written.
+
+    Cost: with the first page one forward pass over the image exemplars of all units, for their heat maps.
+    """
     rows = [run.store.rows(harvests)[0] for run in runs]
     return ReportRun(
         title=title,
@@ -122,7 +135,7 @@ def gather(
 
 
 def _seconds(run: Run, harvest: Mapping[str, Any]) -> float:
-    return (harvest["seconds"] or 0.0) + sum(r["seconds"] for r in run.store.rows(explanations))
+    return (harvest["seconds"] or 0.0) + sum(r["seconds"] for r in run.store.stream(explanations))
 
 
 def _section(run: Run, explainer: str, progress: Report) -> ReportSection:
@@ -131,20 +144,17 @@ def _section(run: Run, explainer: str, progress: Report) -> ReportSection:
     splits: tuple[Split, ...] = ("discover", "select", "test")
     sizes = ", ".join(f"{len(run.corpus.split(s))} {s}" for s in splits)
     chosen = f"named: {len(plan['units'])}" if plan["units"] else f"drawn at random with seed {run.seed}"
-    shown: list[ReportUnit] = []
-    chosen_exemplars = {
-        u.key: run.atlas.exemplars(u, SPECTRUM, where="spectrum") + _held_out(run, u) for u in run.units
-    }
-    heat = _heat(run, chosen_exemplars)
+    picked = Picked.of(run, explainer)
     with progress("report", run.subject.name) as step:
+        shown: list[ReportUnit] = []
         for done, unit in enumerate(run.units, start=1):
-            shown.append(_unit(run, unit, explainer, chosen_exemplars[unit.key], heat))
+            shown.append(_unit(run, unit, picked))
             step(done, len(run.units))
     return ReportSection(
         subject=run.subject.name,
         modality=run.subject.modality,
         corpus=f"{run.corpus.name}: {len(run.corpus)} stimuli ({sizes})",
-        sites=(run.site,),
+        sites=tuple(dict.fromkeys(u.site for u in run.units)) or (run.site,),
         units=tuple(shown),
         facts=(
             ("units", chosen),
@@ -155,19 +165,53 @@ def _section(run: Run, explainer: str, progress: Report) -> ReportSection:
         notes=(
             *run.corpus.notes,
             *([run.nulls.reason] if run.nulls.reason else []),
-            *(f"Explained afresh, {line}." for line in null_results(run, explainer)),
+            *(f"Explained afresh, {line}." for name in picked.explainers() for line in null_results(run, name)),
         ),
         attribution=run.corpus.attribution,
+        full=Evidence.of(run, picked).full,
     )
 
 
-def _unit(run: Run, unit: Unit, explainer: str, exemplars: Sequence[Exemplar], heat: Heat) -> ReportUnit:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """Whose explanation each unit is shown with.
+
+    Attributes:
+        explainer: an explainer's name, or ``chosen``: the one that a sweep chose for each unit.
+        choices: rows of the table ``choices`` by unit id.
+    """
+
+    explainer: str
+    choices: Mapping[int, Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, run: Run, explainer: str) -> Picked:
+        return cls(explainer=explainer, choices={r["unit"]: r for r in run.store.stream(choices)})
+
+    def of_unit(self, run: Run, unit: Unit) -> str:
+        """The explainer shown; ``chosen`` itself where nothing was chosen."""
+        if self.explainer != CHOSEN:
+            return self.explainer
+        return str(self.choice(run, unit).get("explainer", CHOSEN))
+
+    def choice(self, run: Run, unit: Unit) -> Mapping[str, Any]:
+        """The unit's choice; empty where there is none."""
+        return self.choices.get(run.ids.get(("main", unit.key), -1), {})
+
+    def explainers(self) -> list[str]:
+        """Every explainer that is shown."""
+        if self.explainer != CHOSEN:
+            return [self.explainer]
+        return sorted({str(r["explainer"]) for r in self.choices.values()})
+
+
+def _unit(run: Run, unit: Unit, picked: Picked) -> ReportUnit:
+    """What tables show of a unit; its evidence is gathered when its page is written."""
+    explainer, choice = picked.of_unit(run, unit), picked.choice(run, unit)
     found = stored_explanation(run, "main", unit, explainer=explainer)
     if found is None:
         found = Explanation.unexplained(unit.key, _not_explained(run, unit, explainer), explainer=explainer)
-    discover = [o.values for o in run.atlas.observed(unit, "discover")]
-    values = np.concatenate(discover)
-    counts, edges = np.histogram(values, bins=40)
+    made = [e for e in _ledger(run, unit, explainer) if e["expect"] is not None]
     return ReportUnit(
         key=unit.key,
         site=unit.site,
@@ -177,17 +221,16 @@ def _unit(run: Run, unit: Unit, explainer: str, exemplars: Sequence[Exemplar], h
         predicate_json=found.predicate.to_json(),
         confidence=found.confidence,
         explainer=explainer,
-        scale=activation_scale(discover, modality=run.subject.modality),
         scores=_scores(stored_readings(run, unit, explainer=explainer)),
-        exemplars=tuple(_exemplars(run, unit, exemplars, heat)),
-        histogram=(tuple(edges.tolist()), tuple(counts.tolist())),
-        experiments=tuple(_experiments(run, unit, explainer)),
         considered=found.considered,
         evidence=found.evidence,
         measurements=found.cost.measurements,
-        transcript=read_transcript(run.folder / "transcripts", unit.key, explainer),
         cost=found.cost,
         seed=run.seed,
+        tally=(len(made), sum(abs(e["scaled"] - e["expect"]) <= TOLERANCE + 1e-9 for e in made)),
+        standing=choice.get("standing"),
+        importance=choice.get("importance"),
+        why=str(choice.get("why", "")) if choice.get("explainer") == explainer else "",
     )
 
 
@@ -250,48 +293,131 @@ def _test(name: str, readings: Mapping[str, Reading]) -> ReportTest:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Gathers what a unit's page shows, for one unit at a time."""
+
+    run: Run
+    picked: Picked
+    units: Mapping[str, Unit]
+    heat: Callable[[], Heat]
+    tokens: Callable[[str], tuple[str, ...]]
+
+    @classmethod
+    def of(cls, run: Run, picked: Picked) -> Evidence:
+        def split(text: str) -> tuple[str, ...]:
+            return tuple(t.text for t in run.subject.tokens(text))
+
+        return cls(
+            run=run,
+            picked=picked,
+            units={u.key: u for u in run.units},
+            heat=cache(partial(_heat, run)),
+            tokens=lru_cache(maxsize=4096)(split),
+        )
+
+    def full(self, shown: ReportUnit) -> ReportUnit:
+        """The unit with its exemplars, experiments, histogram and transcript."""
+        run, unit = self.run, self.units[shown.key]
+        observed = {s: run.atlas.observed(unit, s) for s in _SHOWN_SPLITS}
+        discover = [o.values for o in observed["discover"]]
+        counts, edges = np.histogram(np.concatenate(discover), bins=40)
+        chosen = run.atlas.exemplars(unit, SPECTRUM, where="spectrum") + _held_out(run, unit, observed["test"])
+        values = {o.stimulus.id: o.values for split in observed.values() for o in split}
+        heat = self.heat()
+        exemplars = [
+            ReportExemplar(
+                shown=self._shown(e, values[e.stimulus.id], heat.get((unit.key, e.stimulus.id))),
+                value=e.value,
+                quantile=e.quantile,
+                split=e.stimulus.split,
+                source=e.stimulus.source,
+            )
+            for e in chosen
+        ]
+        return replace(
+            shown,
+            scale=activation_scale(discover, modality=run.subject.modality),
+            exemplars=tuple(exemplars),
+            histogram=(tuple(edges.tolist()), tuple(counts.tolist())),
+            experiments=tuple(self._experiment(r) for r in _ledger(run, unit, shown.explainer)),
+            transcript=read_transcript(run.folder / "transcripts", unit.key, shown.explainer),
+        )
+
+    def _shown(self, exemplar: Exemplar, values: Any, heat: Any) -> Shown:
+        stimulus = exemplar.stimulus
+        if self.run.subject.modality == "image":
+            alt = ", ".join(t.name for t in stimulus.things) or ", ".join(stimulus.tags) or "image"
+            return ReportImage(load=stimulus.load, heat=heat, alt=alt)
+        tokens = self.tokens(stimulus.content)
+        same = len(tokens) == len(values)
+        return ReportText(
+            tokens=tokens, values=tuple(float(v) for v in values) if same else (), position=exemplar.position
+        )  # fmt: skip
+
+    def _experiment(self, row: Mapping[str, Any]) -> ReportExperiment:
+        return ReportExperiment(
+            id=row["entry"],
+            kind=row["kind"],
+            hypothesis=row["hypothesis"],
+            shown=self._asked(row),
+            expect=row["expect"],
+            scaled=row["scaled"],
+            value=row["value"],
+            pair=row["pair"],
+            fresh=bool(row["fresh"]),
+        )
+
+    def _asked(self, row: Mapping[str, Any]) -> Shown:
+        if self.run.subject.modality == "text":
+            return ReportText(tokens=self.tokens(row["shown"]), position=row["position"])
+        path = self.run.folder / "images" / row["stimulus"][:2] / f"{row['stimulus']}.webp"
+        return ReportImage(load=partial(_stored, path), alt=row["hypothesis"])
+
+
+_SHOWN_SPLITS: tuple[Split, ...] = ("discover", "test")
 #: activation maps by unit key and stimulus id
 Heat = dict[tuple[str, str], Any]
+#: maps of early layers are shrunk to this: pages do not show more
+_MAP_SIDE = 56
 
 
-def _heat(run: Run, exemplars: Mapping[str, Sequence[Exemplar]]) -> Heat:
+def _heat(run: Run) -> Heat:
     """Maps of every image exemplar: each image passes once, however many units show it."""
     if run.subject.modality != "image" or run.subject.site(run.site).positions != "spatial":
         return {}
-    wanted: dict[str, list[str]] = {}
-    stimuli = {e.stimulus.id: e.stimulus for es in exemplars.values() for e in es}
-    for key, chosen in exemplars.items():
-        for e in chosen:
-            wanted.setdefault(e.stimulus.id, []).append(key)
-    units, heat, ids = {u.key: u for u in run.units}, Heat(), sorted(stimuli)
+    wanted: dict[str, list[Unit]] = {}
+    stimuli: dict[str, Any] = {}
+    for unit in run.units:
+        held_out = _held_out(run, unit, run.atlas.observed(unit, "test"))
+        for e in run.atlas.exemplars(unit, SPECTRUM, where="spectrum") + held_out:
+            wanted.setdefault(e.stimulus.id, []).append(unit)
+            stimuli[e.stimulus.id] = e.stimulus
+    heat, ids, sites = Heat(), sorted(stimuli), list(dict.fromkeys(u.site for u in run.units))
     for at in range(0, len(ids), run.subject.batch_size):
         batch = ids[at : at + run.subject.batch_size]
-        maps = run.subject.forward([stimuli[i].content for i in batch], [run.site], maps=True).values[run.site]
+        maps = run.subject.forward([stimuli[i].content for i in batch], sites, maps=True).values
         for row, stimulus in enumerate(batch):
-            for key in wanted[stimulus]:
-                unit = units[key]
-                heat[key, stimulus] = unit.sign * maps[row, unit.index].numpy().copy()
+            for unit in wanted[stimulus]:
+                heat[unit.key, stimulus] = unit.sign * _small(maps[unit.site][row, unit.index])
     return heat
 
 
-def _exemplars(run: Run, unit: Unit, chosen: Sequence[Exemplar], heat: Heat) -> list[ReportExemplar]:
-    """The whole range of discover, then the strongest of the test split."""
-    values = {o.stimulus.id: o.values for s in ("discover", "test") for o in run.atlas.observed(unit, s)}
-    return [
-        ReportExemplar(
-            shown=_shown(run, e, values[e.stimulus.id], heat.get((unit.key, e.stimulus.id))),
-            value=e.value,
-            quantile=e.quantile,
-            split=e.stimulus.split,
-            source=e.stimulus.source,
-        )
-        for e in chosen
-    ]
+def _small(heat: Any) -> Any:
+    """A map ``[height, width]`` as float32, at most `_MAP_SIDE` wide and high."""
+    import torch
+
+    high, wide = heat.shape
+    size = (min(high, _MAP_SIDE), min(wide, _MAP_SIDE))
+    if size != (high, wide):
+        heat = torch.nn.functional.adaptive_avg_pool2d(heat[None, None], size)[0, 0]
+    return heat.float().numpy().copy()
 
 
-def _held_out(run: Run, unit: Unit) -> list[Exemplar]:
+def _held_out(run: Run, unit: Unit, observed: Sequence[Observed]) -> list[Exemplar]:
+    """The strongest of the test split."""
     sample = np.sort(run.atlas.sample(unit))
-    observed = sorted(run.atlas.observed(unit, "test"), key=lambda o: -float(o.values.max(initial=-np.inf)))
+    strongest = sorted(observed, key=lambda o: -float(o.values.max(initial=-np.inf)))
     return [
         Exemplar(
             stimulus=o.stimulus,
@@ -299,47 +425,15 @@ def _held_out(run: Run, unit: Unit) -> list[Exemplar]:
             value=float(o.values.max()),
             quantile=float(np.searchsorted(sample, o.values.max()) / max(len(sample), 1)),
         )
-        for o in observed[:HELD_OUT]
+        for o in strongest[:HELD_OUT]
         if len(o.values)
     ]
 
 
-def _shown(run: Run, exemplar: Exemplar, values: Any, heat: Any) -> Shown:
-    stimulus = exemplar.stimulus
-    if run.subject.modality == "image":
-        alt = ", ".join(t.name for t in stimulus.things) or ", ".join(stimulus.tags) or "image"
-        return ReportImage(load=stimulus.load, heat=heat, alt=alt)
-    tokens = tuple(t.text for t in run.subject.tokens(stimulus.content))
-    same = len(tokens) == len(values)
-    return ReportText(
-        tokens=tokens, values=tuple(float(v) for v in values) if same else (), position=exemplar.position
-    )  # fmt: skip
-
-
-def _experiments(run: Run, unit: Unit, explainer: str) -> list[ReportExperiment]:
+def _ledger(run: Run, unit: Unit, explainer: str) -> list[dict[str, Any]]:
     if ("main", unit.key) not in run.ids:
         return []
-    rows = run.store.rows(experiments, unit=run.ids["main", unit.key], explainer=explainer)
-    return [
-        ReportExperiment(
-            id=r["entry"],
-            kind=r["kind"],
-            hypothesis=r["hypothesis"],
-            shown=_asked(run, r),
-            expect=r["expect"],
-            scaled=r["scaled"],
-            value=r["value"],
-            pair=r["pair"],
-        )
-        for r in rows
-    ]
-
-
-def _asked(run: Run, row: Mapping[str, Any]) -> Shown:
-    if run.subject.modality == "text":
-        return ReportText(tokens=tuple(t.text for t in run.subject.tokens(row["shown"])), position=row["position"])
-    path = run.folder / "images" / row["stimulus"][:2] / f"{row['stimulus']}.webp"
-    return ReportImage(load=partial(_stored, path), alt=row["hypothesis"])
+    return run.store.rows(experiments, unit=run.ids["main", unit.key], explainer=explainer)
 
 
 def _stored(path: Path) -> Image:

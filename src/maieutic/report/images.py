@@ -58,6 +58,10 @@ class Assets:
             kept = self.known[id(image), ceiling] = (image, self._make(image, ceiling))
         return kept[1]
 
+    def forget(self) -> None:
+        """Let go of the pictures of a page that is written; their files stay known."""
+        self.known.clear()
+
     def copy(self, file: Path) -> str:
         """Copy a file in beside the pictures under its own name."""
         shutil.copyfile(file, self.folder / file.name)

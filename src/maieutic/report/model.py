@@ -98,6 +98,7 @@ class ReportExperiment:
         scaled: measured activation, 0 to 1 on the unit's scale.
         value: measured activation, raw.
         pair: id of the unedited original; the edit is highlighted against it when it is among the experiments.
+        fresh: whether it was measured for this unit, or had been measured before for another and was read again.
     """
 
     id: str
@@ -108,6 +109,7 @@ class ReportExperiment:
     scaled: float
     value: float
     pair: str | None = None
+    fresh: bool = True
 
     @property
     def verdict(self) -> Literal["as predicted", "higher than predicted", "lower than predicted", "no prediction"]:
@@ -250,6 +252,11 @@ class ReportUnit:
         transcript: of the agent that explained it; ``None`` for other explainers.
         cost: what explaining and scoring took.
         seed: of this unit.
+        tally: how many experiments had a prediction and how many of these came out as predicted; ``None``: by counting
+            ``experiments``.
+        standing: the score on the select split by which a sweep chose this explanation, or ``None``.
+        importance: how much the unit matters, as a sweep ranked it: larger is more; ``None`` where nothing was ranked.
+        why: why a sweep chose this explanation, in words; empty where there was no choice.
     """
 
     key: str
@@ -271,11 +278,28 @@ class ReportUnit:
     transcript: ReportTranscript | None = None
     cost: Cost = field(default_factory=Cost)
     seed: int = 0
+    tally: tuple[int, int] | None = None
+    standing: float | None = None
+    importance: float | None = None
+    why: str = ""
+
+    @property
+    def predictions(self) -> tuple[int, int]:
+        """How many experiments had a prediction, and how many of those came out as predicted."""
+        if self.tally is not None:
+            return self.tally
+        made = [e for e in self.experiments if e.expect is not None]
+        return len(made), sum(e.verdict == "as predicted" for e in made)
 
     @property
     def beats_all(self) -> bool:
         """Explained, scored, and better than every control."""
         return self.abstained is None and self.scores is not None and self.scores.beats_all
+
+    @property
+    def state(self) -> Literal["abstained", "beats", "short"]:
+        """What tables filter by."""
+        return "abstained" if self.abstained is not None else "beats" if self.beats_all else "short"
 
     @property
     def ap(self) -> float | None:
@@ -296,6 +320,8 @@ class ReportSection:
         facts: further rows of the header (``fingerprint``, ``chosen how`` ...), in order.
         notes: sentences a reader must know (data that was missing, a control that could not be run).
         attribution: origin and licence of the stimuli by source key.
+        full: gives a unit with its evidence (exemplars, experiments, histogram, transcript) when its page is written, so
+            that no more than one is held at a time; ``None``: the units have theirs.
     """
 
     subject: str
@@ -306,6 +332,7 @@ class ReportSection:
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     attribution: Mapping[str, str] = field(default_factory=dict)
+    full: Callable[[ReportUnit], ReportUnit] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

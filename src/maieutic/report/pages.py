@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from maieutic.report.images import Assets, Picture, ceiling
 from maieutic.report.model import (
@@ -23,10 +26,12 @@ from maieutic.report.model import (
     ReportUnit,
     Shown,
 )
-from maieutic.report.text import Piece, pieces
+from maieutic.report.text import Piece, pieces, visible
 
-#: units in one table; more go to further pages
-PAGE = 1000
+#: units in one table, about 1.5 kB each; more go to further pages
+PAGE = 250
+#: units with a page of their own, about 30 ms and 70 kB each; what ranks below is in the tables alone
+MOST_PAGES = 5000
 #: what a split is to a reader, and the order they are shown in
 _SPLITS = {
     "discover": ("Over its range, from what the explainer could see", 0),
@@ -37,21 +42,51 @@ _SPLITS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitPage:
-    """A unit, the file of its page, and where it stands."""
+    """A unit, the file of its page (``None``: it has none), and where it stands."""
 
     unit: ReportUnit
     section: ReportSection
-    file: str
+    file: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TablePage:
-    """A table of some units of a section; ``file`` is where it stands."""
+    """A table of some units of a section; ``file`` is where it stands; ``order`` what they are in the order of."""
 
     section: ReportSection
     rows: tuple[UnitPage, ...]
     number: int
     file: str
+    order: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """All tables of a section, and the search over them.
+
+    Attributes:
+        number: of the section.
+        by_score: the first stands on the overview.
+        by_importance: the same units; none where no unit was ranked by importance.
+        search: file with all rows, which the script loads when somebody searches; ``None`` for a single table.
+    """
+
+    section: ReportSection
+    number: int
+    by_score: tuple[TablePage, ...]
+    by_importance: tuple[TablePage, ...]
+    search: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteSummary:
+    """The units of one site: how many, with a label, better than every control, and the median of their scores."""
+
+    site: str
+    units: int
+    labelled: int
+    beat: int
+    score: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +128,27 @@ class Group:
 
 
 def ordered(section: ReportSection, number: int) -> list[UnitPage]:
-    """The units of a section, best first: beats every control, then the score, then the key. Abstentions last."""
+    """The units of a section, best first: beats every control, then the score, then the key. Abstentions last.
+
+    Where there are more than `MOST_PAGES`, the most important have pages of their own, or the best where nothing is ranked.
+    """
     best = sorted(
         section.units,
         key=lambda u: (u.abstained is not None, not u.beats_all, -(u.ap if u.ap is not None else -1), u.key),
     )
-    taken: set[str] = set()
-    return [UnitPage(unit=u, section=section, file=_file_name(f"{number}-{u.key}", taken)) for u in best]
+    ranked = sorted(best, key=_importance) if any(u.importance is not None for u in best) else best
+    paged, taken = {u.key for u in ranked[:MOST_PAGES]}, set[str]()
+    return [
+        UnitPage(
+            unit=u, section=section, file=_file_name(f"{number}-{u.key}", taken) if u.key in paged else None
+        )
+        for u in best
+    ]  # fmt: skip
+
+
+def _importance(unit: ReportUnit) -> float:
+    """Most important first, unranked last."""
+    return math.inf if unit.importance is None else -unit.importance
 
 
 def _file_name(key: str, taken: set[str]) -> str:
@@ -110,14 +159,58 @@ def _file_name(key: str, taken: set[str]) -> str:
     return f"units/{slug}.html"
 
 
-def tables(section: ReportSection, rows: Sequence[UnitPage], number: int) -> list[TablePage]:
-    """A section's units in tables of `PAGE`; the first stands on the overview."""
-    cuts = range(0, max(len(rows), 1), PAGE)
-    return [
-        TablePage(section=section, rows=tuple(rows[c : c + PAGE]), number=i + 1,
-                  file="index.html" if i == 0 else f"units-{number}-{i + 1}.html")
-        for i, c in enumerate(cuts)
+def tables(section: ReportSection, rows: Sequence[UnitPage], number: int) -> Tables:
+    """A section's units in tables of `PAGE`, in the order given and, where they were ranked, by importance."""
+    ranked = any(r.unit.importance is not None for r in rows)
+    by_score = _cut(section, rows, "score", ["index.html", *(f"units-{number}-{i}.html" for i in _pages(rows)[1:])])
+    important = sorted(rows, key=lambda r: _importance(r.unit)) if ranked else []
+    files = [f"units-{number}-importance-{i}.html" for i in _pages(important)]
+    return Tables(
+        section=section,
+        number=number,
+        by_score=by_score,
+        by_importance=_cut(section, important, "importance", files) if ranked else (),
+        search=f"units-{number}.js" if len(by_score) > 1 else None,
+    )
+
+
+def _pages(rows: Sequence[UnitPage]) -> list[int]:
+    return list(range(1, max(-(-len(rows) // PAGE), 1) + 1))
+
+
+def _cut(section: ReportSection, rows: Sequence[UnitPage], order: str, files: Sequence[str]) -> tuple[TablePage, ...]:
+    return tuple(
+        TablePage(section=section, rows=tuple(rows[i * PAGE : (i + 1) * PAGE]), number=i + 1, file=file, order=order)
+        for i, file in enumerate(files)
+    )
+
+
+def search_script(tables: Tables) -> str:
+    """All rows of a section for the script's search: key, label, state, score, importance, page."""
+    rows = [
+        [visible(r.unit.key), visible(r.unit.label if r.unit.abstained is None else f"unexplained: {r.unit.abstained}"),
+         r.unit.state, r.unit.ap, r.unit.importance, r.file]
+        for t in tables.by_score
+        for r in t.rows
     ]  # fmt: skip
+    return f"searched({tables.number}, {json.dumps(rows, separators=(',', ':'))});\n"
+
+
+def sites(section: ReportSection) -> list[SiteSummary]:
+    """The section's units by site, in the order in which the sites are named."""
+    by: dict[str, list[ReportUnit]] = {site: [] for site in section.sites}
+    for unit in section.units:
+        by.setdefault(unit.site, []).append(unit)
+    return [
+        SiteSummary(
+            site=site,
+            units=len(own),
+            labelled=sum(u.abstained is None for u in own),
+            beat=sum(u.beats_all for u in own),
+            score=float(np.median(scores)) if (scores := [u.ap for u in own if u.ap is not None]) else None,
+        )
+        for site, own in by.items()
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,8 +311,8 @@ def headline(units: Sequence[ReportUnit]) -> str:
 
 def calibration(units: Sequence[ReportUnit]) -> tuple[int, int]:
     """How many experiments had a prediction, and how many of those came out as predicted."""
-    made = [e for u in units for e in u.experiments if e.expect is not None]
-    return len(made), sum(e.verdict == "as predicted" for e in made)
+    counted = [u.predictions for u in units]
+    return sum(made for made, _ in counted), sum(held for _, held in counted)
 
 
 def summary_json(run: ReportRun, pages: Sequence[UnitPage]) -> str:
@@ -230,7 +323,7 @@ def summary_json(run: ReportRun, pages: Sequence[UnitPage]) -> str:
             "ap": p.unit.scores.primary.to_json() if p.unit.scores else None, "beats_every_control": p.unit.beats_all,
             "controls": {c.name: c.reading.value for c in p.unit.scores.controls} if p.unit.scores else {},
             "tests": {t.name: t.reading.to_json() for t in p.unit.scores.tests} if p.unit.scores else {},
-            "page": p.file,
+            "page": p.file, "explainer": p.unit.explainer, "standing": p.unit.standing, "importance": p.unit.importance,
         }
         for p in pages
     ]  # fmt: skip

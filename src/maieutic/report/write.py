@@ -10,7 +10,7 @@ import errno
 import json
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
@@ -76,20 +76,29 @@ def _write(run: ReportRun, folder: Path) -> None:
         (folder / "assets" / name).write_bytes(_resource(f"static/{name}"))
     sections = [(s, pages.ordered(s, i + 1)) for i, s in enumerate(run.sections)]
     tables = [pages.tables(s, rows, i + 1) for i, (s, rows) in enumerate(sections)]
-    everything = [page for _, rows in sections for page in rows]
     _page(folder, "index.html", "index.html.j2", run=run, tables=tables, root="")
     for own in tables:
-        for table in own[1:]:
+        for table in (*own.by_score[1:], *own.by_importance):
             _page(folder, table.file, "table.html.j2", run=run, table=table, tables=own, root="")
-    for before, page, after in zip([None, *everything], everything, [*everything[1:], None], strict=False):
+        if own.search is not None:
+            (folder / "assets" / own.search).write_text(pages.search_script(own), encoding="utf-8")
+    _unit_pages(run, [page for _, rows in sections for page in rows if page.file is not None], folder, assets)
+    (folder / _MARK).write_text(pages.summary_json(run, [p for _, rows in sections for p in rows]), encoding="utf-8")
+
+
+def _unit_pages(run: ReportRun, every: Sequence[pages.UnitPage], folder: Path, assets: Assets) -> None:
+    """A page a unit; evidence is held for one at a time."""
+    for before, page, after in zip([None, *every], every, [*every[1:], None], strict=False):
+        unit = page.unit if page.section.full is None else page.section.full(page.unit)
         shown = {
-            "exemplars": pages.exemplar_groups(page.unit, assets),
-            "groups": pages.groups(page.unit, assets),
-            "transcript": pages.transcript(page.unit, assets),
+            "exemplars": pages.exemplar_groups(unit, assets),
+            "groups": pages.groups(unit, assets),
+            "transcript": pages.transcript(unit, assets),
         }
         around = {"before": before, "after": after}
-        _page(folder, page.file, "unit.html.j2", run=run, page=page, unit=page.unit, root="../", **around, **shown)
-    (folder / _MARK).write_text(pages.summary_json(run, everything), encoding="utf-8")
+        assert page.file is not None, "units with pages"
+        _page(folder, page.file, "unit.html.j2", run=run, page=page, unit=unit, root="../", **around, **shown)
+        assets.forget()
 
 
 def _page(folder: Path, file: str, template: str, **values: Any) -> None:
@@ -129,6 +138,7 @@ def environment() -> Environment:
         "test_names": charts.test_names,
         "headline": pages.headline,
         "calibration": pages.calibration,
+        "sites": pages.sites,
         "tolerance": TOLERANCE,
     }
     cast(dict[str, Any], made.globals).update(functions)

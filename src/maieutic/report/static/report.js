@@ -1,4 +1,4 @@
-// Sorting and filtering of unit tables, and the heat switch. Without this script the pages say the same.
+// Sorting, filtering and searching of units, and the heat switch. Without this script the pages say the same.
 "use strict";
 
 for (const table of document.querySelectorAll("table.units")) {
@@ -42,6 +42,45 @@ for (const table of document.querySelectorAll("table.units")) {
   words.addEventListener("input", filter);
   state.addEventListener("change", filter);
   tools.hidden = false;
+}
+
+// Search over all pages of a section: its rows are loaded from a file beside the pages when somebody searches.
+const loaded = new Map();
+const searched = (number, rows) => loaded.get(number)(rows);
+for (const box of document.querySelectorAll(".search")) {
+  const words = box.querySelector("input");
+  const count = box.querySelector(".count");
+  const list = box.querySelector(".found");
+  const most = 100;
+  let rows = null;
+  const show = () => {
+    const wanted = words.value.trim().toLowerCase();
+    const fits = wanted && rows ? rows.filter((r) => (r[0] + " " + r[1]).toLowerCase().includes(wanted)) : [];
+    count.textContent = wanted && rows ? `${fits.length} found${fits.length > most ? `, the first ${most} shown` : ""}` : "";
+    list.replaceChildren(...fits.slice(0, most).map(([key, label, state, score, , file]) => {
+      const item = document.createElement("li");
+      const link = document.createElement(file ? "a" : "span");
+      if (file) link.href = file;
+      link.textContent = key;
+      const said = document.createElement("bdi");
+      said.textContent = label;
+      const value = document.createElement("span");
+      value.className = "muted";
+      value.textContent = score === null ? "" : score.toFixed(2) + (state === "beats" ? " ✓" : "");
+      item.append(link, " ", said, " ", value);
+      return item;
+    }));
+  };
+  words.addEventListener("input", () => {
+    if (!loaded.has(Number(box.dataset.number))) {
+      loaded.set(Number(box.dataset.number), (found) => { rows = found; show(); });
+      const script = document.createElement("script");
+      script.src = box.dataset.file;
+      document.head.append(script);
+    }
+    show();
+  });
+  box.hidden = false;
 }
 
 for (const tools of document.querySelectorAll(".gallery-tools")) {
