@@ -210,6 +210,7 @@ def test_a_store_of_version_1_is_migrated_and_keeps_its_rows(tmp_path: Path) -> 
         file.execute("ALTER TABLE explanations DROP COLUMN standing")
         file.execute("ALTER TABLE experiments DROP COLUMN fresh")
         file.execute("DROP INDEX units_by_key")
+        file.execute("DROP INDEX units_by_site")
         file.execute("DROP TABLE choices")
         file.execute("DROP TABLE sweeps")
         file.execute("PRAGMA user_version = 1")

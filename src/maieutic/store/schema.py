@@ -30,6 +30,9 @@ SCHEMA_VERSION = 3
 #: marks the SQLite file as ours ("maie")
 APPLICATION_ID = 0x6D616965
 
+#: SQL of a unit's site: its key up to the last slash; what stands right of it holds no other
+SITE = "substr(key, 1, length(rtrim(key, replace(key, '/', ''))) - 1)"
+
 metadata = MetaData()
 
 harvests = Table(
@@ -59,6 +62,8 @@ units = Table(
     Column("role", String, nullable=False),
     UniqueConstraint("harvest", "role", "key"),
     Index("units_by_key", "key"),
+    # sites are added up without sorting a million keys
+    Index("units_by_site", "harvest", "role", text(SITE)),
 )
 
 experiments = Table(
@@ -165,12 +170,13 @@ def _count_model_use(connection: Connection) -> None:
 
 def _add_sweeps(connection: Connection) -> None:
     """2 to 3: whether a value was measured anew, how an explanation stands on the select split, sweeps and their choices,
-    and units found by their key.
+    and units found by their key and by their site.
     """
     connection.execute(text("ALTER TABLE experiments ADD COLUMN fresh INTEGER NOT NULL DEFAULT 1"))
     connection.execute(text("ALTER TABLE explanations ADD COLUMN standing FLOAT"))
     metadata.create_all(connection, tables=[sweeps, choices])
     connection.execute(text("CREATE INDEX units_by_key ON units (key)"))
+    connection.execute(text(f"CREATE INDEX units_by_site ON units (harvest, role, {SITE})"))
 
 
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _count_model_use, 2: _add_sweeps}

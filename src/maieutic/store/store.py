@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from maieutic.errors import StoreError
 from maieutic.store.files import disk_error
-from maieutic.store.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, TABLES, metadata
+from maieutic.store.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, SITE, TABLES, metadata
 
 FILE = "store.sqlite"
 #: rows written or read at once
@@ -34,10 +34,8 @@ CHOSEN = "chosen"
 #: kinds of files whose contents count in a digest
 DATA = frozenset({".safetensors", ".parquet", ".npy", ".webp"})
 
-#: a unit's site is its key up to the last slash; what stands right of it holds no other
-_SITE = "substr(u.key, 1, length(rtrim(u.key, replace(u.key, '/', ''))) - 1)"
 _BY_SITE = f"""
-    SELECT {_SITE} AS site, count(*), count(e.unit), count(e.unit) - count(e.reason), count(s.value), avg(s.value)
+    SELECT {SITE} AS site, count(*), count(e.unit), count(e.unit) - count(e.reason), count(s.value), avg(s.value)
     FROM units u
     LEFT JOIN explanations e ON e.unit = u.id AND e.explainer = :explainer
     LEFT JOIN scores s ON s.unit = u.id AND s.explainer = :explainer AND s.name = :score
@@ -45,7 +43,7 @@ _BY_SITE = f"""
     GROUP BY site ORDER BY site
 """
 _BY_SITE_CHOSEN = f"""
-    SELECT {_SITE} AS site, count(*), count(e.unit), count(e.unit) - count(e.reason), count(s.value), avg(s.value)
+    SELECT {SITE} AS site, count(*), count(e.unit), count(e.unit) - count(e.reason), count(s.value), avg(s.value)
     FROM units u
     LEFT JOIN choices c ON c.unit = u.id
     LEFT JOIN explanations e ON e.unit = u.id AND e.explainer = c.explainer
