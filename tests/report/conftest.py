@@ -78,7 +78,9 @@ def image_shown(seed: int, strength: float, size: tuple[int, int] = (224, 224)) 
     y, x = np.mgrid[0:14, 0:14]
     centre = ((40 + seed * 17 % 80 + 45) / 16, (50 + seed * 29 % 70 + 40) / 16)
     heat = strength * np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / 6)
-    return ReportImage(load=lambda: scene(seed, size), heat=heat.astype(np.float32), alt=f"a ball, scene {seed}")
+    return ReportImage(
+        load=lambda: scene(seed, size), heat=heat.astype(np.float32), alt=f"a ball, scene {seed}", id=f"{seed} {size}"
+    )
 
 
 def scores(rng: np.random.Generator, quality: float) -> ReportScores:

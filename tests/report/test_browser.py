@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from maieutic.report import ReportRun, pages, write_report
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 #: runs after the page's own script and tells the window around it what it found
@@ -38,8 +40,8 @@ addEventListener("message", e => { document.querySelector("pre").textContent = J
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 
-def probe(chromium: str, page: Path, tmp_path: Path, width: int) -> dict[str, Any]:
-    html = page.read_text(encoding="utf-8").replace("</body>", PROBE + "</body>")
+def probe(chromium: str, page: Path, tmp_path: Path, width: int, *, with_probe: bool = True) -> dict[str, Any]:
+    html = page.read_text(encoding="utf-8").replace("</body>", (PROBE if with_probe else "") + "</body>")
     page.with_name("probe.html").write_text(html, encoding="utf-8")
     frame = page.with_name("frame.html")
     frame.write_text(FRAME % width, encoding="utf-8")
@@ -84,3 +86,27 @@ def test_the_table_filters_and_sorts(chromium: str, report: Path, tmp_path: Path
     assert found["filtered"] == ["round things, kind 2"]
     numbers = [int(re.sub(r"\D", "", key.rpartition("/")[2])) for key in found["sorted"]]
     assert numbers == sorted(numbers) == [3, 20, 37, 54, 71, 88]  # 17 i + 3
+
+
+def test_the_search_finds_units_of_every_page(
+    chromium: str, run: ReportRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PAGE", 2)
+    folder = write_report(run, tmp_path / "report").parent
+    page = folder / "index.html"
+    script = """<script>addEventListener("load", () => {
+    const box = document.querySelectorAll(".search")[0], words = box.querySelector("input");
+    words.value = "kind 4"; words.dispatchEvent(new Event("input"));
+    setTimeout(() => {
+      const links = [...box.querySelectorAll("a")].map(a => a.getAttribute("href"));
+      parent.postMessage({said: [...box.querySelectorAll("bdi")].map(b => b.innerText), links,
+                          count: box.querySelector(".count").innerText, title: document.title}, "*");
+    }, 300);
+    });</script>"""
+    html = page.read_text(encoding="utf-8").replace("</body>", script + "</body>")
+    page.write_text(html, encoding="utf-8")
+    found = probe(chromium, page, tmp_path, 940, with_probe=False)
+    assert found["said"] == ["round things, kind 4"]
+    assert found["count"] == "1 found"
+    assert [(folder / link).is_file() for link in found["links"]] == [True]
+    assert found["title"] != "hacked"

@@ -59,3 +59,22 @@ def test_all_pictures_of_a_unit_share_one_scale(tmp_path: Path) -> None:
 def test_without_any_activation_there_is_no_overlay(tmp_path: Path) -> None:
     rest = picture(heat=np.zeros((3, 3), dtype=np.float32))
     assert Assets(folder=tmp_path).picture(rest, ceiling([rest])).heat is None
+
+
+def test_one_content_is_loaded_and_stored_once_whatever_units_show_it(tmp_path: Path) -> None:
+    loaded: list[int] = []
+
+    def load() -> Image.Image:
+        loaded.append(1)
+        return Image.new("RGB", (40, 20), (200, 30, 30))
+
+    assets = Assets(folder=tmp_path)
+    for strength in (1.0, 2.0):
+        heat = np.full((2, 2), strength, np.float32)
+        found = assets.picture(ReportImage(load=load, heat=heat, id="abc"), 4.0)
+        assert (found.width, found.height) == (40, 20)
+        assets.forget()
+    assert len(loaded) == 1
+    assert len(list(tmp_path.iterdir())) == 3  # one picture, two overlays
+    assets.picture(ReportImage(load=load), 0.0)
+    assert len(loaded) == 2  # without an id nothing is known of it

@@ -348,7 +348,7 @@ class Evidence:
         stimulus = exemplar.stimulus
         if self.run.subject.modality == "image":
             alt = ", ".join(t.name for t in stimulus.things) or ", ".join(stimulus.tags) or "image"
-            return ReportImage(load=stimulus.load, heat=heat, alt=alt)
+            return ReportImage(load=stimulus.load, heat=heat, alt=alt, id=stimulus.id)
         tokens = self.tokens(stimulus.content)
         same = len(tokens) == len(values)
         return ReportText(
@@ -372,7 +372,7 @@ class Evidence:
         if self.run.subject.modality == "text":
             return ReportText(tokens=self.tokens(row["shown"]), position=row["position"])
         path = self.run.folder / "images" / row["stimulus"][:2] / f"{row['stimulus']}.webp"
-        return ReportImage(load=partial(_stored, path), alt=row["hypothesis"])
+        return ReportImage(load=partial(_stored, path), alt=row["hypothesis"], id=f"kept {row['stimulus']}")
 
 
 _SHOWN_SPLITS: tuple[Split, ...] = ("discover", "test")

@@ -46,6 +46,8 @@ class Assets:
         default_factory=lambda: dict[tuple[int, float], tuple[ReportImage, Picture]]()
     )
 
+    bases: dict[str, tuple[str, int, int]] = field(default_factory=lambda: dict[str, tuple[str, int, int]]())
+
     def picture(self, image: ReportImage, ceiling: float) -> Picture:
         """Store a picture and its overlay.
 
@@ -58,6 +60,17 @@ class Assets:
             kept = self.known[id(image), ceiling] = (image, self._make(image, ceiling))
         return kept[1]
 
+    def _base(self, image: ReportImage) -> tuple[str, int, int]:
+        """File, width and height of the picture itself."""
+        known = self.bases.get(image.id) if image.id else None
+        if known is None:
+            small = image.load().convert("RGB")
+            small.thumbnail((_SIDE, _SIDE), Images.Resampling.LANCZOS)
+            known = self._store(small, quality=82), small.width, small.height
+            if image.id:
+                self.bases[image.id] = known
+        return known
+
     def forget(self) -> None:
         """Let go of the pictures of a page that is written; their files stay known."""
         self.known.clear()
@@ -68,15 +81,13 @@ class Assets:
         return file.name
 
     def _make(self, image: ReportImage, ceiling: float) -> Picture:
-        small = image.load().convert("RGB")
-        small.thumbnail((_SIDE, _SIDE), Images.Resampling.LANCZOS)
+        file, width, height = self._base(image)
         heat = None
         if image.heat is not None and ceiling > 0:
-            share = min(1.0, _HEAT_SIDE / max(small.size))
-            size = (max(1, round(small.width * share)), max(1, round(small.height * share)))
+            share = min(1.0, _HEAT_SIDE / max(width, height))
+            size = (max(1, round(width * share)), max(1, round(height * share)))
             heat = self._store(overlay(image.heat / ceiling, size), quality=75)
-        file = self._store(small, quality=82)
-        return Picture(file=file, width=small.width, height=small.height, alt=image.alt, heat=heat)
+        return Picture(file=file, width=width, height=height, alt=image.alt, heat=heat)
 
     def _store(self, picture: Image, *, quality: int) -> str:
         buffer = io.BytesIO()

@@ -56,11 +56,13 @@ class ReportImage:
         load: gives the RGB picture.
         heat: activation map ``[height, width]`` in raw units (times the unit's sign), any resolution, or ``None``.
         alt: what is seen, in words, for readers who do not see it.
+        id: of its content; pictures with one id are loaded and stored once a report. Empty: this one is by itself.
     """
 
     load: Callable[[], Image] = field(compare=False, repr=False)
     heat: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
     alt: str = ""
+    id: str = ""
 
 
 Shown = ReportText | ReportImage | str
