@@ -10,6 +10,7 @@ import errno
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -61,11 +62,19 @@ def disk_error(error: OSError, path: Path) -> StoreError:
 
 def write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], *, note: Mapping[str, Any] | None = None) -> None:
     """Write named arrays as safetensors, with a small JSON note in the header."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
     with writing(path) as temporary:
-        save_file(ordered, temporary, metadata={"note": json.dumps(dict(note or {}), sort_keys=True)})
+        try:
+            save_file(ordered, temporary, metadata={"note": json.dumps(dict(note or {}), sort_keys=True)})
+        except SafetensorError as error:
+            # it tells the system's reason in words alone
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number.group(1)), os.strerror(int(number.group(1)))) from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -208,14 +217,25 @@ def _damaged(path: Path, error: Exception) -> StoreError:
     return StoreError(f"{path} is missing or damaged ({why}): delete it and run the harvest again")
 
 
-def write_image(folder: Path, *, content_id: str, image: Image) -> Path:
-    """Store an image under its content id (WebP preview, at most 256 px); a second write of the same id is free."""
+def picture_bytes(image: Image) -> bytes:
+    """A WebP preview of an image, at most 256 px."""
+    small = image.convert("RGB")
+    small.thumbnail((256, 256))
+    data = io.BytesIO()
+    small.save(data, "WEBP", quality=82, method=2)
+    return data.getvalue()
+
+
+def write_picture(folder: Path, *, content_id: str, data: bytes) -> Path:
+    """Store a preview under the content id of its image; a second write of the same id is free."""
     path = folder / content_id[:2] / f"{content_id}.webp"
     if not path.exists():
-        small = image.convert("RGB")
-        small.thumbnail((256, 256))
-        data = io.BytesIO()
-        small.save(data, "WEBP", quality=82, method=2)
         with writing(path) as temporary:
-            temporary.write_bytes(data.getvalue())
+            temporary.write_bytes(data)
     return path
+
+
+def write_image(folder: Path, *, content_id: str, image: Image) -> Path:
+    """Store a preview of an image under its content id."""
+    path = folder / content_id[:2] / f"{content_id}.webp"
+    return path if path.exists() else write_picture(folder, content_id=content_id, data=picture_bytes(image))

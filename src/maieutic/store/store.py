@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import groupby, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
+from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 from sqlalchemy import JSON, Connection, Engine, Table, create_engine, event, select, text
@@ -29,6 +32,8 @@ from maieutic.store.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, SI
 FILE = "store.sqlite"
 #: rows written or read at once
 AT_ONCE = 10_000
+#: seconds to wait for a program that holds the database
+WAIT = 30.0
 #: the name that stands for the explanation which a sweep chose for each unit
 CHOSEN = "chosen"
 #: kinds of files whose contents count in a digest
@@ -237,7 +242,29 @@ def _locked(folder: Path) -> FileLock:
 
 
 def _engine(file: Path, *, write: bool) -> Engine:
-    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": 30})
+    try:
+        return _opened(file, write=write)
+    except DBAPIError as error:
+        if write or not _stands_still(file):
+            raise _database_error(error, file.parent, write=write) from error
+    try:
+        return _opened(file, write=False, still=True)
+    except DBAPIError as error:
+        raise _database_error(error, file.parent, write=False) from error
+
+
+def _stands_still(file: Path) -> bool:
+    """Whether nobody can be writing: SQLite makes files to coordinate, which a read-only disk does not let it make.
+
+    With an unfinished log beside it the file by itself would be an older state.
+    """
+    log = file.with_name(f"{file.name}-wal")
+    return not os.access(file.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
+
+
+def _opened(file: Path, *, write: bool, still: bool = False) -> Engine:
+    address = f"file:{quote(str(file.absolute()))}?mode=ro&immutable=1&uri=true" if still else str(file)
+    engine = create_engine(f"sqlite:///{address}", connect_args={"timeout": WAIT})
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: sqlite3.Connection, _: object) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -248,9 +275,6 @@ def _engine(file: Path, *, write: bool) -> Engine:
 
     try:
         _ready(engine, file, write=write)
-    except DBAPIError as error:
-        engine.dispose()
-        raise _database_error(error, file.parent) from error
     except BaseException:
         engine.dispose()
         raise
@@ -281,16 +305,21 @@ def _ready(engine: Engine, file: Path, *, write: bool) -> None:
             connection.execute(text(f"PRAGMA user_version = {step + 1}"))
 
 
+@lru_cache(maxsize=4096)
 def _in_order(value: str | None) -> str | None:
     """JSON text with its names in order: what was written in another order is the same."""
     return value if value in (None, "{}", "[]") else json.dumps(json.loads(value), sort_keys=True)
 
 
-def _database_error(error: DBAPIError | sqlite3.Error, folder: Path) -> StoreError:
+def _database_error(error: DBAPIError | sqlite3.Error, folder: Path, *, write: bool = True) -> StoreError:
     cause = str(error.orig) if isinstance(error, DBAPIError) else str(error)
     if "full" in cause:
         return StoreError(
             f"no space left on the disk of {folder}: free some and run the same command again, it resumes"
+        )
+    if "unable to open" in cause and not write:
+        return StoreError(
+            f"cannot open {folder / FILE}: copy the run to a folder that can be written, and open it there"
         )
     if "readonly" in cause or "unable to open" in cause:
         return StoreError(f"cannot write to {folder}: choose another folder with --run, or change its permissions")
