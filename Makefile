@@ -54,7 +54,7 @@ format: $(DEV)
 
 bench: setup $(DEV)
 	$(BIN)/maieutic bench planted
-	$(BIN)/python benchmarks/harvest.py
+	$(BIN)/maieutic bench harvest
 
 docs: $(DEV)
 	$(BIN)/python scripts/check_docs.py

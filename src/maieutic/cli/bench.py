@@ -17,7 +17,11 @@ EXAMPLE = "Example:  maieutic bench planted --modality text --seed 3 --json"
 
 def bench(
     name: Annotated[
-        str, typer.Argument(help="Which bench: planted, units, puzzles, find, session, jail, faults or local-model.")
+        str,
+        typer.Argument(
+            help="Which bench: planted, units, puzzles, find, session, jail, faults, local-model, harvest, sharing or "
+            "store."
+        ),
     ],
     modality: Annotated[str | None, typer.Option(help="text or image; default both.")] = None,
     seed: Annotated[int, typer.Option(help="Fresh material for every seed.")] = 0,
