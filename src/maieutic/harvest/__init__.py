@@ -3,6 +3,7 @@
 from maieutic.harvest.atlas import Atlas, Exemplar, Moments, Observed
 from maieutic.harvest.readouts import Readouts, column
 from maieutic.harvest.run import Progress, fingerprint, harvest, load_atlas, slug
+from maieutic.harvest.sparse import Sparse, SparseStore
 from maieutic.harvest.summary import SiteSummary
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "Progress",
     "Readouts",
     "SiteSummary",
+    "Sparse",
+    "SparseStore",
     "column",
     "fingerprint",
     "harvest",

@@ -1,9 +1,9 @@
 """The files of a harvest: shards that are done while it runs, and what it leaves.
 
-``RUN/harvest/SUBJECT`` holds, while it runs, ``parts/NAME/`` (summaries of some shards, a file a site, and ``part.json``) and
-``parts/readouts/``. Every so many parts are merged into one, so that disk and memory stay flat; merging is exact, so it does
-not matter which. In the end ``summary.N.safetensors`` a site and ``readouts.safetensors`` stand beside ``done.json``, which is
-written last. Folders and files appear whole or not at all.
+``RUN/harvest/SUBJECT`` holds, while it runs, ``parts/NAME/`` (summaries of some shards, a file a site, and ``part.json``),
+``parts/readouts/`` and ``parts/sparse/``. Every so many parts are merged into one, so that disk and memory stay flat; merging
+is exact, so it does not matter which. In the end ``summary.N.safetensors`` a site, ``readouts.safetensors`` and ``sparse/``
+stand beside ``done.json``, which is written last. Folders and files appear whole or not at all.
 
 Only the driver writes here. What this module does not do: it reads no network and makes no summaries.
 """
@@ -21,6 +21,7 @@ from typing import Any
 from maieutic.errors import StoreError
 from maieutic.harvest.readouts import Readouts
 from maieutic.harvest.shards import ShardResult
+from maieutic.harvest.sparse import SparseStore
 from maieutic.harvest.summary import SiteSummary
 from maieutic.store import disk_error, read_tensors, write_tensors, writing
 
@@ -89,6 +90,8 @@ class Parts:
         """
         if self.kept:
             Readouts.joined([result.readouts], file=self._readouts(result.number))
+        if result.sparse is not None:
+            result.sparse.write(self.folder / "sparse", result.number, result.number + 1)
         summaries = iter(result.summaries.items())
         self.parts.append(self._write(f"{result.number:06d}", summaries, {result.number}, result.failed))
         if len(self.parts) >= MOST_PARTS:
@@ -137,6 +140,10 @@ class Parts:
             return None
         parts = [Readouts.open(self._readouts(n)) for n in range(self.count)]
         return Readouts.joined(parts, file=self.folder.parent / "readouts.safetensors")
+
+    def sparse(self) -> None:
+        """Merge the non-zeros of all shards, in the order of the shards, into a store beside the summaries."""
+        SparseStore.merged([self.folder / "sparse"], self.folder.parent / "sparse")
 
     def remove(self) -> None:
         """Remove them all, once the harvest is done."""

@@ -29,15 +29,18 @@ from maieutic.harvest.plan import Shard, plan, shards
 from maieutic.harvest.readable import Readable
 from maieutic.harvest.readouts import Readouts, column
 from maieutic.harvest.shards import Order, ShardResult, Source, Worker, perform
+from maieutic.harvest.sparse import Sparse
 from maieutic.harvest.summary import Limits, SiteSummary
 from maieutic.stimuli.base import SPLITS, Corpus, Split
-from maieutic.store import write_table, write_tensors
+from maieutic.store import write_rows, write_table, write_tensors
 from maieutic.subjects.base import Subject, Unit
 
 #: called with (stimuli done, stimuli in all)
 Progress = Callable[[int, int], None]
 #: rises when the contents of a harvest change for the same inputs
 HARVEST_VERSION = 2
+#: units whose exemplars are in memory at once while they are written
+AT_ONCE = 4096
 
 
 def harvest(
@@ -50,6 +53,7 @@ def harvest(
     progress: Progress | None = None,
     executor: Executor | None = None,
     source: Source | None = None,
+    sparse: Sparse | None = None,
 ) -> Atlas:
     """Pass a corpus through a subject once and summarise every unit of the sites.
 
@@ -63,6 +67,8 @@ def harvest(
         progress: called after every batch; with an executor after every shard.
         executor: who reads the shards; ``None``: this process.
         source: how workers of an executor come by subject and corpus; their names otherwise.
+        sparse: sites (of ``sites``) whose every non-zero over all three splits is kept, sorted by unit, in
+            ``RUN/harvest/SUBJECT/sparse`` (`SparseStore`); needs ``run``.
 
     Returns:
         The atlas. A finished harvest with the same subject, corpus and settings is read back instead of repeated.
@@ -74,9 +80,10 @@ def harvest(
             cannot make subject and corpus, or were lost.
     """
     _check(subject, corpus, sites)
+    _check_sparse(subject, sites, sparse, run)
     kept = tuple(_default_keep(subject, sites) if keep is None else keep)
     folder = None if run is None else Path(run) / "harvest" / slug(subject.name)
-    key = fingerprint(subject, corpus, sites, kept)
+    key = fingerprint(subject, corpus, sites, kept, sparse=sparse)
     if folder is not None and (folder / DONE).exists():
         return load_atlas(subject, corpus, folder, key=key)
     widths = {s: subject.site(s).width for s in sites}
@@ -85,9 +92,10 @@ def harvest(
         widths={s: w for s, w in widths.items() if w is not None},
         kept=kept,
         limits=Limits.of(list(widths.values())),
+        sparse=sparse,
     )
     readable = Readable(subject.name)
-    batches = plan(corpus, batch_size=subject.batch_size, everything=bool(kept), content=readable.content)
+    batches = plan(corpus, batch_size=subject.batch_size, everything=bool(kept or sparse), content=readable.content)
     jobs = shards(batches, modality=corpus.modality, units=sum(order.widths.values()))
     results = (
         _Memory(kept) if folder is None else Parts(folder, f"{key} {_cut(jobs)}", shards=len(jobs), kept=bool(kept))
@@ -212,6 +220,8 @@ def _finish(
         write_tensors(folder / f"summary.{len(sites)}.safetensors", summary.arrays())
         _write_tables(folder, corpus, site, summary)
         sites.append(site)
+    if order.sparse is not None and isinstance(results, Parts):
+        results.sparse()
     note = {
         "key": key,
         "sites": sites,
@@ -261,10 +271,21 @@ def slug(name: str) -> str:
     return safe if safe == name else f"{safe[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def fingerprint(subject: Subject, corpus: Corpus, sites: Sequence[str], kept: Sequence[Unit]) -> str:
+def fingerprint(
+    subject: Subject, corpus: Corpus, sites: Sequence[str], kept: Sequence[Unit], *, sparse: Sparse | None = None
+) -> str:
     """Digest of everything that decides a harvest's contents."""
     units = [(column(u), "" if u.vector is None else hashlib.sha256(u.vector.tobytes()).hexdigest()[:16]) for u in kept]
-    parts = [HARVEST_VERSION, subject.fingerprint, corpus.fingerprint, list(sites), units, subject.batch_size]
+    parts: list[Any] = [
+        HARVEST_VERSION,
+        subject.fingerprint,
+        corpus.fingerprint,
+        list(sites),
+        units,
+        subject.batch_size,
+    ]
+    if sparse is not None:
+        parts.append([list(sparse.sites), sparse.threshold, sparse.precision])
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -281,6 +302,17 @@ def _check(subject: Subject, corpus: Corpus, sites: Sequence[str]) -> None:
         raise UsageError(
             f"the corpus {corpus.name} has no discover stimuli ({len(corpus)} in all): give it more documents"
         )
+
+
+def _check_sparse(subject: Subject, sites: Sequence[str], sparse: Sparse | None, run: str | Path | None) -> None:
+    if sparse is None:
+        return
+    if run is None:
+        raise UsageError("non-zeros are kept in files: give the harvest a folder with run=…")
+    if not sparse.sites or not set(sparse.sites) <= set(sites):
+        raise UsageError(f"sparse sites are some of those harvested ({', '.join(sites)}): name one of them")
+    if unknown := [s for s in sparse.sites if subject.site(s).width is None]:
+        raise UsageError(f"{subject.name} does not say how many units {unknown[0]} has: leave it out of sparse=…")
 
 
 def _default_keep(subject: Subject, sites: Sequence[str]) -> list[Unit]:
@@ -331,25 +363,24 @@ def _write_tables(folder: Path, corpus: Corpus, site: str, s: SiteSummary) -> No
             "max": s.maximum,
         },
     )
-    tails = [
-        _exemplar_columns(corpus, tail, *arrays)
-        for tail, arrays in (
-            ("top", (s.top_value, s.top_stimulus, s.top_position)),
-            ("low", (s.low_value, s.low_stimulus, s.low_position)),
-        )
-    ]
-    columns = {name: np.concatenate([t[name] for t in tails]) for name in tails[0]}
-    write_table(folder / f"exemplars.{slug(site)}.parquet", columns)
+    ids = np.array([x.id for x in corpus.stimuli])
+    blocks = (slice(low, low + AT_ONCE) for low in range(0, max(s.units, 1), AT_ONCE))
+    write_rows(folder / f"exemplars.{slug(site)}.parquet", (_exemplar_columns(ids, s, block) for block in blocks))
 
 
-def _exemplar_columns(corpus: Corpus, tail: str, value: Any, stimulus: Any, position: Any) -> dict[str, Any]:
-    unit, rank = np.nonzero(stimulus >= 0)
-    ids = np.array([s.id for s in corpus.stimuli])
+def _exemplar_columns(ids: Any, s: SiteSummary, block: slice) -> dict[str, Any]:
+    """Exemplars of some units, unit by unit: highest first, then lowest first."""
+    value, stimulus, position = (
+        np.concatenate([getattr(s, f"{tail}_{name}")[block] for tail in ("top", "low")], axis=1)
+        for name in ("value", "stimulus", "position")
+    )
+    unit, place = np.nonzero(stimulus >= 0)
+    top = s.top_value.shape[1]
     return {
-        "unit": unit,
-        "tail": np.full(len(unit), tail),
-        "rank": rank,
-        "stimulus": ids[stimulus[unit, rank]],
-        "position": position[unit, rank],
-        "value": value[unit, rank],
+        "unit": unit + block.start,
+        "tail": np.where(place < top, "top", "low"),
+        "rank": place % top,
+        "stimulus": ids[stimulus[unit, place]],
+        "position": position[unit, place],
+        "value": value[unit, place],
     }

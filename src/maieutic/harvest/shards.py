@@ -15,16 +15,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maieutic.errors import StoreError, UsageError, UserError
 from maieutic.harvest.plan import Batch, Shard
 from maieutic.harvest.readable import Readable, line
 from maieutic.harvest.readouts import Keeper, Readouts
+from maieutic.harvest.sparse import Sparse, SparseRun, SparseWriter
 from maieutic.harvest.summary import Limits, SiteSummary
 from maieutic.stimuli.base import Corpus
 from maieutic.subjects.base import Subject, Unit
 
 if TYPE_CHECKING:
+    import torch
+
     from maieutic.harvest.reduction import Reduction, Taken
 
 
@@ -52,22 +56,27 @@ class Order:
         widths: of those that are known.
         kept: units whose values are kept at every position.
         limits: see `Limits`.
+        sparse: sites whose non-zeros are all kept, or ``None``.
     """
 
     sites: tuple[str, ...]
     widths: Mapping[str, int]
     kept: tuple[Unit, ...]
     limits: Limits
+    sparse: Sparse | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardResult:
-    """What a shard gives: summaries of discover by site (none where it holds no discover stimuli), readouts, what failed."""
+    """What a shard gives: summaries of discover by site (none where it holds no discover stimuli), readouts, what failed,
+    and the non-zeros of sites that are kept sparsely.
+    """
 
     number: int
     summaries: Mapping[str, SiteSummary]
     readouts: Readouts
     failed: Mapping[str, str]
+    sparse: SparseRun | None = None
 
 
 @dataclass(kw_only=True)
@@ -121,7 +130,10 @@ class _Reading:
         self.keeper = Keeper.of(order.kept)
         self.reduction: Reduction | None = None
         self.readable = Readable(worker.subject.name)
-        self._kept_sites = tuple(dict.fromkeys(u.site for u in order.kept))
+        sparse = order.sparse
+        self.sparse = None if sparse is None else _spool(sparse, order.widths)
+        whole = () if sparse is None else sparse.sites
+        self._kept_sites = tuple(dict.fromkeys((*(u.site for u in order.kept), *whole)))
 
     def batch(self, batch: Batch) -> None:
         """Read what can be read of a batch, so many stimuli at once as one pass takes."""
@@ -138,6 +150,7 @@ class _Reading:
             summaries={} if self.reduction is None else self.reduction.summaries(),
             readouts=self.keeper.done(),
             failed=self.readable.failed,
+            sparse=None if self.sparse is None else self.sparse.taken(),
         )
 
     def _show(self, stimuli: Sequence[int], loaded: Mapping[int, Any], batch: Batch) -> None:
@@ -198,7 +211,7 @@ class _Reading:
             self.reduction.commit(taken)
         self.readable.read_so_far += len(taken.stimuli) - len(taken.bad)
         for places, lengths, values in taken.copies():
-            self.keeper.add(values, lengths=lengths, stimuli=[taken.stimuli[p] for p in places])
+            self._keep(values, lengths=lengths, stimuli=[taken.stimuli[p] for p in places])
         if empty := taken.untaken():
             self._keep_empty([taken.stimuli[p] for p in empty])
 
@@ -208,4 +221,20 @@ class _Reading:
 
         widths = self.worker.order.widths
         nothing = {s: torch.zeros(len(stimuli), 0, widths.get(s, 0)) for s in self._kept_sites}
-        self.keeper.add(nothing, lengths=np.zeros(len(stimuli), np.int64), stimuli=stimuli)
+        self._keep(nothing, lengths=np.zeros(len(stimuli), np.int64), stimuli=stimuli)
+
+    def _keep(self, values: Mapping[str, torch.Tensor], *, lengths: NDArray[np.int64], stimuli: Sequence[int]) -> None:
+        self.keeper.add(values, lengths=lengths, stimuli=stimuli)
+        for site in () if self.sparse is None else self.sparse.widths:
+            assert self.sparse is not None
+            self.sparse.add(site, values[site], lengths=lengths, stimuli=stimuli)
+
+
+def _spool(sparse: Sparse, widths: Mapping[str, int]) -> SparseWriter:
+    """Collects a shard's non-zeros in memory."""
+    return SparseWriter(
+        folder=None,
+        widths={s: widths[s] for s in sparse.sites},
+        threshold=sparse.threshold,
+        precision=sparse.precision,
+    )

@@ -4,13 +4,17 @@ A harvest meets values position by position; people ask for them unit by unit. S
 runs, in runs of bounded size that are each sorted by unit, and the runs are merged once at the end. Memory stays bounded
 by one run, whatever the corpus. The merged arrays are mapped: one unit is two contiguous reads.
 
-Protocol of a harvest::
+``harvest(…, run=…, sparse=Sparse(sites=["layers.3.mlp"]))`` leaves a store in ``RUN/harvest/SUBJECT/sparse``, a run a shard::
 
-    writer = SparseWriter.to(folder, {"layers.3.mlp": 1536})      # or stimuli=n: go on from a checkpoint
-    writer.add("layers.3.mlp", values, lengths=lengths, stimuli=stimuli)  # every site, batch by batch, before the next batch
-    writer.mark()                                                 # with every checkpoint: how many stimuli are spooled
-    store = writer.done()                                         # or SparseStore.merged([folder of each shard], folder)
+    store = SparseStore.open(folder)
     stimulus, position, value = store.read(unit)
+
+By itself::
+
+    writer = SparseWriter.to(folder, {"layers.3.mlp": 1536})  # or stimuli=n: go on from a mark
+    writer.add("layers.3.mlp", values, lengths=lengths, stimuli=stimuli)  # every site, batch by batch, before the next batch
+    writer.mark()  # with every checkpoint: how many stimuli are spooled
+    store = writer.done()
 
 On disk, below the folder: ``runs/*.safetensors`` while it goes on, then ``sparse.safetensors`` (offsets, stimuli, lengths)
 and per site ``position.N.npy`` (uint32, counted over all stimuli in the order read) and ``value.N.npy``. Exact for float32;
@@ -45,6 +49,36 @@ MOST_POSITIONS = 2**32
 INDEX = "sparse.safetensors"
 
 Precision = Literal["float32", "float16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sparse:
+    """What a harvest keeps sparsely: sites, the threshold that ``|value|`` must exceed, and the precision of values."""
+
+    sites: tuple[str, ...]
+    threshold: float = 0.0
+    precision: Precision = "float32"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparseRun:
+    """Non-zeros of some stimuli, sorted by unit, as they are written; plain data.
+
+    Attributes:
+        arrays: ``stimulus``, ``lengths``; per site N ``unit.N``, ``position.N`` (counted from the first stimulus), ``value.N``.
+        note: widths by site, threshold, precision.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+    note: Mapping[str, Any]
+
+    def write(self, folder: Path, start: int, end: int) -> None:
+        """Spool it; runs are merged in the order of ``start`` (of stimuli, or of shards).
+
+        Raises:
+            StoreError: it cannot be written; the runs before it are untouched.
+        """
+        write_tensors(folder / "runs" / f"{start:012d}-{end:012d}.safetensors", self.arrays, note=self.note)
 
 
 class Activations(NamedTuple):
@@ -96,18 +130,16 @@ class SparseStore:
 
     @classmethod
     def merged(cls, spools: Sequence[Path], folder: Path) -> SparseStore:
-        """Merge what the writers of several shards spooled, in the order given; their runs are removed.
+        """Merge what the writers of several shards spooled, in the order given; their runs stay where they are.
 
         The bytes are those of one writer that read the stimuli in this order.
 
         Raises:
-            StoreError: a run is damaged, or the folder cannot be written; the runs are still there.
+            StoreError: a run is damaged, or the folder cannot be written.
         """
         runs = [run for spool in spools for run in _runs(spool)]
         assert runs, "a writer that was marked"
         _merge(runs, folder)
-        for spool in spools:
-            shutil.rmtree(spool / "runs", ignore_errors=True)
         return cls.open(folder)
 
     @cached_property
@@ -138,23 +170,24 @@ class SparseWriter:
     """Spools the non-zeros of a harvest; holds one run.
 
     Attributes:
-        folder: where the store will stand.
+        folder: where the store will stand; ``None``: nothing is written, see ``taken``.
         widths: units of each site, by name.
         threshold: keep values with ``|value|`` above it.
         precision: of the kept values.
         marked: stimuli in the runs written so far.
     """
 
-    folder: Path
+    folder: Path | None
     widths: Mapping[str, int]
-    threshold: float
-    precision: Precision
+    threshold: float = 0.0
+    precision: Precision = "float32"
     marked: int = 0
     stimulus: list[int] = field(default_factory=list[int])
     lengths: list[int] = field(default_factory=list[int])
     _entries: dict[str, list[_Entries]] = field(default_factory=dict[str, "list[_Entries]"])
     _batch: tuple[int, ...] = ()
     _begins: int = 0
+    _ends: int = 0
     _held: int = 0
 
     @classmethod
@@ -206,9 +239,9 @@ class SparseWriter:
         self._held += len(entries.unit)
 
     def _next_batch(self, stimuli: Sequence[int], lengths: NDArray[np.int64]) -> None:
-        if self._held >= RUN_ENTRIES:
+        if self._held >= RUN_ENTRIES and self.folder is not None:
             self.mark()
-        self._begins = sum(self.lengths)
+        self._begins, self._ends = self._ends, self._ends + int(lengths.sum())
         self._batch = tuple(stimuli)
         self.stimulus += list(stimuli)
         self.lengths += lengths.tolist()
@@ -228,8 +261,16 @@ class SparseWriter:
         Raises:
             StoreError: it cannot be written; the runs before it are untouched.
         """
+        assert self.folder is not None, "a writer into a folder"
         if not self.stimulus:
             return self.marked
+        end = self.marked + len(self.stimulus)
+        self.taken().write(self.folder, self.marked, end)
+        self.marked = end
+        return end
+
+    def taken(self) -> SparseRun:
+        """What is held, as a run; the writer then holds nothing."""
         arrays: dict[str, NDArray[Any]] = {
             "stimulus": np.array(self.stimulus, np.int32),
             "lengths": np.array(self.lengths, np.int32),
@@ -239,12 +280,10 @@ class SparseWriter:
             order = np.argsort(joined.unit, kind="stable")
             for name in ("unit", "position", "value"):
                 arrays[f"{name}.{n}"] = getattr(joined, name)[order]
-        end = self.marked + len(self.stimulus)
+        self.stimulus, self.lengths, self._entries = [], [], {}
+        self._batch, self._held, self._begins, self._ends = (), 0, 0, 0
         note = {"widths": dict(self.widths), "threshold": self.threshold, "precision": self.precision}
-        write_tensors(self.folder / "runs" / f"{self.marked:012d}-{end:012d}.safetensors", arrays, note=note)
-        self.marked, self.stimulus, self.lengths, self._entries = end, [], [], {}
-        self._batch, self._held = (), 0
-        return end
+        return SparseRun(arrays=arrays, note=note)
 
     def done(self) -> SparseStore:
         """Write what is held, merge all runs, and remove them.
@@ -252,11 +291,12 @@ class SparseWriter:
         Raises:
             StoreError: no space; the runs are still there.
         """
-        if not self.stimulus and not self.marked:
-            _write_nothing(self)
-            return SparseStore.open(self.folder)
-        self.mark()
-        return SparseStore.merged([self.folder], self.folder)
+        assert self.folder is not None, "a writer into a folder"
+        if self.stimulus or not self.marked:
+            self.mark() if self.stimulus else self.taken().write(self.folder, 0, 0)
+        store = SparseStore.merged([self.folder], self.folder)
+        shutil.rmtree(self.folder / "runs", ignore_errors=True)
+        return store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -429,15 +469,3 @@ def _mapped(file: Path, count: int) -> NDArray[Any]:
     if len(values) != count:
         raise StoreError(f"{file} holds {len(values)} entries, not {count}: delete it and run the harvest again")
     return np.asarray(values)
-
-
-def _write_nothing(writer: SparseWriter) -> None:
-    """The store of a harvest that read nothing."""
-    index: dict[str, NDArray[Any]] = {"stimulus": np.zeros(0, np.int32), "lengths": np.zeros(0, np.int32)}
-    for n, width in enumerate(writer.widths.values()):
-        index[f"offsets.{n}"] = np.zeros(width + 1, np.int64)
-        for name, dtype in (("position", "uint32"), ("value", writer.precision)):
-            with writing(writer.folder / f"{name}.{n}.npy") as file, file.open("wb") as handle:
-                _npy_header(handle, np.dtype(dtype), 0)
-    note = {"sites": list(writer.widths), "threshold": writer.threshold, "precision": writer.precision}
-    write_tensors(writer.folder / INDEX, index, note=note)
