@@ -2,8 +2,9 @@
 
 A made-up run is written as a driver would write it: units, explanations, scores and choices in SQLite, exemplars in
 Parquet sorted by unit, readouts of one layer and the non-zeros of an SAE-like site in mapped files. Then one unit's page is
-looked up (its row, explanation, scores, exemplars), in a process that has just started and again; layers are added up; the
-rows are hashed. What this does not show: how long it takes to find anything out, or disks slower than this one.
+looked up (its row, explanation, scores, exemplars), in a process that has just started and again; layers are added up;
+everything is hashed; the report of 3,000 units is written. What this does not show: how long it takes to find anything out,
+or disks slower than this one.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ TARGETS: Mapping[str, float] = {
     "aggregate per layer, s": 3,
     "readouts of a unit, median ms": 2,
     "non-zeros of a unit, median ms": 2,
+    "report, ms a unit": 60,
+    "first page of the report, kB": 1000,
     "memory of the writer, MiB": 1500,
 }
 
@@ -47,7 +50,7 @@ TARGETS: Mapping[str, float] = {
 def run_store(*, seed: int = 0, quick: bool = False, report: Report = silent) -> BenchResult:
     """Write a made-up run of a million units and 50 million exemplar rows (quick: a fiftieth), and look things up in it.
 
-    About 4 GB in a temporary folder, removed afterwards.
+    About 3 GB in a temporary folder, removed afterwards.
 
     Raises:
         StoreError: there is no room for it.
@@ -56,7 +59,7 @@ def run_store(*, seed: int = 0, quick: bool = False, report: Report = silent) ->
     units = UNITS // shrink
     with tempfile.TemporaryDirectory(prefix="maieutic-bench-store-") as name, report("bench", "store") as step:
         folder, found = Path(name) / "run", dict[str, float]()
-        parts = (_write_rows, _write_exemplars, _look_up, _sum_up, _readouts, _sparse)
+        parts = (_write_rows, _write_exemplars, _look_up, _sum_up, _readouts, _sparse, _report)
         for done, part in enumerate(parts):
             step(done, len(parts))
             found |= part(folder, units, shrink, np.random.default_rng((seed, done)))
@@ -254,6 +257,14 @@ def _sparse(folder: Path, units: int, shrink: int, rng: np.random.Generator) -> 
         "non-zeros, MB": store.bytes / 1e6,
         "non-zeros of a unit, median ms": float(np.median(times)),
     }
+
+
+def _report(folder: Path, units: int, shrink: int, rng: np.random.Generator) -> dict[str, float]:
+    """The report of a sweep of 3,000 units, a page each."""
+    from maieutic.bench.store_report import UNITS as SWEPT
+    from maieutic.bench.store_report import time_report
+
+    return time_report(folder, units=SWEPT // shrink, rng=rng)
 
 
 # --- the made-up rows ----------------------------------------------------------------------------------------------
