@@ -213,6 +213,7 @@ def test_a_store_of_version_1_is_migrated_and_keeps_its_rows(tmp_path: Path) -> 
         file.execute("DROP INDEX units_by_site")
         file.execute("DROP TABLE choices")
         file.execute("DROP TABLE sweeps")
+        file.execute("DROP TABLE waves")
         file.execute("PRAGMA user_version = 1")
         file.execute("INSERT INTO units VALUES (1, 'main', 'a/0', 'main')")
         file.execute(

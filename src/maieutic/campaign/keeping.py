@@ -9,11 +9,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from maieutic.campaign.explaining import EXPLAIN_VERSION, _write
+from maieutic.campaign.explaining import (
+    EXPLAIN_VERSION,
+    Explained,
+    ExplainJob,
+    _experiment_row,
+    _explanation_row,
+    write_explained,
+)
 from maieutic.campaign.run import Run
 from maieutic.explain import Explanation
 from maieutic.lab import Lab
-from maieutic.store import Store, write_image
+from maieutic.store import Store, picture_bytes
 
 
 def keep_explanation(run: Run, lab: Lab, found: Explanation, **settings: Any) -> None:
@@ -31,9 +38,15 @@ def keep_explanation(run: Run, lab: Lab, found: Explanation, **settings: Any) ->
     kept: Mapping[str, Any] = {
         "budget": lab.budget.measurements, "seed": lab.seed, "version": EXPLAIN_VERSION, **settings,
     }  # fmt: skip
+    outcome = Explained(
+        explanation=_explanation_row(found, found.explainer, None, found.cost.seconds),
+        experiments=tuple(_experiment_row(e, found.explainer, n) for n, e in enumerate(lab.ledger.entries, start=1)),
+        pictures=tuple((s.id, picture_bytes(s.content)) for s in lab.shown.values() if s.modality == "image"),
+        failure=None,
+        seconds=found.cost.seconds,
+    )
+    job = ExplainJob(
+        role="main", key=lab.unit.key, explainer=found.explainer, budget=lab.budget.measurements, options={}
+    )
     with Store.open(run.folder, write=True) as store:
-        unit = replace(run, store=store).unit_id("main", lab.unit)
-        for stimulus in lab.shown.values():
-            if stimulus.modality == "image":
-                write_image(run.folder / "images", content_id=stimulus.id, image=stimulus.content)
-        _write(store, unit, found.explainer, lab.ledger.entries, found, None, dict(kept), found.cost.seconds)
+        write_explained(replace(run, store=store), job, outcome, kept)

@@ -12,6 +12,7 @@ import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,9 @@ import numpy as np
 
 from maieutic.campaign.nulls import Nulls, null_directions, read_directions, write_directions
 from maieutic.errors import StoreError, UsageError
+from maieutic.executors import Executor
 from maieutic.harvest import Atlas, column, fingerprint, harvest, load_atlas, slug
+from maieutic.harvest.shards import Source
 from maieutic.progress import Report, silent
 from maieutic.stimuli import Corpus, load_corpus
 from maieutic.store import Store, harvests, now
@@ -30,6 +33,8 @@ from maieutic.subjects import Subject, Unit, load_subject
 
 Role = Literal["main", "untrained", "direction"]
 MAIN = "main"
+#: as units of a plan: every unit of the site
+EVERY = ("all",)
 
 
 @dataclass(kw_only=True)
@@ -43,7 +48,9 @@ class Run:
         units: the units under study.
         nulls: untrained copy and random directions, with their units.
         ids: store id of each unit, by (role, key).
+        plan: what was harvested.
         seed: of everything random in the run.
+        station: what this process explains and scores with, once it did.
     """
 
     store: Store
@@ -54,7 +61,9 @@ class Run:
     units: tuple[Unit, ...]
     nulls: Nulls
     ids: dict[tuple[str, str], int] = field(default_factory=dict)
+    plan: RunPlan
     seed: int = 0
+    station: Any = field(default=None, repr=False)
 
     @property
     def folder(self) -> Path:
@@ -87,7 +96,8 @@ class RunPlan:
         subject: a name for ``load_subject``.
         corpus: a name, folder or file for ``load_corpus``; ``size`` limits the packaged ones.
         site: the hook point.
-        units: keys to study (``SITE/INDEX``), or none: ``sample`` of them are drawn with the seed.
+        units: keys to study (``SITE/INDEX``), ``("all",)`` for every unit of the site, or none: ``sample`` of them are drawn
+            with the seed.
         sample: how many.
         nulls: how many units of an untrained copy, and how many random directions.
         seed: of the draw, the untrained weights and the directions.
@@ -109,6 +119,7 @@ def create_run(
     *,
     subject: Subject | None = None,
     corpus: Corpus | None = None,
+    executor: Executor | None = None,
     report: Report = silent,
 ) -> Run:
     """Harvest into a run folder, or go on with one that was interrupted; a finished one is opened.
@@ -118,6 +129,7 @@ def create_run(
         plan: what to harvest.
         subject, corpus: objects to use instead of loading the plan's names (then the run is re-opened by giving them
             again).
+        executor: who reads the shards of the harvest; ``None``: this process.
         report: called with progress.
     """
     subject = subject or load_subject(plan.subject)
@@ -132,14 +144,17 @@ def create_run(
         started = time.perf_counter()
         _announce(store, plan, subject, corpus, settings)
         with report("harvest", subject.name) as step:
-            atlas = harvest(subject, corpus, [plan.site], run=folder, keep=keep, progress=step)
-        nulls = _nulls(store.folder, subject, corpus, plan, directions, report)
-        units = tuple(_oriented(atlas, u, subject.modality) if not plan.units else u for u in chosen)
+            source = Source(subject=plan.subject, corpus=plan.corpus, size=plan.size)
+            atlas = harvest(
+                subject, corpus, [plan.site], run=folder, keep=keep, progress=step, executor=executor, source=source
+            )
+        nulls = _nulls(store.folder, subject, corpus, plan, directions, report, executor)
+        units = tuple(_oriented(atlas, u, subject.modality) if plan.units in ((), EVERY) else u for u in chosen)
         _finish(store, units, nulls, seconds=time.perf_counter() - started)
     except BaseException:
         store.close()
         raise
-    return _run(store, subject, corpus, atlas, plan.site, units, nulls, plan.seed)
+    return _run(store, subject, corpus, atlas, plan, units, nulls)
 
 
 def open_run(
@@ -169,7 +184,7 @@ def open_run(
                 raise StoreError(
                     f"the {what} changed since {folder} was harvested: harvest again into a new --run folder"
                 )
-        atlas = load_atlas(subject, corpus, _harvest_folder(store.folder, subject))
+        atlas = load_atlas(subject, corpus, harvest_folder(store.folder, subject))
         directions = read_directions(store.folder, plan.site)
         nulls = _nulls(store.folder, subject, corpus, plan, directions, silent)
         keys = [r["key"] for r in store.rows(units_table, harvest=MAIN, role="main")]
@@ -177,7 +192,7 @@ def open_run(
     except BaseException:
         store.close()
         raise
-    return _run(store, subject, corpus, atlas, plan.site, units, nulls, plan.seed)
+    return _run(store, subject, corpus, atlas, plan, units, nulls)
 
 
 def _run(
@@ -185,26 +200,28 @@ def _run(
     subject: Subject,
     corpus: Corpus,
     atlas: Atlas,
-    site: str,
+    plan: RunPlan,
     units: tuple[Unit, ...],
     nulls: Nulls,
-    seed: int,
 ) -> Run:
     ids = {(r["role"], r["key"]): r["id"] for r in store.rows(units_table)}
     return Run(
-        store=store, subject=subject, corpus=corpus, atlas=atlas, site=site, units=units, nulls=nulls, ids=ids, seed=seed
+        store=store, subject=subject, corpus=corpus, atlas=atlas, site=plan.site, units=units, nulls=nulls, ids=ids,
+        plan=plan, seed=plan.seed,
     )  # fmt: skip
 
 
 def _chosen(subject: Subject, plan: RunPlan) -> tuple[Unit, ...]:
-    """The plan's units, or a seeded draw without replacement."""
+    """The plan's units, every unit of the site, or a seeded draw without replacement."""
+    width = subject.site(plan.site).width
+    if plan.units == EVERY and width is not None:
+        return tuple(subject.unit(plan.site, i) for i in range(width))
     if plan.units:
         units = tuple(subject.parse_unit(k) for k in plan.units)
         other = next((u for u in units if u.site != plan.site), None)
         if other is not None:
             raise UsageError(f"{other.key} is not at {plan.site}: one run studies one site, use another --run for it")
         return units
-    width = subject.site(plan.site).width
     if plan.sample < 1:
         raise UsageError("no units selected: give --units SITE/INDEX or a --sample of at least 1")
     if width is None:
@@ -250,7 +267,13 @@ def _directions(folder: Path, subject: Subject, corpus: Corpus, plan: RunPlan) -
 
 
 def _nulls(
-    folder: Path, subject: Subject, corpus: Corpus, plan: RunPlan, directions: tuple[Unit, ...], report: Report
+    folder: Path,
+    subject: Subject,
+    corpus: Corpus,
+    plan: RunPlan,
+    directions: tuple[Unit, ...],
+    report: Report,
+    executor: Executor | None = None,
 ) -> Nulls:
     """The untrained copy's harvest and units; a black box has neither."""
     if not plan.nulls or not directions:
@@ -262,12 +285,21 @@ def _nulls(
     kept = {column(u): u for u in (*_chosen(subject, plan), *drawn)}
     keep = _kept(untrained, plan.site, tuple(kept.values()))
     with report("harvest", untrained.name) as step:
-        atlas = harvest(untrained, corpus, [plan.site], run=folder, keep=keep, progress=step)
+        source = Source(subject=partial(untrained_copy, plan.subject, plan.seed), corpus=plan.corpus, size=plan.size)
+        atlas = harvest(
+            untrained, corpus, [plan.site], run=folder, keep=keep, progress=step, executor=executor, source=source
+        )
     units = tuple(_oriented(atlas, u, subject.modality) for u in drawn)
     return Nulls(subject=untrained, atlas=atlas, untrained=units, directions=directions)
 
 
-def _harvest_folder(folder: Path, subject: Subject) -> Path:
+def untrained_copy(subject: str, seed: int) -> Subject:
+    """The untrained copy of a named subject, as workers elsewhere make it."""
+    return load_subject(subject).untrained(seed)
+
+
+def harvest_folder(folder: Path, subject: Subject) -> Path:
+    """Where a run keeps the harvest of a subject."""
     return folder / "harvest" / slug(subject.name)
 
 

@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from maieutic.campaign.explaining import explain_units, stored_explanation
+from maieutic.campaign.explaining import explain_units, run_unit, stored_explanation, stored_row
 from maieutic.campaign.run import Role, Run
+from maieutic.campaign.station import Station, explanation_of, work_of
 from maieutic.errors import UserError
-from maieutic.explain import Explanation, Viewer, viewer_of
-from maieutic.harvest import Atlas
+from maieutic.executors import Broken, Executor, open_executor
+from maieutic.explain import Explanation
 from maieutic.progress import Report, silent
 from maieutic.readings import Reading
 from maieutic.score import check_scorers, score
 from maieutic.score.controls import Controls, NullUnit, null_unit, shuffled
-from maieutic.score.evidence import Predictions, trial
+from maieutic.score.evidence import Trial, trial
 from maieutic.score.predictive import scored
-from maieutic.score.shared import Shared
-from maieutic.store import jobs, now
+from maieutic.store import CHOSEN, choices, jobs, now
 from maieutic.store import scores as scores_table
-from maieutic.subjects import Subject, Unit
+from maieutic.subjects import Unit
 
 #: the explainer whose label is the one-shot control
 ONE_SHOT = "lookup"
 _ITSELF = "the label is the one-shot label itself"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreJob:
+    """One unit to score: plain data. Explanations are rows of the store with their unit's key.
+
+    Attributes:
+        role, key: the unit. found: its explanation.
+        shuffled, one_shot: labels that stand beside it. nulls: explained null units by role.
+        scorers, options: how it is scored.
+        together: keys of all units that will be scored, which are measured in the same passes.
+    """
+
+    role: Role
+    key: str
+    found: Mapping[str, Any]
+    shuffled: tuple[Mapping[str, Any], ...] = ()
+    one_shot: Mapping[str, Any] | None = None
+    nulls: tuple[Mapping[str, Any], ...] = ()
+    scorers: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    together: tuple[str, ...] = ()
 
 
 def score_units(
@@ -34,6 +57,7 @@ def score_units(
     explainer: str = "search",
     scorers: Sequence[str] = ("predictive",),
     options: Mapping[str, Any] | None = None,
+    executor: Executor | None = None,
     report: Report = silent,
 ) -> dict[str, dict[str, Reading]]:
     """Score explained units and write the readings.
@@ -44,9 +68,10 @@ def score_units(
     Args:
         run: opened for writing.
         units: which; ``None`` for all units of the run.
-        explainer: whose explanations.
+        explainer: whose explanations; ``chosen``: for each unit those that a sweep chose.
         scorers: names.
         options: of the scorers (``judge``, ``base_url`` ...); the details of a reading say which judge it is by.
+        executor: who does it; ``None``: this process.
         report: called with progress.
 
     Returns:
@@ -57,101 +82,153 @@ def score_units(
         UserError: nothing of the run is explained yet.
     """
     check_scorers(scorers, options)  # before anything is measured
-    viewer = viewer_of(run.subject, run.corpus)
-    found = _explained(run, "main", run.units, explainer, viewer)
     chosen = run.units if units is None else units
-    more = [u for u in chosen if u.key not in found]
-    found |= _explained(run, "main", more, explainer, viewer)
+    keys = list(dict.fromkeys(u.key for u in (*run.units, *chosen)))
+    found = _rows(run, "main", keys, explainer)
     targets = [u for u in chosen if u.key in found]
     if not targets:
         raise UserError(
             f"no unit in {run.folder} is explained by {explainer}: run  maieutic explain {run.folder}  first"
         )
-    explain_units(run, targets, explainer=ONE_SHOT, nulls=False)
-    one_shot = _explained(run, "main", targets, ONE_SHOT, viewer)
-    lent, memory = shuffled(list(found.values()), seed=run.seed), _memory(run, targets)
-    base = _null_controls(run, explainer, viewer, memory.predictions)
+    explain_units(run, targets, explainer=ONE_SHOT, nulls=False, executor=executor)
+    work = _jobs(run, targets, found, explainer, tuple(scorers), dict(options or {}))
     readings: dict[str, dict[str, Reading]] = {}
-    with report("score", run.subject.name) as step:
-        for done, unit in enumerate(targets, start=1):
-            controls = replace(base, shuffled=lent.get(unit.key, ()), one_shot=one_shot.get(unit.key))
-            if explainer == ONE_SHOT:
-                controls = replace(controls, missing={**controls.missing, "one_shot": _ITSELF})
-            if run.nulls.atlas is not None:
-                untrained = _untrained(run, unit, found[unit.key], memory.predictions)
-                if isinstance(untrained, str):
-                    controls = replace(controls, missing={**controls.missing, "untrained": untrained})
-                else:
-                    controls = replace(controls, untrained=untrained)
-            readings[unit.key] = score(
-                found[unit.key], run.subject, unit, run.corpus, scorers,
-                atlas=run.atlas, controls=controls, seed=run.seed, shared=memory, options=options,
-            )  # fmt: skip
-            _write(run, "main", unit, explainer, readings[unit.key])
-            step(done, len(targets))
-    return readings
+    with report("score", run.subject.name) as step, nullcontext(executor) if executor else open_executor() as doing:
+        step(0, len(targets))
+        for ended in doing.run(work_of(run, doing, "maieutic.campaign.scoring:perform"), work):
+            if isinstance(ended, Broken):
+                raise UserError(
+                    f"{work[ended.index].key} could not be scored ({ended.reason}): run the same command again"
+                )
+            job = work[ended.index]
+            _write(run, job.role, run_unit(run, job.role, job.key), job.found["explainer"], ended.result)
+            if job.role == "main":
+                readings[job.key] = ended.result
+                step(len(readings), len(targets))
+    return {u.key: readings[u.key] for u in targets}
 
 
-def _memory(run: Run, targets: Sequence[Unit]) -> Shared:
-    """A memory for this run: what is measured for one unit is measured for all of them in the same pass."""
-    memory = Shared()
-    memory.together(run.subject, [*targets, *run.nulls.directions])
-    if run.nulls.subject is not None:
-        memory.together(run.nulls.subject, targets)
-    return memory
+def _rows(run: Run, role: Role, keys: Sequence[str], explainer: str) -> dict[str, dict[str, Any]]:
+    """Explanations of units by key; with ``chosen`` each unit's own choice."""
+    rows: dict[str, dict[str, Any]] = {}
+    picked = {r["unit"]: r["explainer"] for r in run.store.stream(choices)} if explainer == CHOSEN else {}
+    for key in keys:
+        name = picked.get(run.ids.get((role, key), -1)) if explainer == CHOSEN else explainer
+        row = None if name is None else stored_row(run, role, key, explainer=name)
+        if row is not None:
+            rows[key] = row
+    return rows
 
 
-def _explained(
-    run: Run, role: Role, units: Sequence[Unit], explainer: str, viewer: Viewer | None
-) -> dict[str, Explanation]:
-    rows = {u.key: stored_explanation(run, role, u, explainer=explainer, viewer=viewer) for u in units}
-    return {key: found for key, found in rows.items() if found is not None}
+def _jobs(
+    run: Run,
+    targets: Sequence[Unit],
+    found: Mapping[str, Mapping[str, Any]],
+    explainer: str,
+    scorers: tuple[str, ...],
+    options: Mapping[str, Any],
+) -> list[ScoreJob]:
+    """Null units in their own right, then the targets with everything that stands beside them."""
+    lent = shuffled([explanation_of(row) for row in found.values()], seed=run.seed)
+    one_shot = _rows(run, "main", [u.key for u in targets], ONE_SHOT)
+    roles: dict[Role, Sequence[Unit]] = {"direction": run.nulls.directions, "untrained": run.nulls.untrained}
+    nulls: dict[Role, dict[str, dict[str, Any]]] = {
+        role: _rows(run, role, [u.key for u in members], explainer) for role, members in roles.items()
+    }
+    own = [ScoreJob(role=role, key=key, found=row) for role, rows in nulls.items() for key, row in rows.items()]
+    together = tuple(u.key for u in targets)
+    return own + [
+        ScoreJob(
+            role="main", key=u.key, found=found[u.key], one_shot=one_shot.get(u.key),
+            shuffled=tuple(found[e.unit] for e in lent.get(u.key, ())), nulls=tuple(nulls["direction"].values()),
+            scorers=scorers, options=options, together=together,
+        )
+        for u in targets
+    ]  # fmt: skip
 
 
-def _null_controls(run: Run, explainer: str, viewer: Viewer, cache: Predictions) -> Controls:
-    """The explained random directions; ``_untrained`` adds the untrained copy unit by unit."""
-    if run.nulls.subject is None:
-        why = run.nulls.reason or "the run has no null units"
-        return Controls(missing={"untrained": why, "random_direction": why})
-    _null_units(run, "untrained", explainer, viewer_of(run.nulls.subject, run.corpus), cache)
-    directions = _null_units(run, "direction", explainer, viewer, cache)
-    missing = {} if directions else {"random_direction": "no random direction of this run is explained and measurable"}
-    return Controls(random_direction=directions, missing=missing)
+def perform(station: Station, job: ScoreJob) -> dict[str, Reading]:
+    """Score one unit on the test split, every control beside it; a null unit in its own right, without controls.
 
-
-def _null_units(run: Run, role: Role, explainer: str, viewer: Viewer, cache: Predictions) -> tuple[NullUnit, ...]:
-    """The run's null units with their explanations, scored in their own right: what explaining nothing gets.
-
-    One that cannot be scored (it never changes) is left out.
+    A null unit that cannot be scored (it never changes) has no readings.
     """
-    units, subject, atlas = null_side(run, role)
-    found = _explained(run, role, units, explainer, viewer)
-    out: list[NullUnit] = []
-    for unit in units:
-        on = trial(lambda split, u=unit: atlas.observed(u, split), modality=subject.modality, seed=run.seed)
-        if unit.key in found and not isinstance(on, str):
-            _write(run, role, unit, explainer, scored(found[unit.key], on, seed=run.seed, cache=cache))
-            out.append(null_unit(found[unit.key], on, subject=subject, unit=unit, atlas=atlas, cache=cache))
-    return tuple(out)
+    place = station.place(job.role, job.key)
+    found = station.explanation(job.found, job.role)
+    if job.role != "main":
+        on = _trial(station, job.role, job.key)
+        return {} if isinstance(on, str) else scored(found, on, seed=station.seed, cache=station.shared.predictions)
+    _together(station, job)
+    controls = Controls(
+        shuffled=[station.explanation(row) for row in job.shuffled],
+        one_shot=None if job.one_shot is None else station.explanation(job.one_shot),
+        missing={} if job.found["explainer"] != ONE_SHOT else {"one_shot": _ITSELF},
+    )
+    controls = _with_nulls(station, job, found, controls)
+    return score(
+        found, station.subject, place.unit, station.corpus, job.scorers,
+        atlas=station.atlas, controls=controls, seed=station.seed, shared=station.shared, options=dict(job.options),
+    )  # fmt: skip
 
 
-def null_side(run: Run, role: Role) -> tuple[tuple[Unit, ...], Subject, Atlas]:
-    """The null units of a role, with the subject and the atlas they are read from."""
-    if role == "direction":
-        return run.nulls.directions, run.subject, run.atlas
-    assert run.nulls.subject is not None
-    assert run.nulls.atlas is not None
-    return run.nulls.untrained, run.nulls.subject, run.nulls.atlas
+def _trial(station: Station, role: Role, key: str) -> Trial | str:
+    place = station.place(role, key)
+    return trial(
+        lambda split: place.atlas.observed(place.unit, split), modality=place.subject.modality, seed=station.seed
+    )
 
 
-def _untrained(run: Run, unit: Unit, found: Explanation, cache: Predictions) -> tuple[NullUnit, ...] | str:
-    """The label on the same unit of the untrained copy, or why that cannot be scored."""
-    atlas = run.nulls.atlas
-    assert atlas is not None
-    on = trial(lambda split: atlas.observed(unit, split), modality=run.subject.modality, seed=run.seed)
+def _together(station: Station, job: ScoreJob) -> None:
+    """What is measured for one unit is measured for all of them in the same pass."""
+
+    def company() -> bool:
+        units = [station.subject.parse_unit(k) for k in job.together]
+        station.shared.together(station.subject, [*units, *station.directions.values()])
+        if station.has_nulls:
+            station.shared.together(station.untrained[0], units)
+        return True
+
+    station.shared.once(("together", job.together), company)
+
+
+def _with_nulls(station: Station, job: ScoreJob, found: Explanation, controls: Controls) -> Controls:
+    """The same controls with the explained random directions and the untrained copy of the unit itself."""
+    if not station.has_nulls:
+        missing = {**controls.missing, "untrained": station.no_nulls, "random_direction": station.no_nulls}
+        return replace(controls, missing=missing)
+    key = tuple((row["key"], row["explainer"], row["label"]) for row in job.nulls)
+    directions = station.shared.once(("directions", key), lambda: _directions(station, job.nulls))
+    missing = dict(controls.missing)
+    if not directions:
+        missing["random_direction"] = "no random direction of this run is explained and measurable"
+    on = _trial(station, "untrained", job.key)
     if isinstance(on, str):
-        return f"untrained copy: {on}"
-    return (null_unit(found, on, subject=run.nulls.subject, unit=unit, atlas=atlas, cache=cache),)
+        missing["untrained"] = f"untrained copy: {on}"
+        return replace(controls, random_direction=directions, missing=missing)
+    place = station.place("untrained", job.key)
+    copy = null_unit(
+        found, on, subject=place.subject, unit=place.unit, atlas=place.atlas, cache=station.shared.predictions
+    )
+    return replace(controls, random_direction=directions, untrained=(copy,), missing=missing)
+
+
+def _directions(station: Station, rows: Sequence[Mapping[str, Any]]) -> tuple[NullUnit, ...]:
+    """The explained random directions; one that cannot be scored is left out."""
+    out: list[NullUnit] = []
+    for row in rows:
+        place, on = station.place("direction", row["key"]), _trial(station, "direction", row["key"])
+        if not isinstance(on, str):
+            found = station.explanation(row)
+            out.append(
+                null_unit(
+                    found,
+                    on,
+                    subject=place.subject,
+                    unit=place.unit,
+                    atlas=place.atlas,
+                    cache=station.shared.predictions,
+                )  # fmt: skip
+            )
+    return tuple(out)
 
 
 def _write(run: Run, role: Role, unit: Unit, explainer: str, readings: Mapping[str, Reading]) -> None:

@@ -14,7 +14,7 @@ from maieutic.store.files import (
     write_tensors,
     writing,
 )
-from maieutic.store.schema import choices, experiments, explanations, harvests, jobs, scores, sweeps, units
+from maieutic.store.schema import choices, experiments, explanations, harvests, jobs, scores, sweeps, units, waves
 from maieutic.store.store import CHOSEN, FILE, SiteRow, Store, now
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "scores",
     "sweeps",
     "units",
+    "waves",
     "picture_bytes",
     "write_image",
     "write_picture",

@@ -149,6 +149,13 @@ sweeps = Table(
     Column("seconds", Float),
 )
 
+waves = Table(
+    "waves",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("jobs", JSON, nullable=False),
+)
+
 choices = Table(
     "choices",
     metadata,
@@ -159,7 +166,7 @@ choices = Table(
     Column("why", Text, nullable=False),
 )
 
-TABLES = (harvests, units, experiments, explanations, scores, jobs, sweeps, choices)
+TABLES = (harvests, units, experiments, explanations, scores, jobs, sweeps, waves, choices)
 
 
 def _count_model_use(connection: Connection) -> None:
@@ -174,7 +181,7 @@ def _add_sweeps(connection: Connection) -> None:
     """
     connection.execute(text("ALTER TABLE experiments ADD COLUMN fresh INTEGER NOT NULL DEFAULT 1"))
     connection.execute(text("ALTER TABLE explanations ADD COLUMN standing FLOAT"))
-    metadata.create_all(connection, tables=[sweeps, choices])
+    metadata.create_all(connection, tables=[sweeps, waves, choices])
     connection.execute(text("CREATE INDEX units_by_key ON units (key)"))
     connection.execute(text(f"CREATE INDEX units_by_site ON units (harvest, role, {SITE})"))
 
