@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from functools import lru_cache
 from itertools import groupby
 from typing import Literal
 
@@ -87,9 +88,16 @@ def _pieces_of(shown: str | ReportText, scale: tuple[float, float]) -> list[Piec
 
 
 def _piece(token: str, *, heat: float = 0.0, value: float | None = None, focus: bool = False) -> Piece:
+    text, lead = _split(token)
+    return Piece(text=text, lead=lead, heat=heat, value=value, focus=focus)
+
+
+@lru_cache(maxsize=1 << 16)
+def _split(token: str) -> tuple[str, str]:
+    """A token as shown, and the spaces before it."""
     shown = token_text(token)
     text = shown.lstrip(" ")
-    return Piece(text=text, lead=shown[: len(shown) - len(text)], heat=heat, value=value, focus=focus)
+    return text, shown[: len(shown) - len(text)]
 
 
 def _scaled(value: float | None, zero: float, one: float) -> float:

@@ -25,6 +25,7 @@ from maieutic.readings import Reading
 from maieutic.report import charts, pages, text
 from maieutic.report.images import Assets
 from maieutic.report.model import TOLERANCE, ReportRun
+from maieutic.report.spans import number, stimulus
 
 _STATIC = ("report.css", "report.js")
 _MARK = "report.json"
@@ -123,7 +124,7 @@ def environment() -> Environment:
         finalize=_finalize,
     )
     filters: dict[str, Any] = {
-        "num": _num,
+        "num": number,
         "interval": _interval,
         "short": text.shortened,
         "duration": _duration,
@@ -139,6 +140,7 @@ def environment() -> Environment:
         "headline": pages.headline,
         "calibration": pages.calibration,
         "sites": pages.sites,
+        "stimulus": stimulus,
         "tolerance": TOLERANCE,
     }
     cast(dict[str, Any], made.globals).update(functions)
@@ -149,18 +151,10 @@ def _finalize(value: Any) -> Any:
     return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _num(value: float | None, digits: int = 2) -> str:
-    """A number of few digits with a real minus sign; a dash for none."""
-    if value is None:
-        return "–"
-    written = f"{value:.{digits}f}" if value == 0 or 0.001 <= abs(value) < 1e5 else f"{value:.2g}"
-    return written.replace("-", "−")
-
-
 def _interval(reading: Reading | None) -> str:
     if reading is None or reading.low is None or reading.high is None:
         return ""
-    return f"{_num(reading.low)} to {_num(reading.high)}"
+    return f"{number(reading.low)} to {number(reading.high)}"
 
 
 def _duration(seconds: float) -> str:
