@@ -30,7 +30,7 @@ from maieutic.report.text import Piece, pieces, visible
 
 #: units in one table, about 1.5 kB each; more go to further pages
 PAGE = 250
-#: units with a page of their own, about 30 ms and 70 kB each; what ranks below is in the tables alone
+#: units with a page of their own, about 20 ms and 80 kB each; what ranks below is in the tables alone
 MOST_PAGES = 5000
 #: what a split is to a reader, and the order they are shown in
 _SPLITS = {
