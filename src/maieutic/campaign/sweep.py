@@ -39,7 +39,7 @@ from maieutic.lab.effects import activation_mass
 from maieutic.progress import Report, Step, silent
 from maieutic.readings import Reading
 from maieutic.score import check_scorers
-from maieutic.store import CHOSEN, choices, explanations, jobs, now, sweeps, waves
+from maieutic.store import CHOSEN, choices, experiments, explanations, jobs, now, sweeps, waves
 
 #: units planned together; part of what decides a sweep's results, so no option of how it is run
 WAVE = 64
@@ -228,11 +228,12 @@ def _run_wave(
     """Run what of a wave is not done. Whether the time was up before all of it was."""
     waiting: list[ExplainJob] = []
     settings: dict[tuple[str, str, str], dict[str, Any]] = {}
+    ended = _ended(run)
     for g in wave:
         stage = plan.stages[g.stage]
         job = job_of(run, g.role, g.key, stage.explainer, g.budget, stage.options, keep="evidence")
         wanted = settings_of(stage.explainer, g.budget, stage.options, seed=run.seed)
-        if not is_done(run, job, wanted) and (run.ids.get((g.role, g.key)), g.stage) not in _ended(run):
+        if not is_done(run, job, wanted) and (run.ids.get((g.role, g.key)), g.stage) not in ended:
             waiting.append(job)
             settings[job.role, job.key, job.explainer] = wanted
     done, total = _progress(run, plan)
@@ -260,8 +261,8 @@ def _progress(run: Run, plan: SweepPlan) -> tuple[int, int]:
 
 
 def _asked(run: Run, plan: SweepPlan) -> int:
-    names = {s.explainer for s in plan.stages}
-    return sum(int(r["measurements"]) for r in run.store.stream(explanations) if r["explainer"] in names)
+    """Entries of all ledgers, those of units that failed included."""
+    return sum(run.store.count(experiments, explainer=s.explainer) for s in plan.stages)
 
 
 def _weights(run: Run, plan: SweepPlan) -> dict[str, float]:
@@ -357,13 +358,11 @@ def _finish(run: Run, seconds: float) -> None:
 
 
 def _summary(run: Run, plan: SweepPlan, stopped: str | None, readings: Mapping[str, Mapping[str, Reading]]) -> Swept:
-    from maieutic.store import experiments
-
     main = {run.ids["main", u.key] for u in run.units}
     picked = {r["unit"]: r["explainer"] for r in run.store.stream(choices) if r["unit"] in main}
     rows = {(r["unit"], r["explainer"]): r["reason"] for r in run.store.stream(explanations)}
     ended, names = _ended(run), {s.explainer for s in plan.stages}
-    fresh = sum(int(r["fresh"]) for r in run.store.stream(experiments) if r["explainer"] in names)
+    fresh = sum(run.store.count(experiments, explainer=name, fresh=1) for name in sorted(names))
     return Swept(
         units=len(picked),
         labelled=sum(rows[unit, name] is None for unit, name in picked.items()),

@@ -16,11 +16,21 @@ EXAMPLE = "Example:  maieutic report runs/mine --out report"
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; several become one report.")],
     out: Annotated[Path | None, typer.Option(help="Where to write; default: RUN/report.")] = None,
-    explainer: Annotated[str, typer.Option(help="Whose explanations.")] = "search",
+    explainer: Annotated[
+        str | None,
+        typer.Option(help="Whose explanations; default: what a sweep chose (chosen), else search.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write a run as static HTML: an overview and a page a unit. Opens from disk, needs no network."""
     from maieutic.report.gather import report_runs
+    from maieutic.store import CHOSEN, Store, choices
 
+    if explainer is None:
+        swept = True
+        for folder in runs:
+            with Store.open(folder) as store:
+                swept = swept and bool(store.rows(choices))
+        explainer = CHOSEN if swept else "search"
     index = report_runs(runs, out or runs[0] / "report", explainer=explainer, progress=reporter())
     print(json.dumps({"report": str(index)}) if as_json else f"report: {index}")

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Self, cast
 from urllib.parse import quote
 
 from filelock import FileLock, Timeout
-from sqlalchemy import JSON, Connection, Engine, Table, create_engine, event, select, text
+from sqlalchemy import JSON, Connection, Engine, Table, create_engine, event, func, select, text
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError
 
@@ -163,6 +163,17 @@ class Store:
             with self._engine.connect() as connection:
                 for row in connection.execution_options(yield_per=AT_ONCE).execute(query).mappings():
                     yield dict(row)
+        except DBAPIError as error:
+            raise _database_error(error, self.folder) from error
+
+    def count(self, table: Table, **where: Any) -> int:
+        """How many rows have the given values."""
+        query = select(func.count()).select_from(table)
+        for column, value in where.items():
+            query = query.where(table.c[column] == value)
+        try:
+            with self._engine.connect() as connection:
+                return int(connection.execute(query).scalar_one())
         except DBAPIError as error:
             raise _database_error(error, self.folder) from error
 
