@@ -360,7 +360,7 @@ def test_a_run_goes_on_past_units_that_fail(
         return labelled(lab.unit.key, TokenIn(words=(word,)), label)
 
     plugged["mine"] = mine
-    plan = RunPlan(subject="net", corpus="texts", site="2", units=("2/0", "2/1", "2/2", "2/3"), nulls=0)
+    plan = RunPlan(subject="net", corpus="texts", sites=("2",), units=("2/0", "2/1", "2/2", "2/3"), nulls=0)
     with create_run(tmp_path / "run", plan, subject=subject, corpus=corpus) as run:
         (failure,) = explain_units(run, explainer="mine")
         assert (failure.unit, failure.reason) == ("2/0", "KeyError: 'plug-in bug'")

@@ -289,7 +289,7 @@ def test_unmeasured_controls_are_not_beaten() -> None:
 def test_reports_say_unmeasured_with_its_reason(tmp_path: Path) -> None:
     """A unit that the explainer declined, through store, tables and pages: the word stands there, and no 0."""
     subject = mt.function_subject(lambda batch: [[1.0] * len(t.split()) for t in batch], name="always on")
-    plan = RunPlan(subject="always on", corpus="texts", site="output", sample=1, nulls=0)
+    plan = RunPlan(subject="always on", corpus="texts", sites=("output",), sample=1, nulls=0)
     with create_run(tmp_path / "run", plan, subject=subject, corpus=Corpus.from_texts(texts(n=30))) as run:
         explain_units(run)
         (readings,) = score_units(run).values()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-Step = Callable[[int, int], None]
+
+class Step(Protocol):
+    """``step(done, total)``; a note says in a few words what it cost so far."""
+
+    def __call__(self, done: int, total: int, /, note: str = "") -> None: ...
 
 
 class Report(Protocol):
@@ -15,7 +19,11 @@ class Report(Protocol):
     def __call__(self, verb: str, what: str, /) -> AbstractContextManager[Step]: ...
 
 
+def _nothing(done: int, total: int, /, note: str = "") -> None:
+    pass
+
+
 @contextmanager
 def silent(verb: str, what: str) -> Generator[Step]:
     """No report."""
-    yield lambda done, total: None
+    yield _nothing

@@ -24,7 +24,7 @@ def asks(lab: Lab) -> Explanation:
 
 
 def test_what_is_asked_alone_and_shared_is_counted(model_folder: Path, jsonl: Path, tmp_path: Path) -> None:
-    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), site="layers.1.mlp", sample=4, nulls=0)
+    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), sites=("layers.1.mlp",), sample=4, nulls=0)
     with create_run(tmp_path / "run", plan) as run:
         found = compare(run, run.units, explainer=asks, budget=10)
     assert [(f.asked, f.alone, f.shared, f.same) for f in found] == [(4, 3, 3, True), *[(4, 3, 1, True)] * 3]
@@ -49,7 +49,7 @@ def test_another_answer_is_told(model_folder: Path, jsonl: Path, tmp_path: Path)
         lab.measure([Question(stimulus=text_stimulus(f"text {len(calls)}"), hypothesis="h", kind="look")])
         return Explanation.unexplained(lab.unit.key, "a script", explainer="script")
 
-    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), site="layers.1.mlp", sample=2, nulls=0)
+    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), sites=("layers.1.mlp",), sample=2, nulls=0)
     with create_run(tmp_path / "run", plan) as run:
         found = compare(run, run.units, explainer=fickle, budget=10)
     assert [f.same for f in found] == [False, False]

@@ -59,7 +59,7 @@ def test_without_a_run_it_says_what_to_do() -> None:
 
 @pytest.mark.slow
 def test_a_run_is_completed_and_compared(tmp_path: Path, model_folder: Path, jsonl: Path) -> None:
-    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), site="layers.1.mlp", sample=3, nulls=2)
+    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), sites=("layers.1.mlp",), sample=3, nulls=2)
     create_run(tmp_path / "runs" / "one", plan).close()
     result = run_bench("units", runs=[tmp_path / "runs"], budget=10)
     subject = result.rows[0]["subject"]

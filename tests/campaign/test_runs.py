@@ -43,7 +43,7 @@ PROGRAM = textwrap.dedent(
                 os.kill(os.getpid(), 9)
         yield step
 
-    plan = RunPlan(subject=f"hf:{model}", corpus=corpus, site="layers.1.mlp", sample=4, nulls=2)
+    plan = RunPlan(subject=f"hf:{model}", corpus=corpus, sites=("layers.1.mlp",), sample=4, nulls=2)
     with create_run(folder, plan, report=report) as run:
         explain_units(run, budget=Budget(measurements=20), report=report)
         score_units(run, report=report)
@@ -161,16 +161,16 @@ def test_a_changed_corpus_is_noticed(finished: Path, model_folder: Path, jsonl: 
     other = mt.Corpus.from_texts(["other words entirely", "and more of them", "a third text here"])
     with pytest.raises(StoreError, match="corpus changed"):
         open_run(finished, corpus=other)
-    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), site=SITE, sample=4, nulls=2)
+    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), sites=(SITE,), sample=4, nulls=2)
     with pytest.raises(StoreError, match="other settings"):
         create_run(finished, replace(plan, seed=5))
 
 
 def test_selecting_no_units_is_said(tmp_path: Path, model_folder: Path, jsonl: Path) -> None:
-    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), site=SITE, sample=0)
+    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), sites=(SITE,), sample=0)
     with pytest.raises(UsageError, match="no units selected"):
         create_run(tmp_path / "r", plan)
-    with pytest.raises(UsageError, match="one run studies one site"):
+    with pytest.raises(UsageError, match="name its site too"):
         create_run(tmp_path / "r", replace(plan, units=("layers.0.mlp/1",)))
     assert not (tmp_path / "r").exists()
 
@@ -200,7 +200,7 @@ def test_a_unit_that_raises_is_recorded_and_the_run_goes_on(tmp_path: Path, mode
             raise ZeroDivisionError("no such luck")
         return mt.Explanation.unexplained(lab.unit.key, "it would not say", explainer="stubborn")
 
-    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), site=SITE, sample=3, nulls=0)
+    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), sites=(SITE,), sample=3, nulls=0)
     with create_run(tmp_path / "r", plan) as run:
         failing = run.units[1].index
         registry._BUILT_IN = {**registry._BUILT_IN, "stubborn": (stubborn, "")}  # type: ignore[assignment]

@@ -18,7 +18,7 @@ PROGRAM = textwrap.dedent(
     """
     import os, sys
     from contextlib import contextmanager
-    from maieutic.campaign import Rules, RunPlan, SweepPlan, create_run, parse_stages, sweep
+    from maieutic.campaign import Limits, RunPlan, SweepPlan, create_run, parse_stages, sweep
     from maieutic.executors import open_executor
     module = sys.modules["maieutic.campaign.sweep"]
     module.WAVE = 4
@@ -29,17 +29,17 @@ PROGRAM = textwrap.dedent(
 
     @contextmanager
     def report(name, what):
-        def step(done, total):
+        def step(done, total, /, note=""):
             seen[name] += 1
             if name == verb and seen[name] == int(at):
                 os.kill(os.getpid(), 9)
         yield step
 
-    plan = RunPlan(subject=f"hf:{model}", corpus=corpus, site="layers.1.mlp", sample=6, nulls=2)
+    plan = RunPlan(subject=f"hf:{model}", corpus=corpus, sites=("layers.1.mlp",), sample=6, nulls=2)
     stages = parse_stages("search-no-experiments,search:10")
     with open_executor(engine, workers=2 if engine == "processes" else None) as executor:
         with create_run(folder, plan, report=report) as run:
-            sweep(run, SweepPlan(stages=stages, measurements=55), executor=executor, report=report)
+            sweep(run, SweepPlan(stages=stages, limits=Limits(measurements=55)), executor=executor, report=report)
     """
 )
 

@@ -26,7 +26,7 @@ def jail() -> str:
 def run(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, jsonl: Path) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
     units = ("layers.1.mlp/3", "layers.1.mlp/7")
-    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), site="layers.1.mlp", units=units, nulls=0)
+    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), sites=("layers.1.mlp",), units=units, nulls=0)
     create_run(folder, plan).close()
     return folder
 
@@ -126,7 +126,7 @@ def test_the_page_can_be_read(run: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_units_of_two_runs_stand_on_one_bench(run: Path, tmp_path: Path, model_folder: Path, jsonl: Path) -> None:
     other = tmp_path / "other"
     plan = RunPlan(
-        subject=f"hf:{model_folder}", corpus=str(jsonl), site="layers.0.mlp", units=("layers.0.mlp/1",), nulls=0
+        subject=f"hf:{model_folder}", corpus=str(jsonl), sites=("layers.0.mlp",), units=("layers.0.mlp/1",), nulls=0
     )
     create_run(other, plan).close()
     with opened_bench(run, ["layers.1.mlp/3", f"{other}::layers.0.mlp/1"], budget=5, tools={}) as opened:

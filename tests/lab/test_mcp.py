@@ -287,7 +287,7 @@ def run_folder(tmp_path: Path, model_folder: Path, jsonl: Path) -> Path:
     from maieutic.campaign import RunPlan, create_run
 
     plan = RunPlan(
-        subject=f"hf:{model_folder}", corpus=str(jsonl), site="layers.1.mlp", units=("layers.1.mlp/3",), nulls=0
+        subject=f"hf:{model_folder}", corpus=str(jsonl), sites=("layers.1.mlp",), units=("layers.1.mlp/3",), nulls=0
     )
     create_run(tmp_path / "run", plan).close()
     return tmp_path / "run"

@@ -15,7 +15,7 @@ from maieutic.store import choices, experiments
 
 @pytest.mark.slow
 def test_the_chosen_explanation_is_shown_with_its_standing(tmp_path: Path, model_folder: Path, jsonl: Path) -> None:
-    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), site="layers.1.mlp", sample=2, nulls=1)
+    plan = RunPlan(subject=f"hf:{model_folder}", corpus=str(jsonl), sites=("layers.1.mlp",), sample=2, nulls=1)
     with create_run(tmp_path / "r", plan) as run:
         explain_units(run, explainer="search", budget=Budget(measurements=8), nulls=False)
         first, second = run.units

@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Path
         "".join(json.dumps({"text": t, "document": str(i)}) + "\n" for i, t in enumerate(texts))
     )
     plan = RunPlan(
-        subject=f"hf:{model_folder}", corpus=str(here / "texts.jsonl"), site="layers.1.mlp", sample=2, nulls=2
+        subject=f"hf:{model_folder}", corpus=str(here / "texts.jsonl"), sites=("layers.1.mlp",), sample=2, nulls=2
     )
     with create_run(here / "run", plan) as run:
         explain_units(run, explainer="lookup", budget=Budget(measurements=0))

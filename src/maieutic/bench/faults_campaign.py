@@ -50,7 +50,7 @@ def campaign(
 ) -> Mapping[str, str]:
     """Explain some units; what failed, with why."""
     subject, corpus = material(seed)
-    plan = RunPlan(subject="planted", corpus="invented", site=SITE, nulls=0, seed=seed, units=(f"{SITE}/0",))
+    plan = RunPlan(subject="planted", corpus="invented", sites=(SITE,), nulls=0, seed=seed, units=(f"{SITE}/0",))
     with create_run(folder, plan, subject=subject, corpus=corpus) as run:
         failures = explain_units(
             run, [subject.unit(SITE, i) for i in range(first, last)], explainer="agent", nulls=False,

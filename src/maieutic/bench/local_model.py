@@ -113,7 +113,7 @@ def run_local_model(
     started, topics = time.perf_counter(), TOPICS[: units or (2 if quick else len(TOPICS))]
     subject = PlantedSubject([_planted(t) for t in topics], modality="text", seed=seed)
     corpus = _sentences(topics)
-    plan = RunPlan(subject="planted", corpus="sentences", site=SITE, nulls=0, seed=seed, units=(f"{SITE}/0",))
+    plan = RunPlan(subject="planted", corpus="sentences", sites=(SITE,), nulls=0, seed=seed, units=(f"{SITE}/0",))
     with (
         tempfile.TemporaryDirectory(prefix="maieutic-local-") as folder,
         _own_answers(Path(folder) / "answers"),

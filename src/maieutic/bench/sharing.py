@@ -29,8 +29,8 @@ from maieutic.subjects import Unit
 
 #: modality -> what is harvested
 PLANS: Mapping[str, RunPlan] = {
-    "text": RunPlan(subject="smollm2-135m", corpus="text", site="layers.1.mlp", size=200, nulls=0),
-    "image": RunPlan(subject="efficientnet-lite0", corpus="photos", site="head", size=300, nulls=0),
+    "text": RunPlan(subject="smollm2-135m", corpus="text", sites=("layers.1.mlp",), size=200, nulls=0),
+    "image": RunPlan(subject="efficientnet-lite0", corpus="photos", sites=("head",), size=300, nulls=0),
 }
 QUICK = 8
 
@@ -101,7 +101,9 @@ def run_sharing(
         with tempfile.TemporaryDirectory() as folder, create_run(Path(folder) / "run", plan, report=report) as run:
             found = compare(run, run.units, explainer=explainer, budget=budget, report=report)
         figures |= {f"{kind}.{name}": figure for name, figure in figures_of(found).items()}
-        tables += tables_of(f"{plan.subject} {plan.site}, {len(found)} units, at most {budget} questions each", found)
+        tables += tables_of(
+            f"{plan.subject} {', '.join(plan.sites)}, {len(found)} units, at most {budget} questions each", found
+        )
         rows += [f.to_json(kind) for f in found]
     return BenchResult(
         bench="sharing", seed=seed, seconds=time.perf_counter() - started, figures=figures,
@@ -113,15 +115,15 @@ def compare(
     run: Run, units: Sequence[Unit], *, explainer: str | Explainer, budget: int, report: Report = silent
 ) -> list[Asked]:
     """Explain every unit with one bank for all, and with a bank of its own. Nothing is written."""
-    common, found = Bank(run.subject, sites=[run.site]), list[Asked]()
+    common, found = Bank(run.subject, sites=run.sites), list[Asked]()
     for unit in units[:1]:
         # what units of a corpus share beside measurements is made here, so that no unit pays for it
-        _explained(run, unit, Bank(run.subject, sites=[run.site]), explainer, budget)
+        _explained(run, unit, Bank(run.subject, sites=run.sites), explainer, budget)
     with report("share", run.subject.name) as step:
         for done, unit in enumerate(units):
             step(done, len(units))
             # in turns, so that neither always meets the caches that the other has filled
-            banks = [common, Bank(run.subject, sites=[run.site])][:: 1 if done % 2 else -1]
+            banks = [common, Bank(run.subject, sites=run.sites)][:: 1 if done % 2 else -1]
             outcomes = {id(b): _explained(run, unit, b, explainer, budget) for b in banks}
             found.append(_asked(unit, alone=outcomes[id(banks[done % 2])], shared=outcomes[id(common)]))
         step(len(units), len(units))

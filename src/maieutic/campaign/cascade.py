@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from maieutic.errors import UsageError
 
+Name = TypeVar("Name")
 #: standings of one bin are alike: below 0.25, ... up to 1
 BINS = 4
 #: so many imagined units stand behind what is expected of a stage before it was tried, each gaining this share of the rest
@@ -47,10 +48,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """How one stage ended for a unit: its standing (``None``: it failed or cannot be judged) and what it asked for."""
+    """How one stage ended for a unit: its standing (``None``: it cannot be judged), what it asked for, whether it failed."""
 
     standing: float | None
     measurements: int = 0
+    failed: bool = False
 
 
 def parse_stages(text: str, options: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[Stage, ...]:
@@ -75,8 +77,8 @@ def parse_stages(text: str, options: Mapping[str, Mapping[str, Any]] | None = No
 
 
 def best_of(records: Sequence[Record]) -> tuple[int, float]:
-    """The stage whose explanation is chosen, the earlier of equals, and its standing; a unit without any stands at 0."""
-    places = [(r.standing or 0.0, -i) for i, r in enumerate(records) if r.standing is not None]
+    """The stage whose explanation is chosen, the earlier of equals, and its standing; what cannot be judged stands at 0."""
+    places = [(r.standing or 0.0, -i) for i, r in enumerate(records) if not r.failed]
     if not places:
         return len(records) - 1, 0.0
     value, place = max(places)
@@ -129,13 +131,13 @@ def bin_of(standing: float) -> int:
 
 
 def order_of(
-    histories: Mapping[str, Sequence[Record]],
+    histories: Mapping[Name, Sequence[Record]],
     stages: Sequence[Stage],
     rules: Rules,
     *,
-    weights: Mapping[str, float] | None = None,
-    learn_from: Sequence[str] | None = None,
-) -> list[tuple[str, int]]:
+    weights: Mapping[Name, float] | None = None,
+    learn_from: Sequence[Name] | None = None,
+) -> list[tuple[Name, int]]:
     """Units with the stage each should go through next, the most expected gain per measurement first.
 
     Units without any record come first, by weight. A unit that stands high enough, or of which the next stage is
@@ -150,7 +152,7 @@ def order_of(
     """
     known = [histories[n] for n in (learn_from if learn_from is not None else histories) if n in histories]
     experience = Experience.of(known)
-    ranked: list[tuple[tuple[float, float, int], str, int]] = []
+    ranked: list[tuple[tuple[float, float, int], Name, int]] = []
     for place, (name, records) in enumerate(histories.items()):
         stage, weight = len(records), (weights or {}).get(name, 1.0)
         if stage == 0:
@@ -162,4 +164,4 @@ def order_of(
         gain = experience.expected(stage, standing)
         if gain >= rules.least:
             ranked.append(((1.0, -weight * gain / experience.cost(stage, stages[stage].budget), place), name, stage))
-    return [(name, stage) for _, name, stage in sorted(ranked)]
+    return [(name, stage) for _, name, stage in sorted(ranked, key=lambda r: r[0])]

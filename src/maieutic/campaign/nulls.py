@@ -6,6 +6,7 @@ control (a few large neurons dominate every direction), hence the z-scores.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,11 +39,13 @@ class Nulls:
     reason: str | None = None
 
 
-def null_directions(subject: Subject, corpus: Corpus, site: str, *, n: int, seed: int) -> tuple[Unit, ...]:
-    """``n`` random directions, z-scored by a pilot harvest of the first discover stimuli (by id)."""
+def null_directions(
+    subject: Subject, corpus: Corpus, sites: Sequence[str], *, n: int, seed: int
+) -> dict[str, tuple[Unit, ...]]:
+    """``n`` random directions of each site, z-scored by a pilot harvest of the first discover stimuli (by id)."""
     pilot = sorted(corpus.split("discover"), key=lambda s: s.id)[:PILOT]
-    atlas = harvest(subject, replace(corpus, name=f"{corpus.name} (pilot)", stimuli=pilot), [site], keep=())
-    return tuple(random_directions(atlas, site, n=n, seed=seed))
+    atlas = harvest(subject, replace(corpus, name=f"{corpus.name} (pilot)", stimuli=pilot), sites, keep=())
+    return {site: tuple(random_directions(atlas, site, n=n, seed=seed)) for site in sites}
 
 
 def write_directions(folder: Path, site: str, units: tuple[Unit, ...]) -> None:
@@ -52,13 +55,15 @@ def write_directions(folder: Path, site: str, units: tuple[Unit, ...]) -> None:
     write_tensors(_file(folder, site), {"vectors": vectors, "offsets": offsets}, note={"names": names, "site": site})
 
 
-def read_directions(folder: Path, site: str) -> tuple[Unit, ...]:
-    """The run's directions; empty when it has none."""
-    if not _file(folder, site).exists():
-        return ()
-    arrays, note = read_tensors(_file(folder, site))
-    rows = zip(note["names"], arrays["vectors"], arrays["offsets"].tolist(), strict=True)
-    return tuple(Unit(site=site, name=name, vector=vector, offset=offset) for name, vector, offset in rows)
+def read_directions(folder: Path, sites: Sequence[str]) -> tuple[Unit, ...]:
+    """The run's directions, site by site; empty when it has none."""
+    found: list[Unit] = []
+    for site in sites:
+        if _file(folder, site).exists():
+            arrays, note = read_tensors(_file(folder, site))
+            rows = zip(note["names"], arrays["vectors"], arrays["offsets"].tolist(), strict=True)
+            found += [Unit(site=site, name=name, vector=vector, offset=offset) for name, vector, offset in rows]
+    return tuple(found)
 
 
 def _file(folder: Path, site: str) -> Path:

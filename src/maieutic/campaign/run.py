@@ -1,4 +1,4 @@
-"""A run: one subject, one corpus, one site, some units, and the nulls that every score stands beside.
+"""A run: one subject, one corpus, some sites, some units, and the nulls that every score stands beside.
 
 ``create_run`` harvests and fills the store; ``open_run`` brings the same run back. A run's folder is self-describing:
 the specifications of subject and corpus are stored with their fingerprints, and anything that has changed since is
@@ -44,7 +44,6 @@ class Run:
     Attributes:
         store: the run folder.
         subject, corpus, atlas: what was harvested.
-        site: the hook point.
         units: the units under study.
         nulls: untrained copy and random directions, with their units.
         ids: store id of each unit, by (role, key).
@@ -57,7 +56,6 @@ class Run:
     subject: Subject
     corpus: Corpus
     atlas: Atlas
-    site: str
     units: tuple[Unit, ...]
     nulls: Nulls
     ids: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -68,6 +66,11 @@ class Run:
     @property
     def folder(self) -> Path:
         return self.store.folder
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The hook points that were harvested."""
+        return self.plan.sites
 
     def unit_id(self, role: Role, unit: Unit) -> int:
         """The unit's row in the store, made if it is new (a unit asked for after the harvest)."""
@@ -95,17 +98,17 @@ class RunPlan:
     Attributes:
         subject: a name for ``load_subject``.
         corpus: a name, folder or file for ``load_corpus``; ``size`` limits the packaged ones.
-        site: the hook point.
-        units: keys to study (``SITE/INDEX``), ``("all",)`` for every unit of the site, or none: ``sample`` of them are drawn
-            with the seed.
-        sample: how many.
-        nulls: how many units of an untrained copy, and how many random directions.
+        sites: the hook points, all read in one pass; one may be given as a plain string.
+        units: keys to study (``SITE/INDEX``), ``("all",)`` for every unit of the sites, or none: ``sample`` of each site are
+            drawn with the seed.
+        sample: how many of each site.
+        nulls: how many units of an untrained copy, and how many random directions, of each site.
         seed: of the draw, the untrained weights and the directions.
     """
 
     subject: str
     corpus: str
-    site: str
+    sites: tuple[str, ...]
     units: tuple[str, ...] = ()
     sample: int = 24
     size: int | None = None
@@ -133,20 +136,21 @@ def create_run(
         report: called with progress.
     """
     subject = subject or load_subject(plan.subject)
-    subject.site(plan.site)
+    for site in plan.sites:
+        subject.site(site)
     corpus = corpus or load_corpus(plan.corpus, size=plan.size)
     chosen = _chosen(subject, plan)
     store = Store.open(folder, create=True)
     try:
         directions = _directions(store.folder, subject, corpus, plan)
-        keep = _kept(subject, plan.site, chosen) + directions
-        settings = _settings(plan, fingerprint(subject, corpus, [plan.site], keep))
+        keep = _kept(subject, plan.sites, chosen) + directions
+        settings = _settings(plan, fingerprint(subject, corpus, plan.sites, keep))
         started = time.perf_counter()
         _announce(store, plan, subject, corpus, settings)
         with report("harvest", subject.name) as step:
             source = Source(subject=plan.subject, corpus=plan.corpus, size=plan.size)
             atlas = harvest(
-                subject, corpus, [plan.site], run=folder, keep=keep, progress=step, executor=executor, source=source
+                subject, corpus, plan.sites, run=folder, keep=keep, progress=step, executor=executor, source=source
             )
         nulls = _nulls(store.folder, subject, corpus, plan, directions, report, executor)
         units = tuple(_oriented(atlas, u, subject.modality) if plan.units in ((), EVERY) else u for u in chosen)
@@ -185,7 +189,7 @@ def open_run(
                     f"the {what} changed since {folder} was harvested: harvest again into a new --run folder"
                 )
         atlas = load_atlas(subject, corpus, harvest_folder(store.folder, subject))
-        directions = read_directions(store.folder, plan.site)
+        directions = read_directions(store.folder, plan.sites)
         nulls = _nulls(store.folder, subject, corpus, plan, directions, silent)
         keys = [r["key"] for r in store.rows(units_table, harvest=MAIN, role="main")]
         units = tuple(subject.parse_unit(k) for k in keys)
@@ -206,41 +210,49 @@ def _run(
 ) -> Run:
     ids = {(r["role"], r["key"]): r["id"] for r in store.rows(units_table)}
     return Run(
-        store=store, subject=subject, corpus=corpus, atlas=atlas, site=plan.site, units=units, nulls=nulls, ids=ids,
-        plan=plan, seed=plan.seed,
+        store=store, subject=subject, corpus=corpus, atlas=atlas, units=units, nulls=nulls, ids=ids, plan=plan,
+        seed=plan.seed,
     )  # fmt: skip
 
 
 def _chosen(subject: Subject, plan: RunPlan) -> tuple[Unit, ...]:
-    """The plan's units, every unit of the site, or a seeded draw without replacement."""
-    width = subject.site(plan.site).width
-    if plan.units == EVERY and width is not None:
-        return tuple(subject.unit(plan.site, i) for i in range(width))
-    if plan.units:
+    """The plan's units, every unit of its sites, or a seeded draw from each without replacement."""
+    if plan.units and plan.units != EVERY:
         units = tuple(subject.parse_unit(k) for k in plan.units)
-        other = next((u for u in units if u.site != plan.site), None)
+        other = next((u for u in units if u.site not in plan.sites), None)
         if other is not None:
-            raise UsageError(f"{other.key} is not at {plan.site}: one run studies one site, use another --run for it")
+            raise UsageError(f"{other.key} is not at {', '.join(plan.sites)}: name its site too, as in  --site A,B")
         return units
-    if plan.sample < 1:
+    if not plan.units and plan.sample < 1:
         raise UsageError("no units selected: give --units SITE/INDEX or a --sample of at least 1")
+    return tuple(u for site in plan.sites for u in _of_site(subject, plan, site))
+
+
+def _of_site(subject: Subject, plan: RunPlan, site: str) -> tuple[Unit, ...]:
+    width = subject.site(site).width
     if width is None:
-        raise UsageError(f"{plan.site} does not say how many units it has: name them with --units {plan.site}/0")
-    rng = np.random.default_rng([plan.seed, _number(subject.name), _number(plan.site)])
+        raise UsageError(f"{site} does not say how many units it has: name them with --units {site}/0")
+    if plan.units == EVERY:
+        return tuple(subject.unit(site, i) for i in range(width))
+    rng = np.random.default_rng([plan.seed, _number(subject.name), _number(site)])
     picks = np.sort(rng.choice(width, size=min(plan.sample, width), replace=False))
-    return tuple(subject.unit(plan.site, int(i)) for i in picks)
+    return tuple(subject.unit(site, int(i)) for i in picks)
 
 
 def _number(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
 
 
-def _kept(subject: Subject, site: str, chosen: tuple[Unit, ...]) -> tuple[Unit, ...]:
+def _kept(subject: Subject, sites: Sequence[str], chosen: tuple[Unit, ...]) -> tuple[Unit, ...]:
     """Units whose values the harvest keeps: all of an image site (a value an image), the chosen ones of a text site."""
-    width = subject.site(site).width
-    if subject.modality == "image" and width is not None:
-        return tuple(subject.unit(site, i) for i in range(width))
-    return tuple(Unit(site=u.site, index=u.index) for u in chosen)
+    kept: list[Unit] = []
+    for site in sites:
+        width = subject.site(site).width
+        if subject.modality == "image" and width is not None:
+            kept += [subject.unit(site, i) for i in range(width)]
+        else:
+            kept += [Unit(site=u.site, index=u.index) for u in chosen if u.site == site]
+    return tuple(kept)
 
 
 def _oriented(atlas: Atlas, unit: Unit, modality: str) -> Unit:
@@ -256,14 +268,12 @@ def _oriented(atlas: Atlas, unit: Unit, modality: str) -> Unit:
 
 def _directions(folder: Path, subject: Subject, corpus: Corpus, plan: RunPlan) -> tuple[Unit, ...]:
     """Random z-scored directions: read back when a harvest began with them, else drawn and written."""
-    if not plan.nulls or subject.site(plan.site).width in (None, 1):
-        return ()
-    stored = read_directions(folder, plan.site)
-    if stored:
-        return stored
-    drawn = null_directions(subject, corpus, plan.site, n=plan.nulls, seed=plan.seed)
-    write_directions(folder, plan.site, drawn)
-    return drawn
+    wanted = [s for s in plan.sites if plan.nulls and subject.site(s).width not in (None, 1)]
+    missing = [s for s in wanted if not read_directions(folder, [s])]
+    if missing:
+        for site, drawn in null_directions(subject, corpus, missing, n=plan.nulls, seed=plan.seed).items():
+            write_directions(folder, site, drawn)
+    return read_directions(folder, wanted)
 
 
 def _nulls(
@@ -280,14 +290,14 @@ def _nulls(
         reason = "nulls were switched off" if not plan.nulls else f"{subject.name} has no other units and no weights"
         return Nulls(reason=reason)
     untrained = subject.untrained(plan.seed)
-    drawn = _chosen(untrained, RunPlan(subject="", corpus="", site=plan.site, sample=plan.nulls, seed=plan.seed))
+    drawn = _chosen(untrained, RunPlan(subject="", corpus="", sites=plan.sites, sample=plan.nulls, seed=plan.seed))
     # the studied units are kept too: their labels are scored on the same units of the untrained copy
     kept = {column(u): u for u in (*_chosen(subject, plan), *drawn)}
-    keep = _kept(untrained, plan.site, tuple(kept.values()))
+    keep = _kept(untrained, plan.sites, tuple(kept.values()))
     with report("harvest", untrained.name) as step:
         source = Source(subject=partial(untrained_copy, plan.subject, plan.seed), corpus=plan.corpus, size=plan.size)
         atlas = harvest(
-            untrained, corpus, [plan.site], run=folder, keep=keep, progress=step, executor=executor, source=source
+            untrained, corpus, plan.sites, run=folder, keep=keep, progress=step, executor=executor, source=source
         )
     units = tuple(_oriented(atlas, u, subject.modality) for u in drawn)
     return Nulls(subject=untrained, atlas=atlas, untrained=units, directions=directions)
@@ -305,14 +315,16 @@ def harvest_folder(folder: Path, subject: Subject) -> Path:
 
 def _plan_of(stored: Mapping[str, Any]) -> RunPlan:
     """The plan that a run was made with."""
-    values: dict[str, Any] = {**stored, "units": tuple(stored["units"])}
+    lists = {name: tuple(stored[name]) for name in ("sites", "units")}
+    values: dict[str, Any] = {**stored, **lists}
     return RunPlan(**values)
 
 
 def _settings(plan: RunPlan, key: str) -> dict[str, Any]:
     from dataclasses import asdict
 
-    return {"plan": {**asdict(plan), "units": list(plan.units)}, "fingerprint": key}
+    plain = {**asdict(plan), "sites": list(plan.sites), "units": list(plan.units)}
+    return {"plan": plain, "fingerprint": key}
 
 
 def _announce(store: Store, plan: RunPlan, subject: Subject, corpus: Corpus, settings: dict[str, Any]) -> None:
@@ -330,7 +342,7 @@ def _announce(store: Store, plan: RunPlan, subject: Subject, corpus: Corpus, set
         "corpus": corpus.name,
         "corpus_fingerprint": corpus.fingerprint,
         "modality": subject.modality,
-        "sites": [plan.site],
+        "sites": list(plan.sites),
         "settings": settings,
         "versions": versions(),
         "status": "running",

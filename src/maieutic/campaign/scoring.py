@@ -25,6 +25,8 @@ from maieutic.subjects import Unit
 
 #: the explainer whose label is the one-shot control
 ONE_SHOT = "lookup"
+#: units of a site measured in the same passes by scorers that make stimuli; bounds what a job carries
+COMPANY = 512
 _ITSELF = "the label is the one-shot label itself"
 
 
@@ -36,7 +38,7 @@ class ScoreJob:
         role, key: the unit. found: its explanation.
         shuffled, one_shot: labels that stand beside it. nulls: explained null units by role.
         scorers, options: how it is scored.
-        together: keys of all units that will be scored, which are measured in the same passes.
+        together: keys of units near it that will be scored too, which are measured in the same passes.
     """
 
     role: Role
@@ -136,14 +138,21 @@ def _jobs(
         role: _rows(run, role, [u.key for u in members], explainer) for role, members in roles.items()
     }
     own = [ScoreJob(role=role, key=key, found=row) for role, rows in nulls.items() for key, row in rows.items()]
-    together = tuple(u.key for u in targets)
+    company = [tuple(u.key for u in targets[at : at + COMPANY]) for at in range(0, len(targets), COMPANY)]
+    needed = set(scorers) - {"predictive"}
+    beside: dict[str, tuple[dict[str, Any], ...]] = {
+        site: tuple(
+            nulls["direction"][u.key] for u in run.nulls.directions if u.site == site and u.key in nulls["direction"]
+        )
+        for site in run.sites
+    }
     return own + [
         ScoreJob(
             role="main", key=u.key, found=found[u.key], one_shot=one_shot.get(u.key),
-            shuffled=tuple(found[e.unit] for e in lent.get(u.key, ())), nulls=tuple(nulls["direction"].values()),
-            scorers=scorers, options=options, together=together,
+            shuffled=tuple(found[e.unit] for e in lent.get(u.key, ())), nulls=beside[u.site],
+            scorers=scorers, options=options, together=company[at // COMPANY] if needed else (),
         )
-        for u in targets
+        for at, u in enumerate(targets)
     ]  # fmt: skip
 
 

@@ -71,7 +71,7 @@ class Station:
     @cached_property
     def bank(self) -> Bank:
         """What any unit of the run measured in experiments."""
-        return Bank(self.subject, sites=[self.plan.site])
+        return Bank(self.subject, sites=self.plan.sites)
 
     @cached_property
     def untrained(self) -> tuple[Subject, Atlas, Bank]:
@@ -79,11 +79,11 @@ class Station:
         if self.nulls is None:
             subject = self.subject.untrained(self.seed)
             self.nulls = subject, load_atlas(subject, self.corpus, harvest_folder(self.folder, subject))
-        return *self.nulls, Bank(self.nulls[0], sites=[self.plan.site])
+        return *self.nulls, Bank(self.nulls[0], sites=self.plan.sites)
 
     @cached_property
     def directions(self) -> Mapping[str, Unit]:
-        return {u.key: u for u in read_directions(self.folder, self.plan.site)}
+        return {u.key: u for u in read_directions(self.folder, self.plan.sites)}
 
     @property
     def has_nulls(self) -> bool:

@@ -1,4 +1,4 @@
-"""Options of explainers that use language models, shared by the verbs that take them."""
+"""Options that several verbs take: those of explainers that use language models, and hook points."""
 
 from __future__ import annotations
 
@@ -55,6 +55,20 @@ def given(more: list[str] | None, **named: Any) -> dict[str, Any]:
             raise UsageError(f"{text!r} is no option: write NAME=VALUE, as in  -o code_seconds=30")
         options[name.strip().replace("-", "_")] = _value(value)
     return options
+
+
+def sites_of(text: str) -> tuple[str, ...]:
+    """Hook points separated by commas.
+
+    Raises:
+        UsageError: none is named.
+    """
+    from maieutic.errors import UsageError
+
+    sites = tuple(dict.fromkeys(s for s in (part.strip() for part in text.split(",")) if s))
+    if not sites:
+        raise UsageError("no hook point: name one, as in  --site layers.7.mlp")
+    return sites
 
 
 def _value(text: str) -> Any:

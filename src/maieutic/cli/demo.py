@@ -101,7 +101,8 @@ def _one(part: Part, folder: Path, *, sample: int, seed: int) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 2) // len(PARTS)))
     report = reporter(json_lines=True)
     plan = RunPlan(
-        subject=part.subject, corpus=part.corpus, size=part.size, site=part.site, sample=sample, nulls=NULLS, seed=seed
+        subject=part.subject, corpus=part.corpus, size=part.size, sites=(part.site,), sample=sample, nulls=NULLS,
+        seed=seed,
     )  # fmt: skip
     with create_run(folder, plan, report=report) as made:
         failures = explain_units(made, budget=Budget(measurements=BUDGET), report=report)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from maieutic.cli.agents import sites_of
 from maieutic.cli.progress import reporter, say
 
 EXAMPLE = (
@@ -23,12 +24,12 @@ def harvest(
             help="text, photos, prose, python; a folder of images or texts; a .txt or .jsonl file; hf-dataset:<path>."
         ),
     ],
-    site: Annotated[str, typer.Option(help="The hook point: see  maieutic models NAME.")],
+    site: Annotated[str, typer.Option(help="Hook points, separated by commas: see  maieutic models NAME.")],
     run: Annotated[Path, typer.Option(help="The run folder: new, or one to go on with.")],
     units: Annotated[
         str, typer.Option(help="Units to study, SITE/INDEX separated by commas; else a sample is drawn.")
     ] = "",
-    sample: Annotated[int, typer.Option(help="How many units to draw when none are named.")] = 24,
+    sample: Annotated[int, typer.Option(help="How many units of each to draw when none are named.")] = 24,
     size: Annotated[int | None, typer.Option(help="How many stimuli of a packaged corpus to use.")] = None,
     nulls: Annotated[
         int, typer.Option(help="Units of an untrained copy and random directions to study beside (each).")
@@ -44,7 +45,7 @@ def harvest(
 
     named = tuple(key for key in (k.strip() for k in units.split(",")) if key)
     plan = RunPlan(
-        subject=subject, corpus=corpus, site=site, units=named, sample=sample, size=size, nulls=nulls, seed=seed
+        subject=subject, corpus=corpus, sites=sites_of(site), units=named, sample=sample, size=size, nulls=nulls, seed=seed
     )  # fmt: skip
     with create_run(run, plan, report=reporter()) as made:
         keys = [u.key for u in made.units]
@@ -53,12 +54,14 @@ def harvest(
         if made.atlas.failed:
             stimulus, why = next(iter(made.atlas.failed.items()))
             say(f"note: {len(made.atlas.failed)} stimuli left out, the first ({stimulus[:12]}) because {why}")
-        summary = made.atlas.sites[site]
+        harvested = {s: made.atlas.sites[s] for s in made.sites}
         if as_json:
-            print(json.dumps({"run": str(run), "site": site, "units": keys, "positions": summary.count}))
+            positions = {s: summary.count for s, summary in harvested.items()}
+            print(json.dumps({"run": str(run), "sites": list(made.sites), "units": keys, "positions": positions}))
             return
         splits = {s: len(made.corpus.split(s)) for s in ("discover", "select", "test")}
-    print(f"{subject} at {site}: {summary.units} units over {summary.count} discover positions")
+    for name, summary in harvested.items():
+        print(f"{subject} at {name}: {summary.units} units over {summary.count} discover positions")
     print(f"corpus {corpus}: {', '.join(f'{n} {s}' for s, n in splits.items())}")
     print(f"studying {len(keys)}: {', '.join(keys[:6])}{' …' if len(keys) > 6 else ''}")
     print(f"next:  maieutic explain {run}")

@@ -51,27 +51,38 @@ def reporter(*, json_lines: bool = False, quiet: bool = False) -> Report:
 @contextmanager
 def _bar(verb: str, what: str) -> Generator[Step]:
     with bars(Console(stderr=True)) as progress:
-        task = progress.add_task(f"{verb:<8} {what}", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        name = f"{verb:<8} {what}"
+        task = progress.add_task(name, total=None)
+
+        def step(done: int, total: int, /, note: str = "") -> None:
+            progress.update(task, completed=done, total=total, description=f"{name}, {note}" if note else name)
+
+        yield step
 
 
 @contextmanager
 def _lines(verb: str, what: str) -> Generator[Step]:
     started, last = time.monotonic(), time.monotonic()
+    before: int | None = None
 
-    def step(done: int, total: int) -> None:
-        nonlocal last
+    def step(done: int, total: int, /, note: str = "") -> None:
+        nonlocal last, before
+        before = done if before is None else before
         if done == total or time.monotonic() - last > EVERY:
             last = time.monotonic()
-            print(f"{verb} {what}: {done}/{total}, {last - started:.0f} s", file=sys.stderr, flush=True)
+            rate = (done - before) / max(last - started, 1e-9)
+            left = f", {rate:.3g}/s, about {(total - done) / rate:.0f} s left" if rate and done < total else ""
+            more = f"; {note}" if note else ""
+            print(f"{verb} {what}: {done}/{total}, {last - started:.0f} s{left}{more}", file=sys.stderr, flush=True)
 
     yield step
 
 
 @contextmanager
 def _json(verb: str, what: str) -> Generator[Step]:
-    def step(done: int, total: int) -> None:
-        print(json.dumps({"verb": verb, "what": what, "done": done, "total": total}), flush=True)
+    def step(done: int, total: int, /, note: str = "") -> None:
+        told = {"note": note} if note else {}
+        print(json.dumps({"verb": verb, "what": what, "done": done, "total": total, **told}), flush=True)
 
     step(0, 0)
     yield step

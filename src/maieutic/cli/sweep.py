@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from maieutic.cli.agents import BaseUrl, Model, More, given
+from maieutic.cli.agents import BaseUrl, Model, More, given, sites_of
 from maieutic.cli.progress import reporter, say
 
 EXAMPLE = (
@@ -21,7 +21,7 @@ EXAMPLE = (
 def sweep(
     subject: Annotated[str, typer.Argument(help="The model: see  maieutic models.")],
     corpus: Annotated[str, typer.Option(help="As in  maieutic harvest.")],
-    site: Annotated[str, typer.Option(help="The hook point: see  maieutic models NAME.")],
+    site: Annotated[str, typer.Option(help="Hook points, separated by commas: see  maieutic models NAME.")],
     run: Annotated[Path, typer.Option(help="The run folder: new, or one to go on with.")],
     units: Annotated[str, typer.Option(help="all, or units SITE/INDEX separated by commas.")] = "all",
     cascade: Annotated[
@@ -30,6 +30,12 @@ def sweep(
     measurements: Annotated[
         int | None, typer.Option(min=0, help="Measurements of the whole sweep, at most.", show_default=False)
     ] = None,
+    tokens: Annotated[
+        int | None, typer.Option(min=0, help="Language-model tokens of the whole sweep, at most.", show_default=False)
+    ] = None,
+    dollars: Annotated[
+        float | None, typer.Option(min=0, help="Dollars of the whole sweep, at most.", show_default=False)
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0, help="Start no unit later than this; run again to go on.", show_default=False)
     ] = None,
@@ -37,6 +43,7 @@ def sweep(
         float, typer.Option(min=0, max=1, help="Standing on the select split with which nothing more is tried.")
     ] = 0.9,
     least: Annotated[float, typer.Option(min=0, max=1, help="Least expected gain that a stage is worth.")] = 0.02,
+    first: Annotated[str, typer.Option(help="Which units come first: mass, effect, order, or query:WORDS.")] = "mass",
     scorers: Annotated[str, typer.Option(help="How chosen labels are scored; none: not at all.")] = "predictive",
     engine: Annotated[str, typer.Option(help="in-process, processes, or ray.")] = "processes",
     workers: Annotated[
@@ -55,7 +62,7 @@ def sweep(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Harvest a site, label all its units with the cheapest explainer that does, and score them. Interrupted, it resumes."""
-    from maieutic.campaign import Rules, RunPlan, SweepPlan, create_run, parse_stages
+    from maieutic.campaign import Limits, Rules, RunPlan, SweepPlan, create_run, parse_stages
     from maieutic.campaign import sweep as swept_of
     from maieutic.executors import open_executor
     from maieutic.explain import options_of
@@ -65,10 +72,11 @@ def sweep(
     names = [s.explainer for s in parse_stages(cascade)]
     stages = parse_stages(cascade, {n: {k: v for k, v in more.items() if k in options_of(n)} for n in names})
     plan = SweepPlan(
-        stages=stages, measurements=measurements, rules=Rules(enough=enough, least=least),
+        stages=stages, limits=Limits(measurements=measurements, llm_tokens=tokens, dollars=dollars),
+        rules=Rules(enough=enough, least=least), first=first,
         scorers=tuple(s.strip() for s in scorers.split(",") if s.strip() and s.strip() != "none"),
     )  # fmt: skip
-    what = RunPlan(subject=subject, corpus=corpus, site=site, units=named, size=size, nulls=nulls, seed=seed)
+    what = RunPlan(subject=subject, corpus=corpus, sites=sites_of(site), units=named, size=size, nulls=nulls, seed=seed)
     with open_executor(engine, workers=workers, address=address) as executor:
         if executor.name == "in-process":
             import torch
@@ -79,8 +87,8 @@ def sweep(
             found = swept_of(made, plan, executor=executor, minutes=minutes, accept_code=accept_code, report=reporter())
             summary = {
                 "run": str(run), "units": found.units, "labelled": found.labelled, "failed": found.failed,
-                "measurements": found.asked, "fresh": found.fresh, "stages": dict(found.by_stage),
-                "stopped": found.stopped,
+                "measurements": found.spent.measurements, "fresh": found.fresh, "tokens": found.spent.llm_tokens,
+                "dollars": found.spent.dollars, "stages": dict(found.by_stage), "stopped": found.stopped,
             }  # fmt: skip
             if as_json:
                 print(json.dumps(summary))
@@ -95,6 +103,8 @@ def _print(summary: Mapping[str, Any]) -> None:
     through = ", ".join(f"{n} through {name}" for name, n in stages.items())
     print(f"{summary['units']} units have an explanation, {summary['labelled']} of them a label ({through})")
     print(f"{summary['measurements']} measurements asked, {summary['fresh']} of them measured anew")
+    if summary["tokens"]:
+        print(f"{summary['tokens']:,} tokens of language models, ${summary['dollars']:.2f}")
     if summary["failed"]:
         print(f"{summary['failed']} failed: see  maieutic store check {summary['run']}")
     print(f"next:  maieutic report {summary['run']}")

@@ -103,7 +103,9 @@ def summarise(run: Run, explainer: str = "search") -> Summary:
                 lost=stands.lost,
             )
         )
-    return Summary(subject=run.subject.name, site=run.site, rows=tuple(rows), nulls=tuple(null_results(run, explainer)))
+    return Summary(
+        subject=run.subject.name, site=", ".join(run.sites), rows=tuple(rows), nulls=tuple(null_results(run, explainer))
+    )
 
 
 def print_summary(summaries: Sequence[Summary]) -> None:

@@ -1,7 +1,16 @@
 """Explainers: a Lab goes in, an Explanation (label, predicate, evidence, confidence, or an abstention) comes out."""
 
 from maieutic.explain.explanation import Explanation, Viewer
-from maieutic.explain.registry import Explainer, check_explainer, explain, explainers, material, options_of, viewer_of
+from maieutic.explain.registry import (
+    Explainer,
+    check_explainer,
+    explain,
+    explainers,
+    material,
+    most_of,
+    options_of,
+    viewer_of,
+)
 
 __all__ = [
     "Explainer",
@@ -11,6 +20,7 @@ __all__ = [
     "explain",
     "explainers",
     "material",
+    "most_of",
     "options_of",
     "viewer_of",
 ]

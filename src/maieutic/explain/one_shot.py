@@ -26,6 +26,7 @@ from maieutic.explain.predicates import Constant
 from maieutic.explain.reading import read_for, viewer_for
 from maieutic.lab import Lab
 from maieutic.llm import Answer, Backbone, Prompt, Turn
+from maieutic.llm.prices import dearest
 from maieutic.llm.shared import shared_backbone
 from maieutic.readings import Cost
 
@@ -35,6 +36,8 @@ EXAMPLES = {"text": 40, "image": 15}
 RESTING = 0.25
 #: characters of a label at most
 LONGEST = 300
+#: tokens at most: of one example (a window with its marks and values, or a picture), and of all the rest with the answer
+EXAMPLE_TOKENS, FIXED_TOKENS = 1600, 4000
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -118,6 +121,14 @@ def check(**options: Any) -> None:
     _backbone(options.get("model"), options.get("base_url"))
 
 
+def most(**options: Any) -> tuple[int, float | None]:
+    """Tokens and dollars that a unit may cost at most: every example with its marks, or its picture, and an answer."""
+    asked = _backbone(options.get("model"), options.get("base_url"))
+    tokens = FIXED_TOKENS + (options.get("examples") or max(EXAMPLES.values())) * EXAMPLE_TOKENS
+    return tokens, dearest(asked.name, tokens)
+
+
+explain_one_shot.most = most  # pyright: ignore[reportFunctionMemberAccess]
 explain_one_shot.check = check  # pyright: ignore[reportFunctionMemberAccess]
 
 

@@ -2,7 +2,7 @@
 
 Plug-ins register under the entry-point group ``maieutic.explainers``: a callable ``Lab -> Explanation`` whose keyword
 arguments are its options. One that has a ``check`` attribute is asked before a campaign whether its options will do; its
-``immaterial`` attribute names options that do not change what it finds.
+``immaterial`` attribute names options that do not change what it finds; ``most`` tells what a unit may cost at most.
 """
 
 from __future__ import annotations
@@ -156,6 +156,18 @@ def check_explainer(explainer: str, **options: Any) -> None:
     check = getattr(_real(explainer), "check", None)
     if check is not None:
         check(**options)
+
+
+def most_of(explainer: str, options: Mapping[str, Any]) -> tuple[int, float | None] | None:
+    """Language-model tokens and dollars that one unit may cost at most with these options.
+
+    Zero for explainers that ask no model (none of their options is called ``model``); dollars are ``None`` where the
+    model has no price in the user's table; ``None`` where the explainer does not say.
+    """
+    tell = getattr(_real(explainer), "most", None)
+    if tell is not None:
+        return tell(**options)
+    return None if "model" in options_of(explainer) else (0, 0.0)
 
 
 def _real(explainer: str | Explainer) -> Callable[..., Any]:

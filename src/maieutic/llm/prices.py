@@ -51,6 +51,12 @@ def price_of(model: str) -> Mapping[str, float] | None:
     return None if entry is None else _checked(entry, model, file)
 
 
+def dearest(model: str, tokens: int) -> float | None:
+    """Dollars for so many tokens if all were of the dearest kind; ``None`` where the model has no price."""
+    price = price_of(model)
+    return None if price is None else max(price.values()) * tokens / 1e6
+
+
 def _checked(entry: Any, model: str, file: Path) -> Mapping[str, float]:
     example = '["provider/model"] with  input = 0.25  and  output = 2.0  (dollars a million tokens)'
     if not isinstance(entry, dict):

@@ -154,11 +154,11 @@ def _section(run: Run, explainer: str, progress: Report) -> ReportSection:
         subject=run.subject.name,
         modality=run.subject.modality,
         corpus=f"{run.corpus.name}: {len(run.corpus)} stimuli ({sizes})",
-        sites=tuple(dict.fromkeys(u.site for u in run.units)) or (run.site,),
+        sites=tuple(dict.fromkeys(u.site for u in run.units)) or run.sites,
         units=tuple(shown),
         facts=(
             ("units", chosen),
-            ("discover positions", f"{run.atlas.sites[run.site].count:,}"),
+            ("discover positions", f"{run.atlas.sites[run.sites[0]].count:,}"),
             ("model fingerprint", row["subject_fingerprint"][:16]),
             ("corpus fingerprint", row["corpus_fingerprint"][:16]),
         ),
@@ -384,22 +384,23 @@ _MAP_SIDE = 56
 
 def _heat(run: Run) -> Heat:
     """Maps of every image exemplar: each image passes once, however many units show it."""
-    if run.subject.modality != "image" or run.subject.site(run.site).positions != "spatial":
+    maps = {s for s in run.sites if run.subject.modality == "image" and run.subject.site(s).positions == "spatial"}
+    if not maps:
         return {}
     wanted: dict[str, list[Unit]] = {}
     stimuli: dict[str, Any] = {}
-    for unit in run.units:
+    for unit in (u for u in run.units if u.site in maps):
         held_out = _held_out(run, unit, run.atlas.observed(unit, "test"))
         for e in run.atlas.exemplars(unit, SPECTRUM, where="spectrum") + held_out:
             wanted.setdefault(e.stimulus.id, []).append(unit)
             stimuli[e.stimulus.id] = e.stimulus
-    heat, ids, sites = Heat(), sorted(stimuli), list(dict.fromkeys(u.site for u in run.units))
+    heat, ids, sites = Heat(), sorted(stimuli), [s for s in run.sites if s in maps]
     for at in range(0, len(ids), run.subject.batch_size):
         batch = ids[at : at + run.subject.batch_size]
-        maps = run.subject.forward([stimuli[i].content for i in batch], sites, maps=True).values
+        values = run.subject.forward([stimuli[i].content for i in batch], sites, maps=True).values
         for row, stimulus in enumerate(batch):
             for unit in wanted[stimulus]:
-                heat[unit.key, stimulus] = unit.sign * _small(maps[unit.site][row, unit.index])
+                heat[unit.key, stimulus] = unit.sign * _small(values[unit.site][row, unit.index])
     return heat
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -132,8 +133,8 @@ def shuffled(explanations: Sequence[Explanation], *, seed: int = 0, n: int = 5) 
         rows = sorted(sites[site], key=lambda e: e.unit)
         order = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))]
         for i, own in enumerate(order):
-            others = [order[(i + shift) % len(order)] for shift in range(1, len(order))]
-            lent[own.unit] = tuple([o for o in others if not o.abstained and o.unit != own.unit][:n])
+            others = (order[(i + shift) % len(order)] for shift in range(1, len(order)))
+            lent[own.unit] = tuple(islice((o for o in others if not o.abstained and o.unit != own.unit), n))
     return lent
 
 

@@ -21,10 +21,13 @@ from maieutic.explain.explanation import Explanation, Viewer
 from maieutic.explain.reading import viewer_for
 from maieutic.lab import Lab
 from maieutic.lab.workbench import Workbench
+from maieutic.llm.prices import dearest
 from maieutic.readings import Cost
 from maieutic.stimuli.making import Tools, load_tools
 
 NAME = "agent"
+#: tokens at most that one tool call prints (characters, bounded by the worker, and pictures)
+PRINTED = 40_000
 
 
 def explain_with_agent(
@@ -103,6 +106,19 @@ def check(**options: Any) -> None:
         start_worker(settings.jail, calls={}).close()
 
 
+def most(**options: Any) -> tuple[int, float | None]:
+    """Tokens and dollars that a unit may cost at most.
+
+    A run is stopped after the answer that passes its limit, and that answer reads again what was said before (at most the
+    limit) and what one tool call printed since.
+    """
+    options.pop("transcripts", None)
+    settings = AgentSettings.of(options)
+    tokens = settings.runs * (2 * settings.llm_tokens + settings.max_tokens + PRINTED)
+    return tokens, dearest(settings.model, tokens)
+
+
+explain_with_agent.most = most  # pyright: ignore[reportFunctionMemberAccess]
 explain_with_agent.check = check  # pyright: ignore[reportFunctionMemberAccess]
 explain_with_agent.immaterial = ("base_url", "cache", "approval", "retries", "jail")  # pyright: ignore[reportFunctionMemberAccess]
 
