@@ -24,6 +24,7 @@ BUILT_IN: Mapping[str, str] = {
     "store": "maieutic.bench.store:run_store",
     "puzzles": "maieutic.bench.puzzles:run_puzzles",
     "sharing": "maieutic.bench.sharing:run_sharing",
+    "sweep": "maieutic.bench.sweep:run_sweep",
     "units": "maieutic.bench.units:run_units",
 }
 

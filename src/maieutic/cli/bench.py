@@ -19,8 +19,8 @@ def bench(
     name: Annotated[
         str,
         typer.Argument(
-            help="Which bench: planted, units, puzzles, find, session, jail, faults, local-model, harvest, sharing or "
-            "store."
+            help="Which bench: planted, units, puzzles, find, session, jail, faults, local-model, harvest, sharing, "
+            "sweep or store."
         ),
     ],
     modality: Annotated[str | None, typer.Option(help="text or image; default both.")] = None,

@@ -24,6 +24,10 @@ def sweep(
     site: Annotated[str, typer.Option(help="Hook points, separated by commas: see  maieutic models NAME.")],
     run: Annotated[Path, typer.Option(help="The run folder: new, or one to go on with.")],
     units: Annotated[str, typer.Option(help="all, or units SITE/INDEX separated by commas.")] = "all",
+    sample: Annotated[
+        int | None,
+        typer.Option(min=1, help="Instead of all: so many units of each hook point, drawn.", show_default=False),
+    ] = None,
     cascade: Annotated[
         str, typer.Option(help="Explainers, cheapest first, with measurements a unit: NAME or NAME:NUMBER.")
     ] = "search-no-experiments,search:120",
@@ -67,7 +71,7 @@ def sweep(
     from maieutic.executors import open_executor
     from maieutic.explain import options_of
 
-    named = tuple(k for k in (u.strip() for u in units.split(",")) if k)
+    named = () if sample else tuple(k for k in (u.strip() for u in units.split(",")) if k)
     more = given(option, model=model, base_url=base_url)
     names = [s.explainer for s in parse_stages(cascade)]
     stages = parse_stages(cascade, {n: {k: v for k, v in more.items() if k in options_of(n)} for n in names})
@@ -76,7 +80,16 @@ def sweep(
         rules=Rules(enough=enough, least=least), first=first,
         scorers=tuple(s.strip() for s in scorers.split(",") if s.strip() and s.strip() != "none"),
     )  # fmt: skip
-    what = RunPlan(subject=subject, corpus=corpus, sites=sites_of(site), units=named, size=size, nulls=nulls, seed=seed)
+    what = RunPlan(
+        subject=subject,
+        corpus=corpus,
+        sites=sites_of(site),
+        units=named,
+        sample=sample or 0,
+        size=size,
+        nulls=nulls,
+        seed=seed,
+    )
     with open_executor(engine, workers=workers, address=address) as executor:
         if executor.name == "in-process":
             import torch
