@@ -114,9 +114,11 @@ def chosen(
     # sorting (octave, place by key) brings the positions of an octave together, the smallest keys first
     ordered = np.sort((_OCTAVE[code].astype(np.int32) << 16) + place, axis=1)
     # two half-octaves of the histogram are an octave, the one in the middle is zero: octave o begins at index 32 + o
-    halves = np.delete(counts, BINS, axis=1).reshape(units, BINS, 2).sum(axis=2)
-    per_octave = np.insert(halves, BINS // 2, counts[:, BINS], axis=1)
-    ends = np.cumsum(per_octave, axis=1)
+    per_octave = np.empty((units, BINS + 1), np.int32)
+    np.add(counts[:, 0:BINS:2], counts[:, 1:BINS:2], out=per_octave[:, : BINS // 2], casting="same_kind")
+    per_octave[:, BINS // 2] = counts[:, BINS]
+    np.add(counts[:, BINS + 1 :: 2], counts[:, BINS + 2 :: 2], out=per_octave[:, BINS // 2 + 1 :], casting="same_kind")
+    ends = np.cumsum(per_octave, axis=1, dtype=np.int32)
     # octave of each slot: down from the high extreme, up from the low one
     wanted = extreme.T[:, :, None].astype(np.int64) - np.arange(OCTAVES)
     there = wanted > 0
@@ -149,10 +151,26 @@ def add(bands: Bands, more: Bands) -> None:
     """Bring entries of other positions in, in place; both are counted down from the same extremes."""
     own, new = ([a.reshape(-1, EACH) for a in b.arrays] for b in (bands, more))
     (cells,) = np.nonzero(new[0][:, 0] < own[0][:, -1])
-    key = np.concatenate([own[0][cells], new[0][cells]], 1)
-    order = np.argsort(key, axis=1, kind="stable")[:, :EACH]
-    for mine, other in zip(own, new, strict=True):
-        mine[cells] = np.take_along_axis(np.concatenate([mine[cells], other[cells]], 1), order, 1)
+    # of two ascending rows, the smaller of each pair of the one and the other turned round: see `extremes.stronger`
+    both = [(mine[cells].T, other[cells].T[::-1]) for mine, other in zip(own, new, strict=True)]
+    smaller = both[0][1] < both[0][0]
+    rows = [np.where(smaller, other, mine) for mine, other in both]
+    for distance in (
+        2,
+        1,
+    ):  # which first fall and then rise, or the other way: two steps of a network sort four of them
+        rows = _exchanged(rows, distance)
+    for mine, row in zip(own, rows, strict=True):
+        mine[cells] = row.T
+
+
+def _exchanged(rows: list[NDArray[Any]], distance: int) -> list[NDArray[Any]]:
+    """Put pairs of places so far apart in the order of their keys: ``[place, cell]`` of keys, values, positions."""
+    shape = (EACH // (2 * distance), 2, distance, -1)
+    a, b = zip(*((r.reshape(shape)[:, 0], r.reshape(shape)[:, 1]) for r in rows), strict=True)
+    wrong = b[0] < a[0]
+    pairs = zip(a, b, strict=True)
+    return [np.stack([np.where(wrong, y, x), np.where(wrong, x, y)], 1).reshape(EACH, -1) for x, y in pairs]
 
 
 def merged(a: Bands, b: Bands, octaves_a: Octaves, octaves_b: Octaves, octaves_both: Octaves) -> Bands:

@@ -18,6 +18,9 @@ MOST_STIMULI = 1 << (32 - _PLACES)
 #: the rank of no stimulus: behind every other
 NONE = np.int64((2**63 - 1) // MOST_SORTED * MOST_SORTED)
 
+#: rows whose places a byte can count
+_MOST_ROWS = 255
+
 Ranks = NDArray[np.int64]
 Positions = NDArray[np.int32]
 
@@ -50,16 +53,54 @@ def nothing(units: int, keep: int) -> tuple[Ranks, Positions]:
     return np.full((units, keep), NONE, np.int64), np.full((units, keep), -1, np.int32)
 
 
+def first(values: NDArray[np.float32], extreme: NDArray[np.float32]) -> Positions:
+    """Where each unit first has its extreme: ``[position, unit]`` and ``[unit]``; 0 where it is NaN.
+
+    Rows are compared as they lie in memory and places counted down in bytes, at 0.5 ns a value: turning the array round for
+    ``argmax`` costs three times as much.
+    """
+    found, out = np.zeros(len(extreme), bool), np.zeros(len(extreme), np.int32)
+    for begin in range(0, len(values), _MOST_ROWS):
+        part = values[begin : begin + _MOST_ROWS]
+        same = np.equal(part, extreme).view(np.uint8)
+        same *= np.arange(len(part), 0, -1).astype(np.uint8)[:, None]
+        best = same.max(0)
+        new = (best > 0) & ~found
+        out[new] = begin + len(part) - best[new].astype(np.int32)
+        found |= new
+    return out
+
+
 def strongest(rank: Ranks, position: Positions, keep: int) -> tuple[Ranks, Positions]:
     """Of each row, of at most `MOST_SORTED`, the ``keep`` strongest, strongest first. Stimuli are distinct within a row."""
-    placed = np.sort(rank | np.arange(rank.shape[1]), axis=1)[:, :keep]
+    return _unplaced(np.sort(rank | np.arange(rank.shape[1]), axis=1)[:, :keep], position)
+
+
+def _unplaced(placed: Ranks, position: Positions) -> tuple[Ranks, Positions]:
     return placed & -MOST_SORTED, np.take_along_axis(position, placed & (MOST_SORTED - 1), 1)
+
+
+def stronger(a: tuple[Ranks, Positions], b: tuple[Ranks, Positions]) -> tuple[Ranks, Positions]:
+    """The strongest of two, each strongest first and ``[unit, keep]``; as many as one has.
+
+    The n smallest of two ascending rows of n are the smaller of each pair of the one and the other turned round (Batcher 1968).
+    That leaves half as much to sort, in a size for which numpy's sort is ten times as fast.
+    """
+    keep = a[0].shape[1]
+    place = np.arange(keep)
+    placed = np.minimum(a[0] | place, b[0][:, ::-1] | (keep + place[::-1]))
+    placed.sort(axis=1)
+    return _unplaced(placed, np.concatenate([a[1], b[1]], axis=1))
 
 
 def merged(kept: tuple[Ranks, Positions], rank: Ranks, position: Positions) -> tuple[Ranks, Positions]:
     """Kept extremes ``[unit, keep]`` with new ones ``[unit, new]``; rows that nothing new enters are left as they are."""
     (rows,) = np.nonzero(rank.min(axis=1, initial=NONE) < kept[0][:, -1])
     if len(rows):
-        both = np.concatenate([kept[0][rows], rank[rows]], 1), np.concatenate([kept[1][rows], position[rows]], 1)
-        kept[0][rows], kept[1][rows] = strongest(*both, keep=kept[0].shape[1])
+        keep = kept[0].shape[1]
+        new, old = nothing(len(rows), keep), (kept[0][rows], kept[1][rows])
+        entering = strongest(rank[rows], position[rows], keep=keep)
+        width = entering[0].shape[1]
+        new[0][:, :width], new[1][:, :width] = entering
+        kept[0][rows], kept[1][rows] = stronger(old, new)
     return kept

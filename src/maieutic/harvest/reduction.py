@@ -230,20 +230,16 @@ def _reduce(values: torch.Tensor, group: Group) -> _Reduced:
 
 
 def _reduce_one(values: torch.Tensor, sampled: NDArray[np.int32]) -> _Reduced:
-    """Reduce ``[position, unit]`` on the CPU: turned once, so that numpy finds each unit's extremes side by side."""
+    """Reduce ``[position, unit]`` on the CPU, row by row as it lies in memory."""
     x = values.numpy()
-    positions, units = x.shape
-    turned = values.T.contiguous().numpy()
-    high, low = turned.argmax(1), turned.argmin(1)
-    begin, flat = np.arange(0, units * positions, positions), turned.reshape(-1)
+    high, low = x.max(0), x.min(0)
 
     def row(array: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(array)[None]
 
     return _Reduced(
         sums=row(x.sum(0)), squares=row(np.einsum("pu,pu->u", x, x)), rows=torch.from_numpy(x[sampled]),
-        high=row(flat[begin + high]), high_at=row(high.astype(np.int32)),
-        low=row(flat[begin + low]), low_at=row(low.astype(np.int32)),
+        high=row(high), high_at=row(extremes.first(x, high)), low=row(low), low_at=row(extremes.first(x, low)),
     )  # fmt: skip
 
 
@@ -371,7 +367,8 @@ class Reduction:
             room = np.zeros((most, self._sample.shape[1]), np.float32)  # pages that are not written cost nothing
             room[:have] = self._sample[:have]
             self._sample = room
-        self._sample[to] = rows[chosen[new]]
+        for place, row in zip(to.tolist(), chosen[new].tolist(), strict=True):  # a row at a time: no copy between
+            self._sample[place] = rows[row]
         source = np.arange(size)
         source[to] = have + new
         self._sample_key, self._sample_where = keys_[source], where_[source]

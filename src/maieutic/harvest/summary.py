@@ -177,10 +177,9 @@ class SiteSummary:
         """The summary of both sets of positions (disjoint stimuli of one corpus). Neither is changed."""
         assert self.units == other.units, "summaries of one site"
         assert self.capacity == other.capacity and self.high_rank.shape == other.high_rank.shape, "of one harvest"
-        keep = self.high_rank.shape[1]
         minimum, maximum = np.minimum(self.minimum, other.minimum), np.maximum(self.maximum, other.maximum)
-        high = extremes.strongest(*_beside(self, other, "high_rank", "high_position"), keep=keep)
-        low = extremes.strongest(*_beside(self, other, "low_rank", "low_position"), keep=keep)
+        high = extremes.stronger((self.high_rank, self.high_position), (other.high_rank, other.high_position))
+        low = extremes.stronger((self.low_rank, self.low_position), (other.low_rank, other.low_position))
         octaves = bands.octaves(maximum, minimum)
         reservoirs = bands.merged(self.bands, other.bands, self.octaves, other.octaves, octaves)
         return SiteSummary(
@@ -222,10 +221,6 @@ class SiteSummary:
         for name in ("count", "counted", "capacity"):
             data[name] = int(np.ravel(data[name])[0])  # contiguous arrays have at least one axis
         return cls(**data)
-
-
-def _beside(a: SiteSummary, b: SiteSummary, *names: str) -> list[Any]:
-    return [np.concatenate([getattr(a, name), getattr(b, name)], 1) for name in names]
 
 
 def _sampled(a: SiteSummary, b: SiteSummary) -> dict[str, Any]:
