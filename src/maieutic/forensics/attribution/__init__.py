@@ -1,0 +1,10 @@
+"""Which parts of a context made a model act: from leaving one out to the exact set of causes, each with its cost.
+
+Nothing here speaks of motives, looks inside the model, or turns "not told apart" into "no cause".
+"""
+
+from maieutic.forensics.attribution.cause import Cause, Claim, Move
+from maieutic.forensics.attribution.find import Settings, find_cause
+from maieutic.forensics.attribution.trials import Trials, UnmeasuredError
+
+__all__ = ["Cause", "Claim", "Move", "Settings", "Trials", "UnmeasuredError", "find_cause"]
