@@ -33,6 +33,8 @@ from maieutic.readings import Reading
 
 #: populations behind every interval
 RESAMPLES = 200
+#: halves of the units behind the point forecast of what is shared beyond the sample
+HALVES = 64
 _DETAILS = {"interval": "prediction, 95 %"}
 
 
@@ -90,10 +92,10 @@ def forecast(
     values: dict[tuple[int, int], list[dict[str, float]]] = {(s, w): [] for s in range(len(settings)) for w in counts}
     with report("plan", str(pilot.about["subject"])) as step:
         for r, people in enumerate(crowd):
-            slow, draw = (1.0, None) if r == 0 else (float(noise[r - 1]), r - 1)
-            for s, sums in enumerate(_each(pilot, table, people, settings)):
+            slow = 1.0 if r == 0 else float(noise[r - 1])
+            for s, sums in enumerate(_each(pilot, table, people, settings, seed=(seed, r))):
                 for w in counts:
-                    values[s, w].append(_figures(pilot, table, sums, prices, workers=w, slow=slow, draw=draw))
+                    values[s, w].append(_figures(pilot, table, sums, prices, workers=w, slow=slow))
             step(r + 1, len(crowd))
     total = sum(totals.values())
     return [
@@ -102,7 +104,9 @@ def forecast(
     ]
 
 
-def _each(pilot: Pilot, table: Table, people: People, settings: Sequence[Setting]) -> list[Sums]:
+def _each(
+    pilot: Pilot, table: Table, people: People, settings: Sequence[Setting], *, seed: tuple[int, int]
+) -> list[Sums]:
     """Sums over a population by each setting. A limit that would never have bound decides nothing."""
     free: dict[tuple[int, Rules], Reached] = {}
     out: list[Sums] = []
@@ -113,27 +117,24 @@ def _each(pilot: Pilot, table: Table, people: People, settings: Sequence[Setting
         found = free[known]
         if not scaled(setting.limits, people.times).allow(found.peak):
             found = reached(pilot, people, setting)
-        out.append(table.sums(people, found.stages))
+        out.append(table.sums(people, found.stages, np.random.default_rng(seed), halves=1 if seed[1] else HALVES))
     return out
 
 
-def _figures(
-    pilot: Pilot, table: Table, sums: Sums, prices: Prices, *, workers: int, slow: float, draw: int | None
-) -> dict[str, float]:
+def _figures(pilot: Pilot, table: Table, sums: Sums, prices: Prices, *, workers: int, slow: float) -> dict[str, float]:
     """Every figure of one population.
 
     Args:
         pilot, table, sums, prices: what it is made of.
         workers: at once.
         slow: how much longer than usual everything takes.
-        draw: of what is shared; ``None``: as expected.
     """
     pace, machine = pilot.pace, prices.machine
     # workers in one process have one bank; each process has its own
     banks = 1 if pace.engine == "in-process" else workers
     fresh = np.array([
-        asked * sharing.fresh(through, banks=banks, draw=draw) if asked else 0.0
-        for asked, sharing, through in zip(sums.asked, table.sharing, sums.through, strict=True)
+        asked * sharing.fresh(through, banks=banks) if asked else 0.0
+        for asked, sharing, through in zip(sums.asked, sums.sharing, sums.through, strict=True)
     ])  # fmt: skip
     work = slow * (float(sums.work.sum() + (fresh * table.measuring).sum()) + sums.scoring) / machine.speed
     units = float(sums.through.max(initial=0.0)) + len(pilot.nulls)

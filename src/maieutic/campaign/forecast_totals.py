@@ -27,7 +27,7 @@ class Sums:
         through: main units that went through each stage, ``[stage]``. runs: stages that were run, null units included.
         asked: measurements, ``[stage]``. tokens, dollars: of language models.
         work: seconds of workers, ``[stage]``, without experiments. explaining: as the store has them, experiments included.
-        scoring: seconds of workers for scoring what was chosen.
+        scoring: seconds of workers for scoring what was chosen. sharing: between the main units of each stage.
         labelled: main units with a label. standing, ap: means over the main units that have one; ``nan`` without any.
     """
 
@@ -39,6 +39,7 @@ class Sums:
     work: Floats
     explaining: Floats
     scoring: float
+    sharing: tuple[Sharing, ...]
     labelled: float
     standing: float
     ap: float
@@ -51,7 +52,8 @@ class Table:
     Attributes:
         asked, tokens, dollars, work, explaining: ``[unit, stage]``, as in ``Sums``.
         standing, ap, labelled, scoring: of the chosen explanation, ``[unit, stages run]``; ``nan``: it has none.
-        measuring: seconds of a fresh measurement, ``[stage]``. sharing: of each stage.
+        measuring: seconds of a fresh measurement, ``[stage]``.
+        shown: which main unit asked for which stimulus, per stage ``[unit, stimulus]``.
     """
 
     asked: Floats
@@ -64,7 +66,7 @@ class Table:
     labelled: Floats
     scoring: Floats
     measuring: Floats
-    sharing: tuple[Sharing, ...]
+    shown: tuple[NDArray[np.bool_], ...]
 
     @classmethod
     def of(cls, pilot: Pilot) -> Table:
@@ -83,15 +85,16 @@ class Table:
         return cls(
             **per, standing=ends[..., 0], ap=ends[..., 1], labelled=ends[..., 2], scoring=ends[..., 3],
             measuring=np.array([sum(u.stages[s].measuring for u in units) / fresh[s] for s in stages]),
-            sharing=tuple(_sharing(pilot.main, s) for s in stages),
+            shown=tuple(_shown(pilot.main, s) for s in stages),
         )  # fmt: skip
 
-    def sums(self, people: People, stages: NDArray[np.int64]) -> Sums:
+    def sums(self, people: People, stages: NDArray[np.int64], rng: np.random.Generator, *, halves: int = 1) -> Sums:
         """Over a population whose units went through so many stages.
 
         Args:
             people: main units count ``people.times`` times, null units once.
             stages: ``[unit]``.
+            rng, halves: of the halves of units that tell how sharing goes on beyond the sample.
         """
         of, main = people.of, people.main
         times = np.where(np.arange(len(of)) < main, people.times, 1.0)
@@ -102,6 +105,11 @@ class Table:
             tokens=float((ran * self.tokens[of]).sum()), dollars=float((ran * self.dollars[of]).sum()),
             work=(ran * self.work[of]).sum(axis=0), explaining=(ran * self.explaining[of]).sum(axis=0),
             scoring=float((times * np.nan_to_num(self.scoring[of, stages])).sum()),
+            sharing=tuple(
+                Sharing.of(shown[sent], self.asked[sent, s], rng, halves=halves)
+                for s, shown in enumerate(self.shown)
+                for sent in [np.unique(own[last > s])]
+            ),
             labelled=float(np.nansum(self.labelled[own, last])) * people.times,
             standing=_mean(self.standing[own, last]), ap=_mean(self.ap[own, last]),
         )  # fmt: skip
@@ -118,8 +126,13 @@ def _end(unit: Sampled, stages: int) -> tuple[float, float, float, float]:
     return (np.nan if standing is None else standing), score, float(chosen.labelled), chosen.scoring
 
 
-def _sharing(units: Sequence[Sampled], stage: int) -> Sharing:
-    return Sharing.of([u.stages[stage].shown for u in units], sum(u.stages[stage].spend.measurements for u in units))
+def _shown(units: Sequence[Sampled], stage: int) -> NDArray[np.bool_]:
+    """Which unit asked for which stimulus, ``[unit, stimulus]``."""
+    column = {s: i for i, s in enumerate(dict.fromkeys(s for u in units for s in u.stages[stage].shown))}
+    out = np.zeros((len(units), len(column)), dtype=np.bool_)
+    for row, unit in enumerate(units):
+        out[row, [column[s] for s in unit.stages[stage].shown]] = True
+    return out
 
 
 def _mean(values: Floats) -> float:
