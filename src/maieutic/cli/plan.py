@@ -239,13 +239,17 @@ def _print_comparison(found: Comparison) -> None:
 
 
 def _paper(table: Path | None, as_json: bool) -> None:
+    from maieutic.campaign.forecast_paper import given as rates_of
     from maieutic.campaign.forecast_paper import on_paper, read_rates
 
-    lines = on_paper(read_rates(table))
+    rates = read_rates(table)
+    parts = {"given": rates_of(rates), "follows": on_paper(rates)}
     if as_json:
-        print(json.dumps([{"name": n, "value": v, "unit": u, "from": f} for n, v, u, f in lines]))
+        print(json.dumps({part: [line._asdict() for line in lines] for part, lines in parts.items()}))
         return
-    for name, value, unit, source in lines:
-        print(
-            f"{name:<44} {_told(value, unit) if unit in ('s', '$', 'h') else f'{value:,.4g} {unit}'.strip():<16} {source}"
-        )
+    for part, lines in parts.items():
+        print(f"{part}:")
+        for line in lines:
+            clock = line.unit in ("s", "$", "h")
+            value = _told(line.value, line.unit) if clock else f"{line.value:,.4g} {line.unit}".strip()
+            print(f"  {line.name:<40} {value:<30} {line.source}".rstrip())
