@@ -14,6 +14,7 @@ from maieutic.campaign.spend import grant_of
 from maieutic.errors import StoreError, UsageError
 from maieutic.explain import most_of
 from maieutic.llm.loopback import Loopback
+from maieutic.llm.loopback_wire import Reply
 from maieutic.store import choices, explanations
 
 MLP = ("layers.0.mlp", "layers.1.mlp")
@@ -49,8 +50,9 @@ def test_what_asks_no_model_costs_no_tokens() -> None:
 
 @pytest.fixture
 def answers(loopback: Callable[..., Loopback]) -> Loopback:
-    """A server whose model always gives the same label; a question and its answer count 500 tokens."""
-    return loopback(lambda request: '{"description": "the word cat", "confidence": 0.5, "unexplained": ""}')
+    """A server whose model always gives the same label; a question and its answer count 5,000 tokens."""
+    label = '{"description": "the word cat", "confidence": 0.5, "unexplained": ""}'
+    return loopback(lambda _: Reply(text=label, usage=(4000, 1000)))
 
 
 @pytest.mark.slow
@@ -70,11 +72,12 @@ def test_a_sweep_stops_before_its_tokens_are_passed_and_goes_on_with_more(
     nothing = swept(most[0] - 1)
     assert nothing.units == 0 and nothing.spent == Spend() and "budget is spent" in nothing.stopped
     some = swept(2 * most[0])
-    assert some.stopped is not None and some.spent.llm_tokens <= 2 * most[0] and some.units >= 1
+    # 20,800 tokens: two units are granted 10,400 each and use 5,000 each; the 10,800 left grant a third, 5,800 no fourth
+    assert some.units == 3 and some.spent.llm_tokens == 15_000 and "budget is spent" in some.stopped
     everything = swept(None)
     assert everything.stopped is None and everything.units == 6
     with open_run(tmp_path / "run") as run:
-        assert everything.spent.llm_tokens == sum(r["llm_tokens"] for r in run.store.rows(explanations)) > 0
+        assert everything.spent.llm_tokens == sum(r["llm_tokens"] for r in run.store.rows(explanations)) == 30_000
     assert len(answers.requests) == 6  # each unit asked once, whatever was stopped and gone on with
 
 

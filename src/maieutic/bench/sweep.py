@@ -222,7 +222,7 @@ def figures_of(run: Run) -> dict[str, Figure]:
 
 def _memory(name: str, held: int | None, n: int) -> Reading:
     if held is None:
-        return Reading(name=name, reason="this system does not tell the memory of processes")
+        return Reading.unmeasured(name, "this system does not tell the memory of processes")
     return Reading(name=name, value=held / 1e6, n=n)
 
 
