@@ -58,25 +58,25 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def stopped(folder: Path, units: int, after: float, *, worker: bool) -> tuple[int | None, list[int]]:
+def stopped(folder: Path, units: int, after: float, *, worker: bool) -> tuple[int | None, str | None, list[int]]:
     """Run the sweep and kill its driver, or a worker of it, after so many seconds.
 
     Returns:
-        The exit status when it ended by itself, else ``None``; and the workers of a driver that was killed.
+        The exit status when it ended by itself, else ``None``; what was killed; the workers of a driver that was killed.
     """
     with (folder.parent / "err").open("w") as errors:
         child = subprocess.Popen(command(folder, units), stdout=subprocess.DEVNULL, stderr=errors)
         try:
-            return child.wait(timeout=after), []
+            return child.wait(timeout=after), None, []
         except subprocess.TimeoutExpired:
             pass
         workers = children(child.pid)
         if worker and workers:
             os.kill(random.choice(workers), signal.SIGKILL)
-            return child.wait(), []
+            return child.wait(), "worker", []
         child.kill()
         child.wait()
-        return None, workers
+        return None, "driver", workers
 
 
 def left_over(workers: list[int]) -> int:
@@ -107,9 +107,9 @@ def main() -> int:
                 enough = sum(killed.values()) >= given.kills
                 worker = random.random() < 0.25
                 after = 1e9 if enough else random.uniform(0.05, 0.6) * seconds
-                status, workers = stopped(folder, given.units, after, worker=worker)
-                if status is None or (worker and not enough and status == 0):
-                    killed["worker" if status is not None else "driver"] += 1
+                status, what, workers = stopped(folder, given.units, after, worker=worker)
+                if what is not None:
+                    killed[what] += 1
                 orphans += left_over(workers)
                 print(f"{sum(killed.values())} kills, after {after:.1f} s: {status}", file=sys.stderr, flush=True)
             if status != 0:
