@@ -100,24 +100,31 @@ class Experience:
         gain: dict[tuple[int, int], float] = {}
         asked: dict[int, int] = {}
         for records in histories:
-            for stage in range(1, len(records)):
-                before, after = best_of(records[:stage])[1], best_of(records[: stage + 1])[1]
-                place = stage, bin_of(before)
-                units[place] = units.get(place, 0) + 1
-                gain[place] = gain.get(place, 0.0) + after - before
-                asked[stage] = asked.get(stage, 0) + records[stage].measurements
+            after = 0.0
+            for stage, record in enumerate(records):
+                before, after = after, after if record.failed else max(after, record.standing or 0.0)
+                if stage:
+                    place = stage, bin_of(before)
+                    units[place] = units.get(place, 0) + 1
+                    gain[place] = gain.get(place, 0.0) + after - before
+                    asked[stage] = asked.get(stage, 0) + record.measurements
         return cls(units, gain, asked)
 
-    def expected(self, stage: int, standing: float) -> float:
+    def whole(self, stage: int) -> tuple[int, float]:
+        """Units that went through the stage, and their summed gain."""
+        tried = sorted(place for place in self.units if place[0] == stage)
+        return sum(self.units[p] for p in tried), sum((self.gain[p] for p in tried), start=0.0)
+
+    def expected(self, stage: int, standing: float, *, whole: tuple[int, float] | None = None) -> float:
         """Gain in standing that the stage is expected to bring a unit: a mean over like units, drawn to that over all.
 
-        A stage that was never tried is expected to bring ``PRIOR_GAIN`` of what is missing.
+        A stage that was never tried is expected to bring ``PRIOR_GAIN`` of what is missing. ``whole``: as the method of that
+        name gives it, for those who ask for many units.
         """
-        tried = [place for place in self.units if place[0] == stage]
-        n_all, sum_all = sum(self.units[p] for p in tried), sum(self.gain[p] for p in sorted(tried))
-        whole = (sum_all + PRIOR_UNITS * PRIOR_GAIN * (1.0 - standing)) / (n_all + PRIOR_UNITS)
+        n_all, sum_all = self.whole(stage) if whole is None else whole
+        drawn = (sum_all + PRIOR_UNITS * PRIOR_GAIN * (1.0 - standing)) / (n_all + PRIOR_UNITS)
         here = stage, bin_of(standing)
-        return (self.gain.get(here, 0.0) + PRIOR_UNITS * whole) / (self.units.get(here, 0) + PRIOR_UNITS)
+        return (self.gain.get(here, 0.0) + PRIOR_UNITS * drawn) / (self.units.get(here, 0) + PRIOR_UNITS)
 
     def cost(self, stage: int, budget: int) -> float:
         """Measurements that the stage is expected to ask for, at least 1."""
@@ -152,16 +159,17 @@ def order_of(
     """
     known = [histories[n] for n in (learn_from if learn_from is not None else histories) if n in histories]
     experience = Experience.of(known)
+    whole = [experience.whole(n) for n in range(len(stages))]
+    cost = [experience.cost(n, s.budget) for n, s in enumerate(stages)]
     ranked: list[tuple[tuple[float, float, int], Name, int]] = []
     for place, (name, records) in enumerate(histories.items()):
         stage, weight = len(records), (weights or {}).get(name, 1.0)
         if stage == 0:
             ranked.append(((0.0, -weight, place), name, 0))
             continue
-        standing = best_of(records)[1]
-        if stage >= len(stages) or standing >= rules.enough:
+        if stage >= len(stages) or (standing := best_of(records)[1]) >= rules.enough:
             continue
-        gain = experience.expected(stage, standing)
+        gain = experience.expected(stage, standing, whole=whole[stage])
         if gain >= rules.least:
-            ranked.append(((1.0, -weight * gain / experience.cost(stage, stages[stage].budget), place), name, stage))
+            ranked.append(((1.0, -weight * gain / cost[stage], place), name, stage))
     return [(name, stage) for _, name, stage in sorted(ranked, key=lambda r: r[0])]
