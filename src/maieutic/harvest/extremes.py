@@ -20,6 +20,7 @@ NONE = np.int64((2**63 - 1) // MOST_SORTED * MOST_SORTED)
 
 #: rows whose places a byte can count
 _MOST_ROWS = 255
+_DOWN = np.arange(_MOST_ROWS, 0, -1).astype(np.uint8)[:, None]
 
 Ranks = NDArray[np.int64]
 Positions = NDArray[np.int32]
@@ -59,15 +60,15 @@ def first(values: NDArray[np.float32], extreme: NDArray[np.float32]) -> Position
     Rows are compared as they lie in memory and places counted down in bytes, at 0.5 ns a value: turning the array round for
     ``argmax`` costs three times as much.
     """
-    found, out = np.zeros(len(extreme), bool), np.zeros(len(extreme), np.int32)
-    for begin in range(0, len(values), _MOST_ROWS):
+    out = np.zeros(len(extreme), np.int32)
+    for begin in range(
+        (len(values) - 1) // _MOST_ROWS * _MOST_ROWS, -1, -_MOST_ROWS
+    ):  # the first rows have the last word
         part = values[begin : begin + _MOST_ROWS]
         same = np.equal(part, extreme).view(np.uint8)
-        same *= np.arange(len(part), 0, -1).astype(np.uint8)[:, None]
+        same *= _DOWN[-len(part) :]
         best = same.max(0)
-        new = (best > 0) & ~found
-        out[new] = begin + len(part) - best[new].astype(np.int32)
-        found |= new
+        np.copyto(out, np.int32(begin + len(part)) - best, where=best > 0)
     return out
 
 

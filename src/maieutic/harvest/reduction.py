@@ -28,19 +28,24 @@ LIMIT = np.uint64(2**64 - 1)
 PENDING = extremes.MOST_SORTED - TOP
 #: values in the rows that wait for histogram and bands, and rows at most and at least
 WAITING, MOST_WAITING, LEAST_WAITING = 1 << 21, 1024, 256
+#: units whose extremes or bands are sorted at once: their arrays then stay in caches, and in memory that was used before
+BLOCK = 768
 
 
 @dataclass(frozen=True, slots=True)
 class _Reduced:
-    """One site in one pass: ``[stimulus, unit]`` each, and rows ``[position, unit]`` of sampled positions."""
+    """One site in one pass: ``[stimulus, unit]`` each, and rows ``[position, unit]`` of sampled positions.
 
-    sums: torch.Tensor
-    squares: torch.Tensor
-    high: torch.Tensor
-    high_at: torch.Tensor
-    low: torch.Tensor
-    low_at: torch.Tensor
-    rows: torch.Tensor
+    Arrays where one stimulus was reduced on the CPU: thousands of small steps of torch would be seen in the time of a harvest.
+    """
+
+    sums: torch.Tensor | NDArray[np.float32]
+    squares: torch.Tensor | NDArray[np.float32]
+    high: torch.Tensor | NDArray[np.float32]
+    high_at: torch.Tensor | NDArray[np.int32]
+    low: torch.Tensor | NDArray[np.float32]
+    low_at: torch.Tensor | NDArray[np.int32]
+    rows: torch.Tensor | NDArray[np.float32]
 
 
 @dataclass(kw_only=True)
@@ -52,7 +57,7 @@ class Group:
         mask: bool ``[stimulus, position]`` of real positions; ``None`` where all are.
         row, position, key: of each sampled position: stimulus of the group, place in it, hash.
         sampled, banded: what it is sampled for.
-        longest: most positions of a stimulus.
+        longest: most positions of a stimulus. count: positions of all.
         single_values, reduced: what was taken, by site. flat: the same side by side on the CPU, once the pass is over.
     """
 
@@ -65,6 +70,7 @@ class Group:
     sampled: NDArray[np.bool_]
     banded: NDArray[np.bool_]
     longest: int
+    count: int
     single_values: dict[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
     reduced: dict[str, _Reduced] = field(default_factory=dict[str, _Reduced])
     flat: dict[str, NDArray[Any]] = field(default_factory=dict[str, NDArray[Any]])
@@ -79,7 +85,7 @@ class Group:
             return
         parts = [self.reduced[site] for site in sites] if self.reduced else []
         for name in _Reduced.__slots__ if parts else ():
-            self.flat[name] = torch.cat([getattr(p, name) for p in parts], dim=1).cpu().numpy()
+            self.flat[name] = _side_by_side([getattr(p, name) for p in parts])
 
     def bad(self, widths: Mapping[str, int]) -> dict[int, str]:
         """Places with a value that is not finite -> the first site where that was; NaN is an extreme to torch and numpy."""
@@ -95,11 +101,6 @@ class Group:
     def single(self) -> bool:
         """Whether each stimulus has one position: there is nothing to reduce, and all sites wait for the end of the pass."""
         return self.longest == 1 and self.mask is None
-
-    @property
-    def count(self) -> int:
-        """Positions."""
-        return int(self.lengths.sum())
 
 
 @dataclass(kw_only=True)
@@ -142,7 +143,7 @@ class Taken:
         if at not in self._groups:
             self._groups[at] = self._group(at, lengths)
         group = self._groups[at]
-        values = values[:, : group.longest]
+        values = values if values.shape[1] == group.longest else values[:, : group.longest]
         if site in self.copied:
             whole = values.clone() if values.dtype == torch.float32 else values.float()
             self.values.setdefault(site, {})[at] = whole
@@ -205,6 +206,7 @@ class Taken:
         return Group(
             places=places, lengths=length, mask=mask, row=row[chosen], position=position[chosen], key=key[chosen],
             sampled=key[chosen] <= self.limit, banded=banded[chosen], longest=longest,
+            count=len(row),
         )  # fmt: skip
 
 
@@ -212,6 +214,13 @@ def _blank(values: torch.Tensor, mask: torch.Tensor | None, fill: float) -> torc
     if mask is None:
         return values
     return torch.where(mask.to(values.device)[:, :, None], values, fill)
+
+
+def _side_by_side(parts: Sequence[Any]) -> NDArray[Any]:
+    """Parts of several sites as one array ``[row, unit]``, on the CPU."""
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts, axis=1)
+    return torch.cat(list(parts), dim=1).cpu().numpy()
 
 
 def _reduce(values: torch.Tensor, group: Group) -> _Reduced:
@@ -233,13 +242,9 @@ def _reduce_one(values: torch.Tensor, sampled: NDArray[np.int32]) -> _Reduced:
     """Reduce ``[position, unit]`` on the CPU, row by row as it lies in memory."""
     x = values.numpy()
     high, low = x.max(0), x.min(0)
-
-    def row(array: NDArray[Any]) -> torch.Tensor:
-        return torch.from_numpy(array)[None]
-
     return _Reduced(
-        sums=row(x.sum(0)), squares=row(np.einsum("pu,pu->u", x, x)), rows=torch.from_numpy(x[sampled]),
-        high=row(high), high_at=row(extremes.first(x, high)), low=row(low), low_at=row(extremes.first(x, low)),
+        sums=x.sum(0)[None], squares=np.einsum("pu,pu->u", x, x)[None], rows=x[sampled],
+        high=high[None], high_at=extremes.first(x, high)[None], low=low[None], low_at=extremes.first(x, low)[None],
     )  # fmt: skip
 
 
@@ -298,8 +303,9 @@ class Reduction:
                 )
 
     def _add_extremes(self, columns: list[NDArray[Any]], stimuli: Sequence[int]) -> None:
-        np.maximum(self._maximum, columns[0].max(0), out=self._maximum)
-        np.minimum(self._minimum, columns[2].min(0), out=self._minimum)
+        # adding zero makes -0.0 and 0.0 one value: which of them is the larger would depend on their order
+        np.maximum(self._maximum, columns[0].max(0) + np.float32(0), out=self._maximum)
+        np.minimum(self._minimum, columns[2].min(0) + np.float32(0), out=self._minimum)
         for k, stimulus in enumerate(stimuli):
             for pending, column in zip(self._pending, columns, strict=True):
                 pending[len(self._pending_stimuli)] = column[k]
@@ -309,7 +315,7 @@ class Reduction:
 
     def _flush_extremes(self) -> None:
         n, stimuli = len(self._pending_stimuli), np.array(self._pending_stimuli, np.int32)
-        for part in self.at.values() if n else ():
+        for part in self._blocks() if n else ():
             columns: list[NDArray[Any]] = [np.ascontiguousarray(p[:n, part].T) for p in self._pending]
             for kept, value, at, tail in ((self._high, *columns[:2], 1), (self._low, *columns[2:], -1)):
                 own = kept[0][part], kept[1][part]  # views: filled in place
@@ -340,13 +346,17 @@ class Reduction:
         octaves = bands.octaves(self._maximum, self._minimum)
         bands.shift(self._bands, self._octaves, octaves)
         self._octaves = octaves
-        for part in self.at.values():
+        for part in self._blocks():
             values = torch.from_numpy(self._waiting[: self._waits, part]).T.contiguous().numpy()
             code = bands.codes(values)
             counts = bands.histogram(code)
             self._histogram[part] += counts.astype(np.uint32)
             bands.add(self._bands.of(part), bands.chosen(values, code, counts, key, position, octaves[:, part]))
         self._waits = 0
+
+    def _blocks(self) -> Iterator[slice]:
+        """Ranges of units."""
+        return (slice(low, low + BLOCK) for low in range(0, len(self._maximum), BLOCK))
 
     def _add_sample(
         self, rows: NDArray[Any], key: NDArray[np.uint64], where: NDArray[np.int32], chosen: NDArray[np.intp]

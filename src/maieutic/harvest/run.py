@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -32,7 +32,7 @@ from maieutic.harvest.shards import Order, ShardResult, Source, Worker, perform
 from maieutic.harvest.sparse import Sparse
 from maieutic.harvest.summary import Limits, SiteSummary
 from maieutic.stimuli.base import SPLITS, Corpus, Split
-from maieutic.store import write_rows, write_table, write_tensors
+from maieutic.store import locked, write_rows, write_table, write_tensors
 from maieutic.subjects.base import Subject, Unit
 
 #: called with (stimuli done, stimuli in all)
@@ -75,7 +75,7 @@ def harvest(
 
     Raises:
         UsageError: unknown site, empty corpus, wrong modality.
-        StoreError: the folder holds a harvest with other settings, or cannot be written.
+        StoreError: the folder holds a harvest with other settings, cannot be written, or another process harvests into it.
         UserError: most stimuli cannot be loaded, or the subject gives NaN, infinity or an error for most of them; or workers
             cannot make subject and corpus, or were lost.
     """
@@ -84,18 +84,53 @@ def harvest(
     kept = tuple(_default_keep(subject, sites) if keep is None else keep)
     folder = None if run is None else Path(run) / "harvest" / slug(subject.name)
     key = fingerprint(subject, corpus, sites, kept, sparse=sparse)
-    if folder is not None and (folder / DONE).exists():
+    if folder is not None and (folder / DONE).exists():  # which a read-only disk may hold
         return load_atlas(subject, corpus, folder, key=key)
+    order = _order(subject, sites, kept, sparse)
+    with nullcontext() if folder is None else _alone(folder):
+        if folder is not None and (folder / DONE).exists():  # by the process that has just let go of it
+            return load_atlas(subject, corpus, folder, key=key)
+        return _harvested(subject, corpus, order, folder, key, progress=progress, executor=executor, source=source)
+
+
+@contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    """No other process harvests into this folder meanwhile."""
+    lock = locked(folder)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _order(subject: Subject, sites: Sequence[str], kept: tuple[Unit, ...], sparse: Sparse | None) -> Order:
     widths = {s: subject.site(s).width for s in sites}
-    order = Order(
+    return Order(
         sites=tuple(dict.fromkeys(sites)),
         widths={s: w for s, w in widths.items() if w is not None},
         kept=kept,
         limits=Limits.of(list(widths.values())),
         sparse=sparse,
     )
+
+
+def _harvested(
+    subject: Subject,
+    corpus: Corpus,
+    order: Order,
+    folder: Path | None,
+    key: str,
+    *,
+    progress: Progress | None,
+    executor: Executor | None,
+    source: Source | None,
+) -> Atlas:
+    """Read what is not read yet, and finish."""
+    kept = order.kept
     readable = Readable(subject.name)
-    batches = plan(corpus, batch_size=subject.batch_size, everything=bool(kept or sparse), content=readable.content)
+    batches = plan(
+        corpus, batch_size=subject.batch_size, everything=bool(kept or order.sparse), content=readable.content
+    )
     jobs = shards(batches, modality=corpus.modality, units=sum(order.widths.values()))
     results = (
         _Memory(kept) if folder is None else Parts(folder, f"{key} {_cut(jobs)}", shards=len(jobs), kept=bool(kept))

@@ -15,7 +15,7 @@ from maieutic.store.files import (
     writing,
 )
 from maieutic.store.schema import choices, experiments, explanations, harvests, jobs, scores, sweeps, units, waves
-from maieutic.store.store import CHOSEN, FILE, SiteRow, Store, now
+from maieutic.store.store import CHOSEN, FILE, SiteRow, Store, locked, now
 
 __all__ = [
     "CHOSEN",
@@ -29,6 +29,7 @@ __all__ = [
     "explanations",
     "harvests",
     "jobs",
+    "locked",
     "now",
     "read_rows",
     "read_table",

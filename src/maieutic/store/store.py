@@ -102,7 +102,7 @@ class Store:
                 )
             if path.exists() and any(p.name != ".lock" for p in path.iterdir()):
                 raise StoreError(f"{path} holds other files and no maieutic run: choose an empty folder with --run")
-        lock = _locked(path) if write else None
+        lock = locked(path) if write else None
         try:
             return cls(path, _engine(file, write=write), lock)
         except BaseException:
@@ -240,7 +240,12 @@ class Store:
         return pages + dangling
 
 
-def _locked(folder: Path) -> FileLock:
+def locked(folder: Path) -> FileLock:
+    """The writer's lock of a folder, taken; the holder releases it. The system lets go of it when its process dies.
+
+    Raises:
+        StoreError: another process writes there, or the folder cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
