@@ -257,6 +257,8 @@ def _window(honest: FloatArray, share: float, certain: float) -> tuple[float, fl
     top = len(ranked) - round(certain * len(ranked))
     low = max(top - round(share * len(ranked)), 0)
     high = 2.0 if top >= len(ranked) else float(ranked[top])
+    if low == top:  # too few honest steps for such a share: only what lies above them goes on
+        return float(np.nextafter(ranked[top - 1], 2.0)) if top else 0.0, high
     return (0.0 if low == 0 else float(ranked[low])), high
 
 
