@@ -148,10 +148,10 @@ def _figures(pilot: Pilot, table: Table, sums: Sums, prices: Prices, *, workers:
     paid = sums.dollars or sums.tokens * prices.tokens.one
     gpus = machine.gpus_per_worker
     hours = workers * wall / 3600
+    explaining = slow * (float(sums.explaining.sum()) + workers * pace.first_explaining) / machine.speed
     found = {
         "labelled": sums.labelled, "measurements": float(sums.asked.sum()), "fresh": float(fresh.sum()),
-        "tokens": sums.tokens, "explaining": slow * float(sums.explaining.sum()) / machine.speed, "wall": wall,
-        "core_hours": hours, "gpu_hours": hours * gpus,
+        "tokens": sums.tokens, "explaining": explaining, "wall": wall, "core_hours": hours, "gpu_hours": hours * gpus,
         "dollars": paid + hours * (machine.core_hour + gpus * machine.gpu_hour),
         "standing": sums.standing, "ap": sums.ap,
     }  # fmt: skip

@@ -11,6 +11,7 @@ the campaign, and a cascade that is chosen by them should be scored on other uni
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
@@ -65,7 +66,7 @@ class Recorder:
         self._ended = begun + last if jobs else self._ended
         if jobs:
             row = {"run": number, "kind": kind, "jobs": len(jobs), "span": last, "gap": gap, "workers": self.workers}
-            self._keep({**row, "engine": self.name})
+            self._keep({**row, "engine": self.name, "load": os.getloadavg()[0] / (os.cpu_count() or 1)})
 
     def _keep(self, row: Mapping[str, Any]) -> None:
         self._file.parent.mkdir(exist_ok=True)

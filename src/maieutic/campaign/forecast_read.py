@@ -32,7 +32,7 @@ class Seen:
     Attributes:
         record, spend: as the sweep that is forecast would see them.
         labelled: it has a label and no abstention.
-        seconds: of a worker, without what the first unit of a worker pays for all. explaining: as the store has them.
+        seconds: of a worker, without what the first unit of a worker pays for all. explaining: of these, the explainer's.
         measuring: of these, in experiments. fresh: experiments that were measured anew. shown: stimuli by content.
         score: average precision on test; ``None``: unmeasured. scoring: seconds of a worker for it.
     """
@@ -67,20 +67,24 @@ class Pace:
     Attributes:
         harvest: wall seconds of the harvest. harvest_work: of these, seconds of workers, divided by workers.
         start: seconds until a worker is ready. first: that a worker's first units take longer than the rest.
+        first_explaining: of these, in the stages of the cascade.
         between: seconds between two waves, in which workers wait.
         efficiency: share of the time between the start of a wave and its end in which workers work, 0 to 1.
         workers, engine: of the pilot. resumed: it was stopped and went on, so what is paid once was paid more often.
+        load: programs that wanted a core of the driver's machine, a core, while the pilot ran.
     """
 
     harvest: float
     harvest_work: float
     start: float
     first: float
+    first_explaining: float
     between: float
     efficiency: float
     workers: int
     engine: str
     resumed: bool
+    load: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +133,7 @@ def read_pilot(folder: Path) -> Pilot:
     return Pilot(
         stages=stages, grants=grants, first=swept[0]["settings"]["first"], main=main,
         nulls=tuple(s for s in sampled if s.role != "main"), widths=note["widths"],
-        pace=_pace(lines, float(row["seconds"] or 0.0)), about=about,
+        pace=_pace(lines, float(row["seconds"] or 0.0), [s.explainer for s in stages]), about=about,
     )  # fmt: skip
 
 
@@ -182,7 +186,8 @@ def _seen(
     return Seen(
         record=Record(standing=standing, measurements=0 if row is None else row["measurements"], failed=row is None),
         spend=spend, labelled=row is not None and row["reason"] is None,
-        seconds=told if work is None else work, explaining=told, measuring=measured, fresh=sum(r["fresh"] for r in asked),
+        seconds=told if work is None else work, explaining=told if work is None else min(told, work),
+        measuring=measured, fresh=sum(r["fresh"] for r in asked),
         shown=tuple(dict.fromkeys(r["stimulus"] for r in asked)), score=score,
         scoring=(taken["scoring"] or 0.0) + (taken["look-up"] or 0.0),
     )  # fmt: skip
@@ -221,7 +226,7 @@ def _usual(lines: Sequence[Row]) -> dict[tuple[str, str, str, str], float]:
     return out
 
 
-def _pace(lines: Sequence[Row], harvest: float) -> Pace:
+def _pace(lines: Sequence[Row], harvest: float, names: Sequence[str]) -> Pace:
     calls = [line for line in lines if "span" in line and line["kind"] in ("explaining", "scoring")]
     sessions = list(dict.fromkeys(line["session"] for line in calls))
     workers = calls[0]["workers"] if calls else 1
@@ -231,20 +236,26 @@ def _pace(lines: Sequence[Row], harvest: float) -> Pace:
         own = [c for c in calls if c["session"] == session]
         lasted += sum(c["span"] for c in own) - ready[n]
         busy += sum(line["seconds"] for line in lines if "key" in line and line["session"] == session)
-    first = 0.0
-    for rows in _jobs_of(lines).values():
-        marked = _firsts(rows)
-        rest = [r["seconds"] for r, is_first in marked if not is_first]
-        over = [r["seconds"] - float(np.median(rest)) for r, is_first in marked if is_first] if rest else []
-        first += max(0.0, float(np.mean(over))) if over else 0.0
+    first = {at: _over(rows) for at, rows in _jobs_of(lines).items()}
     gaps = [c["gap"] for c in calls[1:] if c["gap"] is not None]
     shards = sum(line["seconds"] for line in lines if line["kind"] == "shards" and "at" in line)
     return Pace(
         harvest=harvest, harvest_work=min(shards, harvest * workers), start=float(np.mean(ready)) if ready else 0.0,
-        first=first, between=float(np.mean(gaps)) if gaps else 0.0,
+        first=sum(first.values()),
+        first_explaining=sum(v for (kind, explainer), v in first.items() if kind == "explaining" and explainer in names),
+        between=float(np.mean(gaps)) if gaps else 0.0,
         efficiency=float(np.clip(busy / (workers * lasted), 0.05, 1.0)) if lasted > 0 else 1.0, workers=workers,
         engine=calls[0]["engine"] if calls else "in-process", resumed=len(sessions) > 1,
+        load=float(np.mean([c.get("load", 0.0) for c in calls])) if calls else 0.0,
     )  # fmt: skip
+
+
+def _over(rows: Sequence[Row]) -> float:
+    """Seconds by which workers' first jobs of a kind took longer than the middle one of the others, the mean over workers."""
+    marked = _firsts(rows)
+    rest = [r["seconds"] for r, is_first in marked if not is_first]
+    over = [r["seconds"] - float(np.median(rest)) for r, is_first in marked if is_first] if rest else []
+    return max(0.0, float(np.mean(over))) if over else 0.0
 
 
 def _ready(lines: Sequence[Row], session: str) -> float:

@@ -96,7 +96,7 @@ def _people(pilot: Pilot, of: Ints, totals: Mapping[str, int], rng: np.random.Ge
     # null units are as many whatever the size: they are part of what is simulated whole, and count for nothing beyond
     nulls = len(pilot.main) + np.arange(len(pilot.nulls) if times == 1.0 else 0)
     weights = _weights(pilot, of, rng)
-    middle = np.full(len(nulls), np.median(weights))
+    middle = np.full(len(nulls), np.sort(weights)[len(weights) // 2])  # as a sweep does
     return People(of=np.concatenate([of, nulls]), main=len(of), weights=np.concatenate([weights, middle]), times=times)
 
 
@@ -104,12 +104,14 @@ def _weights(pilot: Pilot, of: Ints, rng: np.random.Generator) -> Floats:
     if pilot.first == "order":
         return np.ones(len(of))
     known = np.array([u.weight for u in pilot.main])
-    n = len(known)
+    n, (_, itself) = len(known), np.unique(of, return_index=True)
     rank = np.argsort(np.argsort(known, kind="stable"), kind="stable")
     # Silverman's width for a flat density of ranks; what falls off an end is reflected
     place = (rank[of] + 0.5) / n + 0.9 * (1 / 12) ** 0.5 * n**-0.2 * rng.standard_normal(len(of))
     place = np.abs(np.mod(place + 1.0, 2.0) - 1.0)
-    return np.quantile(known, place)
+    weights = np.quantile(known, place)
+    weights[itself] = known[of[itself]]  # the first of each is the sampled unit itself
+    return weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

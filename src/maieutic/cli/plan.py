@@ -21,6 +21,8 @@ EXAMPLE = (
     "Example:  maieutic plan smollm2-135m --corpus text --site layers.7.mlp --run runs/pilot --engine processes "
     "--cascade search-no-experiments,search:60 --pilot 48 --budgets none,20000"
 )
+#: programs that want a core, a core: with more the pilot waited for others
+BUSY = 1.5
 Folder = Annotated[
     Path | None, typer.Option(help="Run folder of the pilot: new, or one made before.", show_default=False)
 ]
@@ -167,6 +169,10 @@ def _print(made: Forecast, run: Path) -> None:
         _print_readings(s)
     if once["resumed"]:
         say("the pilot was stopped and went on: what is paid once was paid more often, times are too long")
+    if once["load"] > BUSY:
+        say(
+            f"the machine was busy ({once['load']:.1f} programs a core): times are too long where the campaign's is not"
+        )
     print(f"\nnext:  maieutic sweep … --run FOLDER,  then  maieutic plan --run {run} --against FOLDER")
 
 
