@@ -16,6 +16,7 @@ GROUP = "maieutic.benches"
 BUILT_IN: Mapping[str, str] = {
     "faults": "maieutic.bench.faults:run_faults",
     "find": "maieutic.bench.find:run_find",
+    "forensics": "maieutic.bench.forensics:run_forensics",
     "harvest": "maieutic.bench.harvest:run_harvest",
     "jail": "maieutic.bench.jail:run_jail",
     "local-model": "maieutic.bench.local_model:run_local_model",

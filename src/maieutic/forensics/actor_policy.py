@@ -63,9 +63,9 @@ class PolicyActor:
         found: list[list[Sample]] = []
         for context in contexts:
             drawn = 1 if greedy else n
-            # one stream a context and seed; each answer has the next of its children
-            streams = np.random.default_rng([0 if greedy else seed % 2**63, *_digest(context)]).spawn(drawn)
-            rows = [self._one(context, random) for random in streams]
+            # one stream a context and seed, from which the answers draw in turn
+            random = np.random.default_rng([0 if greedy else seed % 2**63, *_digest(context)])
+            rows = [self._one(context, random) for _ in range(drawn)]
             found.append(rows * n if greedy else rows)
             self.spent += Spent(samples=drawn, tokens=drawn * _tokens(context))
         self.spent += Spent(seconds=time.perf_counter() - started)

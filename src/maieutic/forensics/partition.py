@@ -163,9 +163,10 @@ def transcript_text(context: Context) -> str:
 
 def rewrite(context: Context, change: Mapping[tuple[int, Field], str]) -> Context:
     """The messages with some of their texts replaced; nothing else changes."""
-    found = list(context)
-    for n in {n for n, _ in change}:
-        here = {field: text for (m, field), text in change.items() if m == n}
+    found, by_message = list(context), dict[int, dict[Field, str]]()
+    for (n, field), text in change.items():
+        by_message.setdefault(n, {})[field] = text
+    for n, here in by_message.items():
         message = found[n]
         calls = list(message.tool_calls)
         for i in {int(f[0]) for f in here if f}:

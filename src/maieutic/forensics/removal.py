@@ -167,6 +167,8 @@ class Masker:
         """
         change: dict[tuple[int, Field], str] = {}
         for place, pieces in self._pieces.items():
+            if all(i is None or i in kept for i, _, _ in pieces) and not (put and any(i in put for i, _, _ in pieces)):
+                continue
             said = [text if i is None or i in kept else gone for i, text, gone in pieces]
             if put:
                 said = [

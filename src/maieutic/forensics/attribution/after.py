@@ -20,8 +20,8 @@ from maieutic.readings import Reading
 def moves(trials: Trials, question: Question, found: MinimalSets) -> tuple[Move, ...]:
     """Put the words of each part of the cause elsewhere, all but one sufficient set removed.
 
-    Places: the farthest part of the same text, a part of another message of the same role, a part of another role's
-    message; none of them belongs to the cause. Two or more parts that act together are exchanged too.
+    Places: the farthest part of the same message, a part of another message of the same role, a part of another role's
+    message; none of them belongs to the cause or is an argument of a call. Two or more parts that act together are exchanged too.
 
     Cost: at most three questions a part and one a set.
     """
@@ -46,12 +46,8 @@ def moves(trials: Trials, question: Question, found: MinimalSets) -> tuple[Move,
 def _places(parts: Sequence[Part], i: int, cause: set[int]) -> list[int]:
     """Where to put the words of a part."""
     here = parts[i].spans[0]
-    free = [j for j in range(len(parts)) if j not in cause]
-
-    def place(j: int) -> tuple[int, object]:
-        return parts[j].spans[0].message, parts[j].spans[0].field
-
-    same = [j for j in free if place(j) == (here.message, here.field)]
+    free = [j for j in range(len(parts)) if j not in cause and not parts[j].spans[0].field]
+    same = [j for j in free if parts[j].spans[0].message == here.message]
     role = [j for j in free if parts[j].role == parts[i].role and parts[j].spans[0].message != here.message]
     other = [j for j in free if parts[j].role != parts[i].role]
     found = [max(group, key=lambda j: (abs(j - i), -j)) for group in (same, role, other) if group]

@@ -28,7 +28,7 @@ from maieutic.forensics.attribution.question import Question
 from maieutic.forensics.attribution.trials import Trials, UnmeasuredError
 from maieutic.forensics.partition import Level, Part, Partition, partition
 from maieutic.forensics.removal import Removal, removal
-from maieutic.forensics.sequential import compare_rates, difference_interval, holm
+from maieutic.forensics.sequential import compare_rates, difference_interval, fisher, holm
 from maieutic.progress import Report, silent
 from maieutic.readings import Reading
 
@@ -185,8 +185,14 @@ class _Finding:
             if not compared.first.happened:
                 return self._no_cause("not reproduced", f"the act did not happen in {compared.first.n} fresh samples")
             return self._no_cause("none", f"the act happens as often with everything removed ({seen})")
-        full, empty = trials.tally(every, PILOT), trials.tally(none, PILOT)
+        # what was shown barely is looked at again: a search that begins by mistake is dear
+        n = PILOT if compared.p < 1e-3 else max(self.settings.looks)
+        full, empty = trials.tally(every, n), trials.tally(none, n)
         self._stage("ends")
+        if fisher(full, empty) > self.settings.false_cause:
+            return self._no_cause(
+                "undecided", "the act seemed to depend on the context, further samples do not show it"
+            )
         return replace(question, full=full, empty=empty)
 
     # --- the sets ------------------------------------------------------------------------------------------------
