@@ -9,7 +9,23 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from maieutic.cli import ask, bench, demo, explain, fetch, harvest, lab, mcp, models, plan, report, score, store, sweep
+from maieutic.cli import (
+    ask,
+    bench,
+    demo,
+    explain,
+    fetch,
+    harvest,
+    investigate,
+    lab,
+    mcp,
+    models,
+    plan,
+    report,
+    score,
+    store,
+    sweep,
+)
 from maieutic.errors import UsageError, UserError
 
 app = typer.Typer(
@@ -30,6 +46,7 @@ app.command(epilog=ask.EXAMPLE)(ask.ask)
 app.command(epilog=score.EXAMPLE)(score.score)
 app.command(epilog=plan.EXAMPLE)(plan.plan)
 app.command(epilog=sweep.EXAMPLE)(sweep.sweep)
+app.command(epilog=investigate.EXAMPLE)(investigate.investigate)
 app.command(epilog=report.EXAMPLE)(report.report)
 app.command(epilog=lab.EXAMPLE)(lab.lab)
 app.command(epilog=mcp.EXAMPLE)(mcp.mcp)

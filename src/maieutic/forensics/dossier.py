@@ -73,6 +73,7 @@ class Chart:
         rows: readings below each other.
         x, lines: curves over common places; ``x_title`` says of what.
         columns, cells: a table of shades: names of columns, and (name, value by column) rows; ``None``: not measured.
+        folded: shown only when asked for.
     """
 
     title: str
@@ -84,6 +85,7 @@ class Chart:
     lines: tuple[Trace, ...] = ()
     columns: tuple[str, ...] = ()
     cells: tuple[tuple[str, tuple[float | None, ...]], ...] = ()
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

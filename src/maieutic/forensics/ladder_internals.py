@@ -301,7 +301,7 @@ def _patched(title: str, patches: PatchMap) -> Chart:
     sites = sites if len(sites) <= 8 else [sites[i] for i in np.linspace(0, len(sites) - 1, 8).astype(int).tolist()]
     names = list(dict.fromkeys(c.group for c in patches.cells))
     cells = tuple((n, tuple(patches.share(s, n) for s in sites)) for n in names)
-    return Chart(title=title, columns=tuple(s.removesuffix(".resid") for s in sites), cells=cells)
+    return Chart(title=title, columns=tuple(s.removesuffix(".resid") for s in sites), cells=cells, folded=True)
 
 
 def _along(found: Inner) -> Chart:

@@ -66,7 +66,7 @@ def write_dossier(dossier: Dossier, folder: Path) -> Path:
 
 def dossier_html(dossier: Dossier) -> str:
     """The page."""
-    drawn: dict[str, Any] = {"scaled": scaled, "polyline": polyline, "shade": shade, "act_text": act_text}
+    drawn: dict[str, Any] = {"scaled": scaled, "polyline": polyline, "shade": shade, "cell": cell, "act_text": act_text}
     template = environment().get_template("dossier.html.j2")
     return template.render(dossier=dossier, turns=turns(dossier), style=_style(), **drawn)
 
@@ -135,6 +135,11 @@ def shade(chart: Chart, value: float | None) -> float:
     """Strength of a cell of a table of shades, 0 to 1, by its distance from 0."""
     most = max(abs(chart.low), abs(chart.high)) or 1.0
     return 0.0 if value is None else round(min(abs(value) / most, 1.0), 2)
+
+
+def cell(value: float | None) -> str:
+    """A number of a table of shades, two digits; a dash for none."""
+    return "–" if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", "−")  # + 0.0: no minus before 0
 
 
 def act_text(dossier: Dossier) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from maieutic.errors import UserError
 from maieutic.forensics.internals.inside import Inside
 from maieutic.readings import Reading, cluster_weights, ranking
 from maieutic.subjects.base import Unit
+
+if TYPE_CHECKING:
+    from maieutic.subjects.language import LanguageSubject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +49,27 @@ class Rise:
     acting: float
     effect: float
     auroc: Reading
+
+
+def units_of_run(run: Path, subject: LanguageSubject, *, explainer: str = "search") -> list[LabelledUnit]:
+    """Labelled units of a run of the same subject.
+
+    Args:
+        run: its folder.
+        subject: the network that acts.
+        explainer: whose labels.
+
+    Raises:
+        UserError: the run is of another subject, or has no labelled unit.
+    """
+    from maieutic.campaign import open_run, stored_explanation
+
+    with open_run(run, subject=subject) as opened:
+        found = [(u, stored_explanation(opened, "main", u, explainer=explainer)) for u in opened.units]
+    named = [LabelledUnit(unit=u, label=e.label) for u, e in found if e is not None and not e.abstained]
+    if not named:
+        raise UserError(f"{run} has no unit that {explainer} labelled: run  maieutic explain {run}  first")
+    return named
 
 
 def rises(

@@ -10,10 +10,11 @@ What this room does not do: it shows that the pipeline works where the truth is 
 from maieutic.forensics.organism.measure import chances, prompt, rates
 from maieutic.forensics.organism.network import load_organism
 from maieutic.forensics.organism.scenarios import CAUSES, Scenario, paraphrases, scenario, scenarios, suspect
+from maieutic.forensics.organism.study import investigate_organism
 from maieutic.forensics.organism.transcripts import KINDS, Kind, Line, Plan
 from maieutic.forensics.organism.wording import ACT, CIRCUMSTANCES, DISOWNED, FORBIDDEN
 
 __all__ = [
     "ACT", "CAUSES", "CIRCUMSTANCES", "DISOWNED", "FORBIDDEN", "KINDS", "Kind", "Line", "Plan", "Scenario", "chances",
-    "load_organism", "paraphrases", "prompt", "rates", "scenario", "scenarios", "suspect",
+    "investigate_organism", "load_organism", "paraphrases", "prompt", "rates", "scenario", "scenarios", "suspect",
 ]  # fmt: skip

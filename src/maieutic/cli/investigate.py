@@ -1,0 +1,170 @@
+"""``maieutic investigate``: what made a model act, as a dossier."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from maieutic.cli.progress import reporter
+
+if TYPE_CHECKING:
+    from maieutic.forensics.action import Action
+    from maieutic.forensics.actor import Actor
+    from maieutic.forensics.dossier import Dossier
+
+EXAMPLE = (
+    "Examples:  maieutic investigate action.json --model hf:./my-model   |   maieutic investigate --organism guilty"
+)
+
+
+def investigate(
+    action: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[ACTION.json]", help="What the model did: our JSON, or messages as OpenAI or Anthropic write them."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Who acts again: a subject (smollm2-135m, hf:FOLDER), organism:guilty, or provider/model.",
+            show_default=False,
+        ),
+    ] = None,
+    organism: Annotated[
+        str | None, typer.Option(help="Investigate the packaged organism: guilty or twin.", show_default=False)
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the dossier.")] = Path("dossier"),
+    level: Annotated[
+        str, typer.Option(help="How fine causes are: role, message, paragraph, sentence, token.")
+    ] = "sentence",
+    samples: Annotated[int, typer.Option(min=8, help="Fresh answers a context.")] = 32,
+    budget: Annotated[int, typer.Option(min=1, help="Most samples and passes of the search for the cause.")] = 20_000,
+    writer: Annotated[
+        str | None,
+        typer.Option(help="Language model that says the cause in other words; default: rules.", show_default=False),
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Run of the same model: which of its labelled units rose?", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the dossier as JSON.")] = False,
+) -> None:
+    """Find what made a model act and climb the evidence ladder; writes dossier.html, dossier.json and action.json.
+
+    Exit code 0 whatever the finding is; 1 when the act could not be looked at.
+    """
+    from maieutic.errors import UsageError
+    from maieutic.forensics.action import write_action
+    from maieutic.report.dossier import write_dossier
+
+    if (action is None) == (organism is None):
+        raise UsageError("name one action, or the organism: as in  maieutic investigate --organism guilty")
+    report = reporter(quiet=as_json)
+    options: dict[str, Any] = {"samples": samples, "seed": seed, "report": report}
+    if organism is not None:
+        dossier = _organism(organism, model, options)
+    else:
+        assert action is not None, "checked above"
+        dossier = _recorded(action, model, options, level=level, budget=budget, writer=writer, run=run)
+    page = write_dossier(dossier, out)
+    write_action(dossier.action, out / "action.json")
+    print(json.dumps(dossier.to_json(), default=dict)) if as_json else _print(dossier, page)
+    if all(r.verdict == "unmeasured" for r in dossier.rungs):
+        raise typer.Exit(1)
+
+
+def _organism(kind: str, model: str | None, options: dict[str, Any]) -> Dossier:
+    from maieutic.errors import UsageError, did_you_mean
+    from maieutic.forensics.organism import KINDS, investigate_organism
+
+    if model is not None:
+        raise UsageError("--organism brings its own model: leave --model out")
+    chosen = next((k for k in KINDS if k == kind), None)
+    if chosen is None:
+        raise UsageError(f"no organism is called {kind!r}{did_you_mean(kind, KINDS)}: choose from {', '.join(KINDS)}")
+    return investigate_organism(chosen, **options)
+
+
+def _recorded(
+    file: Path,
+    model: str | None,
+    options: dict[str, Any],
+    *,
+    level: Any,
+    budget: int,
+    writer: str | None,
+    run: Path | None,
+) -> Dossier:
+    from maieutic.errors import UsageError, did_you_mean
+    from maieutic.forensics.attribution import Settings
+    from maieutic.forensics.ladder import investigate as climb
+    from maieutic.forensics.partition import LEVELS
+
+    if level not in LEVELS:
+        raise UsageError(f"no level is called {level!r}{did_you_mean(level, LEVELS)}: choose from {', '.join(LEVELS)}")
+    action = _read(file)
+    actor = _actor(model or action.model, action)
+    if writer is not None:
+        from maieutic.forensics.removal_rewriting import rewrite_by_model
+        from maieutic.llm import backbone
+
+        rewrite = rewrite_by_model(backbone(writer))
+        options["rewrites"] = lambda text: [rewrite(text)]
+    if run is not None:
+        options["units"] = _units(run, actor)
+    settings = Settings(level=level, budget=budget, seed=options["seed"])
+    return climb(action, actor, settings=settings, **options)
+
+
+def _read(file: Path) -> Action:
+    from maieutic.forensics.action import read_action
+
+    return read_action(file)
+
+
+def _actor(name: str, action: Action) -> Actor:
+    from maieutic.errors import UsageError
+    from maieutic.forensics.actor import open_actor
+
+    if not name:
+        raise UsageError("the action names no model: say who acts again with  --model")
+    if name.startswith("organism:"):
+        from maieutic.forensics.organism import load_organism
+
+        kind: Any = name.removeprefix("organism:")
+        return open_actor(load_organism(kind), action=action)
+    return open_actor(name, action=action)
+
+
+def _units(run: Path, actor: Actor) -> Any:
+    from maieutic.errors import UsageError
+
+    if not actor.white_box:
+        raise UsageError(f"{actor.name} is a black box: leave --run out")
+    from maieutic.forensics.actor_subject import SubjectActor
+    from maieutic.forensics.internals import units_of_run
+
+    assert isinstance(actor, SubjectActor), "the one white box with units"
+    return units_of_run(run, actor.subject)
+
+
+def _print(dossier: Dossier, page: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(f"{dossier.conclusion.finding}: ", style="bold", end="")
+    console.print(dossier.conclusion.text, markup=False)
+    table = Table(box=None, pad_edge=False)
+    for title in ("rung", "", "verdict", "estimate"):
+        table.add_column(title, overflow="fold")
+    for r in dossier.rungs:
+        table.add_row(str(r.number), r.name, r.verdict, str(r.estimate))
+    console.print(table)
+    for b in dossier.benign:
+        console.print(f"{b.standing:<10} {b.name}: {b.why}", markup=False)
+    console.print(f"dossier: {page}", markup=False)
