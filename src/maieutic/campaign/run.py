@@ -23,7 +23,7 @@ import numpy as np
 from maieutic.campaign.nulls import Nulls, null_directions, read_directions, write_directions
 from maieutic.errors import StoreError, UsageError
 from maieutic.executors import Executor
-from maieutic.harvest import Atlas, column, fingerprint, harvest, load_atlas, slug
+from maieutic.harvest import Atlas, Sparse, column, fingerprint, harvest, load_atlas, slug
 from maieutic.harvest.shards import Source
 from maieutic.progress import Report, silent
 from maieutic.stimuli import Corpus, load_corpus
@@ -104,6 +104,7 @@ class RunPlan:
         sample: how many of each site.
         nulls: how many units of an untrained copy, and how many random directions, of each site.
         seed: of the draw, the untrained weights and the directions.
+        sparse: keep every non-zero of the sites over all positions as well, sorted by unit.
     """
 
     subject: str
@@ -114,6 +115,7 @@ class RunPlan:
     size: int | None = None
     nulls: int = 8
     seed: int = 0
+    sparse: bool = False
 
 
 def create_run(
@@ -144,14 +146,16 @@ def create_run(
     try:
         directions = _directions(store.folder, subject, corpus, plan)
         keep = _kept(subject, plan.sites, chosen) + directions
-        settings = _settings(plan, fingerprint(subject, corpus, plan.sites, keep))
+        sparse = Sparse(sites=plan.sites) if plan.sparse else None
+        settings = _settings(plan, fingerprint(subject, corpus, plan.sites, keep, sparse=sparse))
         started = time.perf_counter()
         _announce(store, plan, subject, corpus, settings)
         with report("harvest", subject.name) as step:
             source = Source(subject=plan.subject, corpus=plan.corpus, size=plan.size)
             atlas = harvest(
-                subject, corpus, plan.sites, run=folder, keep=keep, progress=step, executor=executor, source=source
-            )
+                subject, corpus, plan.sites, run=folder, keep=keep, progress=step, executor=executor, source=source,
+                sparse=sparse,
+            )  # fmt: skip
         nulls = _nulls(store.folder, subject, corpus, plan, directions, report, executor)
         units = tuple(_oriented(atlas, u, subject.modality) if plan.units in ((), EVERY) else u for u in chosen)
         _finish(store, units, nulls, seconds=time.perf_counter() - started)
@@ -324,6 +328,8 @@ def _settings(plan: RunPlan, key: str) -> dict[str, Any]:
     from dataclasses import asdict
 
     plain = {**asdict(plan), "sites": list(plan.sites), "units": list(plan.units)}
+    if not plan.sparse:
+        del plain["sparse"]  # as in runs that were made before there was a choice
     return {"plan": plain, "fingerprint": key}
 
 
