@@ -28,8 +28,8 @@ LIMIT = np.uint64(2**64 - 1)
 PENDING = extremes.MOST_SORTED - TOP
 #: values in the rows that wait for histogram and bands, and rows at most and at least
 WAITING, MOST_WAITING, LEAST_WAITING = 1 << 21, 1024, 256
-#: units whose extremes or bands are sorted at once: their arrays then stay in caches, and in memory that was used before
-BLOCK = 768
+#: values that are sorted at once: their arrays then stay in caches, and in memory that was used before
+BLOCK = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +315,7 @@ class Reduction:
 
     def _flush_extremes(self) -> None:
         n, stimuli = len(self._pending_stimuli), np.array(self._pending_stimuli, np.int32)
-        for part in self._blocks() if n else ():
+        for part in self._blocks(extremes.MOST_SORTED) if n else ():
             columns: list[NDArray[Any]] = [np.ascontiguousarray(p[:n, part].T) for p in self._pending]
             for kept, value, at, tail in ((self._high, *columns[:2], 1), (self._low, *columns[2:], -1)):
                 own = kept[0][part], kept[1][part]  # views: filled in place
@@ -346,7 +346,7 @@ class Reduction:
         octaves = bands.octaves(self._maximum, self._minimum)
         bands.shift(self._bands, self._octaves, octaves)
         self._octaves = octaves
-        for part in self._blocks():
+        for part in self._blocks(len(self._waiting)):
             values = torch.from_numpy(self._waiting[: self._waits, part]).T.contiguous().numpy()
             code = bands.codes(values)
             counts = bands.histogram(code)
@@ -354,9 +354,10 @@ class Reduction:
             bands.add(self._bands.of(part), bands.chosen(values, code, counts, key, position, octaves[:, part]))
         self._waits = 0
 
-    def _blocks(self) -> Iterator[slice]:
-        """Ranges of units."""
-        return (slice(low, low + BLOCK) for low in range(0, len(self._maximum), BLOCK))
+    def _blocks(self, width: int) -> Iterator[slice]:
+        """Ranges of units, of which each has so many values."""
+        size = BLOCK // width
+        return (slice(low, low + size) for low in range(0, len(self._maximum), size))
 
     def _add_sample(
         self, rows: NDArray[Any], key: NDArray[np.uint64], where: NDArray[np.int32], chosen: NDArray[np.intp]
