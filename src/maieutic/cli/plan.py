@@ -35,7 +35,7 @@ def plan(
     corpus: Annotated[str | None, typer.Option(help="As in  maieutic sweep.", show_default=False)] = None,
     site: Annotated[str | None, typer.Option(help="Hook points, separated by commas.", show_default=False)] = None,
     run: Folder = None,
-    pilot: Annotated[int, typer.Option(min=1, help="Units sampled of each site.")] = 32,
+    pilot: Annotated[int, typer.Option(min=1, help="Units sampled of each site.")] = 64,
     cascade: Annotated[
         str, typer.Option(help="Explainers, cheapest first, with measurements a unit; its prefixes are forecast too.")
     ] = "search-no-experiments,search:120",
