@@ -20,6 +20,7 @@ from maieutic.cli import (
     lab,
     mcp,
     models,
+    monitor,
     plan,
     report,
     score,
@@ -53,6 +54,7 @@ app.command(epilog=mcp.EXAMPLE)(mcp.mcp)
 app.command(epilog=bench.EXAMPLE)(bench.bench)
 app.command(epilog=fetch.EXAMPLE)(fetch.fetch)
 app.add_typer(store.app, name="store")
+app.add_typer(monitor.app, name="monitor")
 
 
 @app.callback(invoke_without_command=True)
