@@ -27,8 +27,8 @@ from maieutic.executors.in_process import InProcess
 
 STAGES = (Stage(explainer="cheap"), Stage(explainer="dear", budget=20))
 PACE = Pace(
-    harvest=100.0, harvest_work=80.0, start=3.0, first=2.0, first_explaining=1.5, between=0.5, efficiency=0.8, workers=2, engine="processes",
-    resumed=False, load=0.5,
+    harvest=100.0, harvest_work=80.0, start=3.0, first=2.0, first_explaining=1.5, between=0.5, efficiency=0.8,
+    workers=2, engine="processes", resumed=False, load=0.5,
 )  # fmt: skip
 
 
