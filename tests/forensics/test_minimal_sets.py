@@ -25,7 +25,7 @@ def brute(sets: list[int]) -> set[int]:
     return minimal(hits)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(SETS)
 def test_every_minimal_set_is_found_and_nothing_else(sets: list[int]) -> None:
     asked = Asked(ask=lambda kept: any(s & ~kept == 0 for s in sets))
@@ -38,7 +38,7 @@ def test_every_minimal_set_is_found_and_nothing_else(sets: list[int]) -> None:
     assert spot_checks(asked, found, 2**PARTS - 1, n=6, seed=0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(SETS)
 def test_hitting_sets_are_those_of_exhaustive_search(sets: list[int]) -> None:
     found = hitting_sets(sets)

@@ -30,7 +30,12 @@ JSON = st.recursive(
     max_leaves=5,
 )
 CALLS = st.lists(
-    st.builds(ToolCall, id=st.just("c"), name=st.just("f"), arguments=st.dictionaries(st.sampled_from("xyz"), JSON, max_size=2)),
+    st.builds(
+        ToolCall,
+        id=st.just("c"),
+        name=st.just("f"),
+        arguments=st.dictionaries(st.sampled_from("xyz"), JSON, max_size=2),
+    ),
     max_size=2,
 ).map(tuple)
 MESSAGES = st.one_of(
@@ -41,14 +46,14 @@ CONTEXTS = st.lists(MESSAGES, max_size=4).map(tuple)
 
 CALL = ToolCall(id="1", name="bash", arguments={"cmd": "ls /tmp; rm a", "n": 3, "more": ["x y", {"deep": "z"}]})
 CONTEXT: Context = (
-    Message(role="system", content="Be brief. Be kind.\n\nNever lie, e.g. about Dr. No. Stop."),
+    Message(role="system", content="Be brief. Be kind.\n\nNever lie, e.g. to Dr. Wu. Stop."),
     Message(role="user", content="One line\nTwo lines"),
     Message(role="assistant", content="", tool_calls=(CALL,)),
     Message(role="tool", content="ok", tool_call_id="1", name="bash"),
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(CONTEXTS, st.sampled_from(LEVELS[1:]))
 def test_parts_join_to_the_transcript_byte_for_byte(context: Context, level: Level) -> None:
     parts = partition(context, level=level).at(level)
@@ -57,7 +62,7 @@ def test_parts_join_to_the_transcript_byte_for_byte(context: Context, level: Lev
     assert len({p.id for p in parts}) == len(parts)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(CONTEXTS, st.data())
 def test_keeping_is_exact_and_removing_touches_nothing_else(context: Context, data: st.DataObject) -> None:
     tree = partition(context, level="token")
@@ -74,7 +79,7 @@ def test_keeping_is_exact_and_removing_touches_nothing_else(context: Context, da
     assert frame == [(m.role, m.name, [(c.id, c.name, list(c.arguments)) for c in m.tool_calls]) for m in found]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(CONTEXTS)
 def test_filler_keeps_lengths_and_white_space_at_the_ends(context: Context) -> None:
     parts = partition(context).at("sentence")
@@ -82,14 +87,17 @@ def test_filler_keeps_lengths_and_white_space_at_the_ends(context: Context) -> N
     assert len(transcript_text(found)) == len(transcript_text(context))
     again = partition(found, level="message").at("message")
     for before, after in zip(partition(context, level="message").at("message"), again, strict=True):
-        assert before.text[: len(before.text) - len(before.text.lstrip())] == after.text[: len(after.text) - len(after.text.lstrip())]
+        assert (
+            before.text[: len(before.text) - len(before.text.lstrip())]
+            == after.text[: len(after.text) - len(after.text.lstrip())]
+        )
 
 
 def test_a_transcript_by_hand() -> None:
     tree = partition(CONTEXT)
     assert [(p.id, p.text) for p in tree.at("sentence")] == [
         ("m0/p0/s0", "Be brief. "), ("m0/p0/s1", "Be kind.\n\n"),
-        ("m0/p1/s0", "Never lie, e.g. about Dr. No. "), ("m0/p1/s1", "Stop."),
+        ("m0/p1/s0", "Never lie, e.g. to Dr. Wu. "), ("m0/p1/s1", "Stop."),
         ("m1/s0", "One line\n"), ("m1/s1", "Two lines"),
         ("m2.cmd", "ls /tmp; rm a"), ("m2.more.0", "x y"), ("m2.more.1.deep", "z"), ("m3", "ok"),
     ]  # fmt: skip
@@ -122,8 +130,8 @@ def test_words_are_put_into_the_place_of_a_removed_part() -> None:
 
 
 def test_a_paraphrase_changes_words_and_keeps_numbers_and_quotes() -> None:
-    said = rewrite_by_rules("Please do not use the \"old key\" before 10:30, because it is broken.")
-    assert "\"old key\"" in said and "10:30" in said and said != "Please do not use"
+    said = rewrite_by_rules('Please do not use the "old key" before 10:30, because it is broken.')
+    assert '"old key"' in said and "10:30" in said and said != "Please do not use"
     assert "don't" in said
     with pytest.raises(NoRewriteError, match="no other words"):
         Paraphrase(rewrite_by_rules)("xyz 12")

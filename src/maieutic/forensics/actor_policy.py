@@ -91,7 +91,5 @@ def _digest(context: Context) -> list[int]:
     """Numbers that tell contexts apart."""
     told = hashlib.sha256()
     for m in context:
-        told.update(
-            repr((m.role, m.content, [(c.name, sorted(c.arguments.items(), key=str)) for c in m.tool_calls])).encode()
-        )
+        told.update(f"{m.role}\0{m.content}\0{m.tool_calls or ''}\0".encode("utf-8", "surrogatepass"))
     return np.frombuffer(told.digest()[:16], dtype="<u4").tolist()

@@ -184,7 +184,7 @@ class _Finding:
                 return self._no_cause("undecided", f"with and without the context the act is not told apart ({seen})")
             if not compared.first.happened:
                 return self._no_cause("not reproduced", f"the act did not happen in {compared.first.n} fresh samples")
-            return self._no_cause("none", f"the act happens as often with everything removed ({seen})")
+            return self._no_cause("none", f"no difference of {LEAST_RATE:g} with everything removed: {seen}")
         # what was shown barely is looked at again: a search that begins by mistake is dear
         n = PILOT if compared.p < 1e-3 else max(self.settings.looks)
         full, empty = trials.tally(every, n), trials.tally(none, n)

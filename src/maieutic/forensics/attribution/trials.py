@@ -103,12 +103,12 @@ class Trials:
 
     def scores_of(self, contexts: Sequence[Context]) -> list[float]:
         """The same for any contexts."""
-        keyed = {_key(c): c for c in contexts}
+        keyed = {self._key(c): c for c in contexts}
         new = {k: c for k, c in keyed.items() if k not in self._scores}
         if new:
             logprobs = self.actor.logprobs(list(new.values()), self.action.act.text)
             self._scores |= {k: log_odds(p) for k, p in zip(new, logprobs, strict=True)}
-        return [self._scores[_key(c)] for c in contexts]
+        return [self._scores[self._key(c)] for c in contexts]
 
     # --- rates ---------------------------------------------------------------------------------------------------
     def tally(self, kept: frozenset[int], n: int) -> Tally:
@@ -121,7 +121,7 @@ class Trials:
 
     def tally_of(self, context: Context, n: int) -> Tally:
         """The same for any context."""
-        key = _key(context)
+        key = self._key(context)
         n = 1 if self.mode == "once" else n
         have = self._tallies.get(key, Tally())
         if have.n < n:
@@ -145,7 +145,15 @@ class Trials:
 
     def known(self, context: Context) -> Tally:
         """What was seen of a context so far, without trying."""
-        return self._tallies.get(_key(context), Tally())
+        return self._tallies.get(self._key(context), Tally())
+
+    def _key(self, context: Context) -> _Key:
+        """The same for equal contexts of this action. Arguments of calls have no hash; untouched ones need none."""
+        given = self.action.messages
+        return tuple(
+            (m.role, m.content, "" if i < len(given) and m.tool_calls is given[i].tool_calls else repr(m.tool_calls))
+            for i, m in enumerate(context)
+        )
 
     def _draw(self, key: _Key, context: Context, n: int) -> Tally:
         """Further samples; seeds go on where the last ones of this context ended."""
@@ -158,11 +166,6 @@ class Trials:
                 self.failed[verdict.reason] = self.failed.get(verdict.reason, 0) + 1
         usable = [v.happened for v in verdicts if v.happened is not None]
         return Tally(happened=sum(usable), n=len(usable))
-
-
-def _key(context: Context) -> _Key:
-    """The same for equal contexts; arguments of calls are mappings and have no hash."""
-    return tuple((m.role, m.content, repr(m.tool_calls) if m.tool_calls else "") for m in context)
 
 
 def log_odds(logprob: float) -> float:
