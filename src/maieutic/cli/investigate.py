@@ -11,7 +11,9 @@ import typer
 from maieutic.cli.progress import reporter
 
 if TYPE_CHECKING:
-    from maieutic.forensics.action import Action
+    from collections.abc import Callable
+
+    from maieutic.forensics.action import Act, Action
     from maieutic.forensics.actor import Actor
     from maieutic.forensics.dossier import Dossier
 
@@ -24,7 +26,8 @@ def investigate(
     action: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[ACTION.json]", help="What the model did: our JSON, or messages as OpenAI or Anthropic write them."
+            metavar="[ACTION]",
+            help="What the model did: JSON of ours, OpenAI's or Anthropic's messages, an Inspect .eval log.",
         ),
     ] = None,
     model: Annotated[
@@ -37,6 +40,19 @@ def investigate(
     organism: Annotated[
         str | None, typer.Option(help="Investigate the packaged organism: guilty or twin.", show_default=False)
     ] = None,
+    act: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND:TEXT",
+            help="What counts as doing it again: tool_call:NAME, regex:PATTERN, judge:CRITERION …",
+            show_default=False,
+        ),
+    ] = None,
+    at: Annotated[
+        int | None,
+        typer.Option(help="Number of the message that is the act; default: the assistant's last.", show_default=False),
+    ] = None,
+    sample: Annotated[str | None, typer.Option(help="Sample of a log with several.", show_default=False)] = None,
     out: Annotated[Path, typer.Option(help="Folder of the dossier.")] = Path("dossier"),
     level: Annotated[
         str, typer.Option(help="How fine causes are: role, message, paragraph, sentence, token.")
@@ -45,7 +61,9 @@ def investigate(
     budget: Annotated[int, typer.Option(min=1, help="Most samples and passes of the search for the cause.")] = 20_000,
     writer: Annotated[
         str | None,
-        typer.Option(help="Language model that says the cause in other words; default: rules.", show_default=False),
+        typer.Option(
+            help="Language model that says the cause in other words (default: rules), and judges.", show_default=False
+        ),
     ] = None,
     run: Annotated[
         Path | None, typer.Option(help="Run of the same model: which of its labelled units rose?", show_default=False)
@@ -69,7 +87,8 @@ def investigate(
         dossier = _organism(organism, model, options)
     else:
         assert action is not None, "checked above"
-        dossier = _recorded(action, model, options, level=level, budget=budget, writer=writer, run=run)
+        found = _load(action, act=act, at=at, sample=sample, model=model, writer=writer)
+        dossier = _recorded(found, model, options, level=level, budget=budget, writer=writer, run=run)
     page = write_dossier(dossier, out)
     write_action(dossier.action, out / "action.json")
     print(json.dumps(dossier.to_json(), default=dict)) if as_json else _print(dossier, page)
@@ -83,14 +102,40 @@ def _organism(kind: str, model: str | None, options: dict[str, Any]) -> Dossier:
 
     if model is not None:
         raise UsageError("--organism brings its own model: leave --model out")
-    chosen = next((k for k in KINDS if k == kind), None)
-    if chosen is None:
+    if kind not in KINDS:
         raise UsageError(f"no organism is called {kind!r}{did_you_mean(kind, KINDS)}: choose from {', '.join(KINDS)}")
-    return investigate_organism(chosen, **options)
+    return investigate_organism(KINDS[KINDS.index(kind)], **options)
+
+
+def _load(
+    file: Path, *, act: str | None, at: int | None, sample: str | None, model: str | None, writer: str | None
+) -> Action:
+    """The action of a file, with another act where one is given."""
+    from dataclasses import replace
+
+    from maieutic.errors import UsageError
+    from maieutic.forensics.action import Act
+    from maieutic.forensics.reading_actions import load_action
+
+    action = load_action(file, at=at, sample=sample, model=model or "")
+    if act is None:
+        return action
+    kind, colon, text = act.partition(":")
+    makers = {"tool_call": Act.tool_call, "regex": Act.regex, "continuation": Act.continuation, "judge": _judged(writer),
+              "python": Act.python}  # fmt: skip
+    if not colon or kind not in makers:
+        raise UsageError(f"{act!r} is no act: write KIND:TEXT, KIND one of {', '.join(makers)}")
+    return replace(action, act=makers[kind](text))
+
+
+def _judged(judge: str | None) -> Callable[[str], Act]:
+    from maieutic.forensics.action import Act
+
+    return lambda text: Act.judge(text, model=judge or "")
 
 
 def _recorded(
-    file: Path,
+    action: Action,
     model: str | None,
     options: dict[str, Any],
     *,
@@ -106,7 +151,6 @@ def _recorded(
 
     if level not in LEVELS:
         raise UsageError(f"no level is called {level!r}{did_you_mean(level, LEVELS)}: choose from {', '.join(LEVELS)}")
-    action = _read(file)
     actor = _actor(model or action.model, action)
     if writer is not None:
         from maieutic.forensics.removal_rewriting import rewrite_by_model
@@ -118,12 +162,6 @@ def _recorded(
         options["units"] = _units(run, actor)
     settings = Settings(level=level, budget=budget, seed=options["seed"])
     return climb(action, actor, settings=settings, **options)
-
-
-def _read(file: Path) -> Action:
-    from maieutic.forensics.action import read_action
-
-    return read_action(file)
 
 
 def _actor(name: str, action: Action) -> Actor:
