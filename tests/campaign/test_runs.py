@@ -2,91 +2,63 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from killing import digest, run_program
 
 import maieutic as mt
 from maieutic.campaign import RunPlan, create_run, explain_units, open_run, score_units, stored_explanation
 from maieutic.errors import StoreError, UsageError, UserError
 from maieutic.lab import Budget
 from maieutic.score.controls import CONTROLS
-from maieutic.store import Store, experiments
+from maieutic.store import experiments
 from maieutic.store.check import problems
 
 SITE = "layers.1.mlp"
 
-PROGRAM = textwrap.dedent(
-    """
-    import os, sys
-    from contextlib import contextmanager
-    import torch
-    torch.set_num_threads(1)
-    from maieutic.campaign import RunPlan, create_run, explain_units, score_units
-    from maieutic.harvest.plan import shards
-    from maieutic.lab import Budget
-    sys.modules[shards.__module__].SHARD_TOKENS = 64  # many shards, so that a killed harvest has something to go on from
-    folder, model, corpus, verb, at = sys.argv[1:]
-    seen = {"harvest": 0, "explain": 0, "score": 0}
-
-    @contextmanager
-    def report(name, what):
-        def step(done, total):
-            seen[name] += 1
-            if name == verb and seen[name] == int(at):
-                os.kill(os.getpid(), 9)
-        yield step
-
-    plan = RunPlan(subject=f"hf:{model}", corpus=corpus, sites=("layers.1.mlp",), sample=4, nulls=2)
-    with create_run(folder, plan, report=report) as run:
-        explain_units(run, budget=Budget(measurements=20), report=report)
-        score_units(run, report=report)
-    """
-)
+PROGRAM = """
+from maieutic.campaign import RunPlan, create_run, explain_units, score_units
+from maieutic.harvest.plan import shards
+from maieutic.lab import Budget
+sys.modules[shards.__module__].SHARD_TOKENS = 64  # many shards, so that a killed harvest has something to go on from
+folder, model, corpus = given
+plan = RunPlan(subject=f"hf:{model}", corpus=corpus, sites=("layers.1.mlp",), sample=4, nulls=2)
+with create_run(folder, plan, report=report) as run:
+    explain_units(run, budget=Budget(measurements=20), report=report)
+    score_units(run, report=report)
+"""
 
 
-def run_program(folder: Path, model: Path, corpus: Path, *, kill: tuple[str, int] = ("none", 0)) -> int:
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(folder), str(model), str(corpus), kill[0], str(kill[1])],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    ).returncode
+def ran(folder: Path, model: Path, corpus: Path, *, kill: str = "none:0") -> int:
+    return run_program(PROGRAM, folder, model, corpus, kill=kill)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, jsonl: Path) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    assert run_program(folder, model_folder, jsonl) == 0
+    assert ran(folder, model_folder, jsonl) == 0
     return folder
-
-
-def digest(folder: Path) -> dict[str, str]:
-    with Store.open(folder) as store:
-        return store.digest()
 
 
 @pytest.mark.slow
 def test_two_runs_with_one_seed_have_the_same_contents(
     finished: Path, tmp_path: Path, model_folder: Path, jsonl: Path
 ) -> None:
-    assert run_program(tmp_path / "again", model_folder, jsonl) == 0
+    assert ran(tmp_path / "again", model_folder, jsonl) == 0
     assert digest(tmp_path / "again") == digest(finished)
     assert problems(finished) == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kill", [("harvest", 3), ("explain", 4), ("score", 2)])
+@pytest.mark.parametrize("kill", ["harvest:3", "explain:4", "score:2"])
 def test_a_killed_run_ends_as_an_uninterrupted_one(
-    finished: Path, tmp_path: Path, model_folder: Path, jsonl: Path, kill: tuple[str, int]
+    finished: Path, tmp_path: Path, model_folder: Path, jsonl: Path, kill: str
 ) -> None:
-    assert run_program(tmp_path / "r", model_folder, jsonl, kill=kill) == -9
-    assert run_program(tmp_path / "r", model_folder, jsonl) == 0
+    assert ran(tmp_path / "r", model_folder, jsonl, kill=kill) == -9
+    assert ran(tmp_path / "r", model_folder, jsonl) == 0
     assert digest(tmp_path / "r") == digest(finished)
 
 

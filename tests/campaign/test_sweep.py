@@ -2,66 +2,37 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
+from killing import digest, run_program
 
 from maieutic.campaign import open_run
 from maieutic.cli.main import run as cli
-from maieutic.store import Store, choices, explanations, waves
+from maieutic.store import choices, explanations, waves
 
-PROGRAM = textwrap.dedent(
-    """
-    import os, sys
-    from contextlib import contextmanager
-    from maieutic.campaign import Limits, RunPlan, SweepPlan, create_run, parse_stages, sweep
-    from maieutic.executors import open_executor
-    module = sys.modules["maieutic.campaign.sweep"]
-    module.WAVE = 4
-    import torch
-    torch.set_num_threads(1)
-    folder, model, corpus, engine, verb, at = sys.argv[1:]
-    seen = {"harvest": 0, "explain": 0, "score": 0, "sweep": 0}
-
-    @contextmanager
-    def report(name, what):
-        def step(done, total, /, note=""):
-            seen[name] += 1
-            if name == verb and seen[name] == int(at):
-                os.kill(os.getpid(), 9)
-        yield step
-
-    plan = RunPlan(subject=f"hf:{model}", corpus=corpus, sites=("layers.1.mlp",), sample=6, nulls=2)
-    stages = parse_stages("search-no-experiments,search:10")
-    with open_executor(engine, workers=2 if engine == "processes" else None) as executor:
-        with create_run(folder, plan, report=report) as run:
-            sweep(run, SweepPlan(stages=stages, limits=Limits(measurements=55)), executor=executor, report=report)
-    """
-)
+PROGRAM = """
+from maieutic.campaign import Limits, RunPlan, SweepPlan, create_run, parse_stages, sweep
+from maieutic.executors import open_executor
+sys.modules["maieutic.campaign.sweep"].WAVE = 4
+folder, model, corpus, engine = given
+plan = RunPlan(subject=f"hf:{model}", corpus=corpus, sites=("layers.1.mlp",), sample=6, nulls=2)
+stages = parse_stages("search-no-experiments,search:10")
+with open_executor(engine, workers=2 if engine == "processes" else None) as executor:
+    with create_run(folder, plan, report=report) as run:
+        sweep(run, SweepPlan(stages=stages, limits=Limits(measurements=55)), executor=executor, report=report)
+"""
 
 
-def run_program(folder: Path, model: Path, corpus: Path, *, engine: str = "in-process", kill: str = "none:0") -> int:
-    verb, _, at = kill.partition(":")
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(folder), str(model), str(corpus), engine, verb, at],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    ).returncode
-
-
-def digest(folder: Path) -> dict[str, str]:
-    with Store.open(folder) as store:
-        return store.digest()
+def swept(folder: Path, model: Path, corpus: Path, *, engine: str = "in-process", kill: str = "none:0") -> int:
+    return run_program(PROGRAM, folder, model, corpus, engine, kill=kill)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, jsonl: Path) -> Path:
     folder = tmp_path_factory.mktemp("sweeps") / "whole"
-    assert run_program(folder, model_folder, jsonl) == 0
+    assert swept(folder, model_folder, jsonl) == 0
     return folder
 
 
@@ -82,14 +53,14 @@ def test_the_budget_is_never_passed_and_every_unit_has_a_choice(finished: Path) 
 def test_a_killed_sweep_ends_as_an_uninterrupted_one(
     finished: Path, tmp_path: Path, model_folder: Path, jsonl: Path, kill: str
 ) -> None:
-    assert run_program(tmp_path / "run", model_folder, jsonl, kill=kill) == -9
-    assert run_program(tmp_path / "run", model_folder, jsonl) == 0
+    assert swept(tmp_path / "run", model_folder, jsonl, kill=kill) == -9
+    assert swept(tmp_path / "run", model_folder, jsonl) == 0
     assert digest(tmp_path / "run") == digest(finished)
 
 
 @pytest.mark.slow
 def test_processes_end_with_the_same_store(finished: Path, tmp_path: Path, model_folder: Path, jsonl: Path) -> None:
-    assert run_program(tmp_path / "run", model_folder, jsonl, engine="processes") == 0
+    assert swept(tmp_path / "run", model_folder, jsonl, engine="processes") == 0
     assert digest(tmp_path / "run") == digest(finished)
 
 

@@ -31,6 +31,8 @@ from maieutic.readings import Reading, mean_reading, share_reading
 from maieutic.store import Store, choices, harvests, scores, units
 
 CASCADE = "search-no-experiments,search:60"
+#: of the whole sweep, a unit: what is granted to those that are expected to gain most
+MEASUREMENTS = 2
 #: all units of both models in so many minutes; a unit of ten times as many may take so much more time and memory
 MINUTES, LINEAR, FLAT = 15.0, 1.10, 1.10
 #: units with ``quick``; seconds between two looks at memory
@@ -45,6 +47,15 @@ class Case:
     corpus: str
     site: str
     units: int
+
+    def command(self, run: Path, *, seed: int, workers: int, sample: int | None) -> list[str]:
+        """The command that sweeps all units, or so many, with `MEASUREMENTS` a unit."""
+        return [
+            sys.executable, "-m", "maieutic", "sweep", self.subject, "--corpus", self.corpus, "--site", self.site,
+            "--run", str(run), "--cascade", CASCADE, "--workers", str(workers), "--seed", str(seed), "--json",
+            "--measurements", str(MEASUREMENTS * (sample or self.units)),
+            *([] if sample is None else ["--sample", str(sample)]),
+        ]  # fmt: skip
 
 
 CASES: Mapping[str, Case] = {
@@ -130,17 +141,13 @@ def run_sweep(
     )  # fmt: skip
 
 
-def swept(case: Case, *, seed: int, workers: int, sample: int | None, cascade: str = CASCADE) -> Run:
+def swept(case: Case, *, seed: int, workers: int, sample: int | None) -> Run:
     """Run ``maieutic sweep`` in a fresh folder and read what it left."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        command = [
-            sys.executable, "-m", "maieutic", "sweep", case.subject, "--corpus", case.corpus, "--site", case.site,
-            "--run", str(run), "--cascade", cascade, "--workers", str(workers), "--seed", str(seed), "--json",
-            *([] if sample is None else ["--sample", str(sample)]),
-        ]  # fmt: skip
         before, begun = _processor(), time.perf_counter()
         with (Path(folder) / "err").open("w+") as errors:
+            command = case.command(run, seed=seed, workers=workers, sample=sample)
             child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
             memory = _watched(child)
             seconds, processor = time.perf_counter() - begun, _processor() - before
@@ -249,7 +256,7 @@ def table_of(figures: Mapping[str, Figure]) -> Table:
         goal = "" if figure.target is None else f"{figure.target:g}: {'met' if figure.met else 'missed'}"
         rows.append((name, value, bounds, goal))
     return Table(
-        title=f"cascade {CASCADE}, {os.cpu_count()} cores",
+        title=f"cascade {CASCADE}, {MEASUREMENTS} measurements a unit, {os.cpu_count()} cores",
         columns=("figure", "value", "95 %", "at most"),
         rows=tuple(rows),
     )

@@ -13,6 +13,7 @@ from maieutic.campaign.station import Station, explanation_of, work_of
 from maieutic.errors import UserError
 from maieutic.executors import Broken, Executor, open_executor
 from maieutic.explain import Explanation
+from maieutic.lab import Budget
 from maieutic.progress import Report, silent
 from maieutic.readings import Reading
 from maieutic.score import check_scorers, score
@@ -92,7 +93,8 @@ def score_units(
         raise UserError(
             f"no unit in {run.folder} is explained by {explainer}: run  maieutic explain {run.folder}  first"
         )
-    explain_units(run, targets, explainer=ONE_SHOT, nulls=False, executor=executor)
+    # it measures nothing; the same settings as a sweep whose cascade names it
+    explain_units(run, targets, explainer=ONE_SHOT, budget=Budget(measurements=0), nulls=False, executor=executor)
     work = _jobs(run, targets, found, explainer, tuple(scorers), dict(options or {}))
     readings: dict[str, dict[str, Reading]] = {}
     with report("score", run.subject.name) as step, nullcontext(executor) if executor else open_executor() as doing:
