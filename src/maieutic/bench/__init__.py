@@ -20,6 +20,7 @@ BUILT_IN: Mapping[str, str] = {
     "harvest": "maieutic.bench.harvest:run_harvest",
     "jail": "maieutic.bench.jail:run_jail",
     "local-model": "maieutic.bench.local_model:run_local_model",
+    "monitors": "maieutic.bench.monitors:run_monitors",
     "planted": "maieutic.bench.planted:run_planted",
     "session": "maieutic.bench.session:run_session",
     "store": "maieutic.bench.store:run_store",

@@ -6,7 +6,7 @@ What this module does not do: fit monitors; a comparison on cases that a monitor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from maieutic.control.curve import Run
@@ -128,7 +128,7 @@ def runs_of(cases: Sequence[Case], readings: Sequence[Reading]) -> list[Run]:
         own, first = [readings[i] for i in places], cases[places[0]]
         top = worst(own, name=SUSPICION) if len(own) > 1 else own[0]
         cost = sum((r.cost for r in own), Cost())
-        joined = Reading(name=SUSPICION, value=top.value, reason=top.reason, n=len(own), cost=cost, details=top.details)
+        joined = replace(top, n=len(own), cost=cost)
         found.append(
             Run(
                 suspicion=joined, attack=any(cases[i].attack for i in places), main=first.main, side=first.side,

@@ -9,7 +9,7 @@ What this module does not do: run anything, or change a log.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ def judged(runs: Sequence[LoggedRun], monitor: Monitor) -> list[Run]:
         own = [next(readings) for _ in run.steps]
         top = worst(own, name=SUSPICION)
         cost = sum((r.cost for r in own), Cost())
-        found.append(run.under(Reading(**{**top.to_json(), "cost": cost})))
+        found.append(run.under(replace(top, cost=cost)))
     return found
 
 

@@ -20,7 +20,7 @@ from maieutic.errors import UserError
 from maieutic.forensics.action import Message, Role, ToolCall
 from maieutic.readings import Reading
 
-_ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
+_ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 #: kinds of content that are text
 _TEXT = ("text", "reasoning")
 
@@ -31,7 +31,7 @@ def message_of(message: Any, number: int) -> tuple[Message, list[str]]:
     Raises:
         UserError: a role that is none.
     """
-    role = next((r for r in _ROLES if r == message.role), None)
+    role = _ROLES.get(str(message.role))
     if role is None:
         raise UserError(f"message {number} has the role {message.role!r}: give messages of Inspect")
     texts, unseen = list[str](), list[str]()
@@ -56,18 +56,23 @@ def message_of(message: Any, number: int) -> tuple[Message, list[str]]:
     ), unseen  # fmt: skip
 
 
+def own(message: Any) -> bool:
+    """Whether the agent itself said it in this run; what the sample began with is not its doing."""
+    return message.role == "assistant" and getattr(message, "source", None) != "input"
+
+
 def steps_of(messages: Sequence[Any], *, name: str = "run", every: bool = False) -> list[Transcript]:
-    """The steps of a run: a transcript for each message of the assistant that calls a tool.
+    """The steps of a run: a transcript for each message of the agent's own that calls a tool.
 
     Args:
         messages: of Inspect.
         name: of the run; steps are ``name#0`` and so on.
-        every: also messages of the assistant without calls.
+        every: also messages without calls.
     """
     known = [message_of(m, i + 1) for i, m in enumerate(messages)]
     found: list[Transcript] = []
     for i, (message, _) in enumerate(known):
-        if message.role == "assistant" and (message.tool_calls or every):
+        if own(messages[i]) and (message.tool_calls or every):
             unseen = tuple(u for _, some in known[: i + 1] for u in some)
             found.append(
                 Transcript(
@@ -130,7 +135,7 @@ def stored_worst(messages: Sequence[Any]) -> Reading:
     """The greatest stored suspicion of a run; unmeasured when a step that calls a tool was not judged."""
     found: list[Reading] = []
     for i, message in enumerate(messages):
-        if message.role != "assistant":
+        if not own(message):
             continue
         reading = stored_suspicion(message.metadata)
         if reading is not None:

@@ -46,7 +46,6 @@ def _factory() -> Any:
             package="inspect-sentinel", extra="control", feature="the adapter to Sentinel"
         ) from error
 
-    @monitor(name="maieutic", portable=False)
     def maieutic(folder: str, subject: str | None = None, base_url: str | None = None) -> Any:
         asked = opened(folder, subject, base_url)
 
@@ -63,7 +62,8 @@ def _factory() -> Any:
         before_call.__annotations__ = {"context": Context, "step": BeforeToolCall, "return": Observation}
         return before_call
 
-    return maieutic
+    register: Any = monitor(name="maieutic", portable=False)
+    return register(maieutic)
 
 
 async def judged(monitor: Monitor, step: Any) -> Reading:

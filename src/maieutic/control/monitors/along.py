@@ -33,15 +33,17 @@ At = Literal["before", "first", "act", "all", "greatest"]
 class Along:
     """Reads one subject. Passes are kept for a while, so that monitors that share it share them."""
 
-    def __init__(self, subject: LanguageSubject | None, *, plain: bool = False, keep: int = 16) -> None:
+    def __init__(self, subject: LanguageSubject | None, *, plain: bool = False, lead: str = "", keep: int = 16) -> None:
         """Take a subject.
 
         Args:
             subject: a causal language model; see ``given``.
             plain: leave the tokenizer's chat template aside.
+            lead: words put into the subject's mouth before it acts (the opening of a call): what would it do now? The act
+                itself is then not read, only what stands before it.
             keep: transcripts whose activations are kept.
         """
-        self.subject, self.plain, self.keep = subject, plain, keep
+        self.subject, self.plain, self.lead, self.keep = subject, plain, lead, keep
         self._kept: OrderedDict[tuple[str, tuple[str, ...]], Activations] = OrderedDict()
 
     @classmethod
@@ -101,6 +103,9 @@ class Along:
 
         actor = SubjectActor(subject, plain=self.plain, tools=seen.tools, keep=False)
         before = actor.encode(seen.messages)
+        if self.lead:
+            opening = subject.tokenizer(self.lead, add_special_tokens=False, verbose=False)["input_ids"]
+            return [*before, *(int(t) for t in opening)], []
         if seen.act is None:
             return before, []
         text = f" {message_text(seen.act)}" if actor.plain else self._templated(actor, seen, seen.act)

@@ -83,7 +83,7 @@ class ProbeMonitor:
         check_subject(about, subject)
         return cls(
             name=about["name"], site=about["site"], at=check_at(about["at"]),
-            along=None if subject is None else Along(subject, plain=bool(about.get("plain"))),
+            along=None if subject is None else Along(subject, plain=bool(about.get("plain")), lead=str(about.get("lead") or "")),
             model=Linear.of_arrays(read_arrays(folder)),
             about={k: v for k, v in about.items() if k not in ("maieutic_monitor", "kind", "name", "site", "at")},
         )  # fmt: skip
@@ -110,6 +110,7 @@ def fit_probe(
     sites: Sequence[str] | None = None,
     at: str = "before",
     plain: bool = False,
+    lead: str = "",
     name: str = "probe",
     folds: int = FOLDS,
     seed: int = 0,
@@ -125,6 +126,7 @@ def fit_probe(
         sites: among which the folds choose; the residual stream after each block when not given.
         at: see `At`.
         plain: leave the chat template aside.
+        lead: words put into the subject's mouth before it acts, see `Along`; with ``at=before``.
         name: for people.
         folds: parts of the scenarios.
         seed: of the parts.
@@ -141,7 +143,7 @@ def fit_probe(
     if method not in ("logistic", "means"):
         raise UsageError(f"method is logistic or means, not {method!r}: choose one of those")
     chosen = [subject.site(s).name for s in sites or resid_sites(subject)]
-    reader = along or Along(subject, plain=plain)
+    reader = along or Along(subject, plain=plain, lead=lead)
     rows: dict[str, list[Any]] = {s: [] for s in chosen}
     with report("read", subject.name) as step:
         for done, case in enumerate(cases):
@@ -156,7 +158,7 @@ def fit_probe(
         method=method, folds=folds, seed=seed,
     )  # fmt: skip
     about = {
-        "subject": subject.name, "fingerprint": subject.fingerprint, "plain": plain, "method": method,
+        "subject": subject.name, "fingerprint": subject.fingerprint, "plain": plain, "lead": lead, "method": method,
         "penalty": found.penalty, "cases": len(cases), "attacks": int(attack.sum()),
         "folds_auroc": {s: round(v, 4) for s, v in found.auroc.items()},
     }  # fmt: skip
