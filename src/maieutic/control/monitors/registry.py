@@ -41,11 +41,11 @@ def monitor_kind(name: str) -> MonitorKind:
     return cast(MonitorKind, found)
 
 
-def fit_monitor(name: str, cases: Sequence[Case], **options: Any) -> Monitor:
+def fit_monitor(kind: str, cases: Sequence[Case], /, **options: Any) -> Monitor:
     """Fit a monitor on cases.
 
     Args:
-        name: see ``monitor_names``.
+        kind: see ``monitor_names``.
         cases: transcripts with the truth.
         options: of that kind; ``None`` stands for an option that was not given.
 
@@ -53,17 +53,17 @@ def fit_monitor(name: str, cases: Sequence[Case], **options: Any) -> Monitor:
         UsageError: no such kind, or an option that it does not have, or lacks.
         UserError: the cases cannot be fitted on.
     """
-    fit = monitor_kind(name).fit
+    fit = monitor_kind(kind).fit
     given = {k: v for k, v in options.items() if v is not None}
     known = {n: p for n, p in signature(fit).parameters.items() if p.kind is Parameter.KEYWORD_ONLY}
     for option in ("report", "seed"):
         given = given if option in known else {k: v for k, v in given.items() if k != option}
     wrong = next((k for k in given if k not in known), None)
     if wrong is not None:
-        raise UsageError(f"the monitor {name} has no option {wrong!r}{did_you_mean(wrong, known)}: leave it out")
+        raise UsageError(f"the monitor {kind} has no option {wrong!r}{did_you_mean(wrong, known)}: leave it out")
     lacking = next((n for n, p in known.items() if p.default is Parameter.empty and n not in given), None)
     if lacking is not None:
-        raise UsageError(f"the monitor {name} needs {lacking}: give it")
+        raise UsageError(f"the monitor {kind} needs {lacking}: give it")
     return fit(cases, **given)
 
 
