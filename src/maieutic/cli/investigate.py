@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from maieutic.cli.agents import BaseUrl
 from maieutic.cli.progress import reporter
 
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ def investigate(
             help="Language model that says the cause in other words (default: rules), and judges.", show_default=False
         ),
     ] = None,
+    agent: Annotated[
+        str | None,
+        typer.Option(
+            help="Language model that asks for further experiments; without one the fixed ladder runs.",
+            show_default=False,
+        ),
+    ] = None,
+    base_url: BaseUrl = None,
     run: Annotated[
         Path | None, typer.Option(help="Run of the same model: which of its labelled units rose?", show_default=False)
     ] = None,
@@ -83,12 +92,18 @@ def investigate(
         raise UsageError("name one action, or the organism: as in  maieutic investigate --organism guilty")
     report = reporter(quiet=as_json)
     options: dict[str, Any] = {"samples": samples, "seed": seed, "report": report}
+    if agent is not None:
+        from maieutic.llm import backbone
+
+        options["explorer"] = backbone(agent, base_url=base_url)
     if organism is not None:
         dossier = _organism(organism, model, options)
     else:
         assert action is not None, "checked above"
         found = _load(action, act=act, at=at, sample=sample, model=model, writer=writer)
-        dossier = _recorded(found, model, options, level=level, budget=budget, writer=writer, run=run)
+        dossier = _recorded(
+            found, model, options, level=level, budget=budget, writer=writer, base_url=base_url, run=run
+        )
     page = write_dossier(dossier, out)
     write_action(dossier.action, out / "action.json")
     print(json.dumps(dossier.to_json(), default=dict)) if as_json else _print(dossier, page)
@@ -142,6 +157,7 @@ def _recorded(
     level: Any,
     budget: int,
     writer: str | None,
+    base_url: str | None,
     run: Path | None,
 ) -> Dossier:
     from maieutic.errors import UsageError, did_you_mean
@@ -156,7 +172,7 @@ def _recorded(
         from maieutic.forensics.removal_rewriting import rewrite_by_model
         from maieutic.llm import backbone
 
-        rewrite = rewrite_by_model(backbone(writer))
+        rewrite = rewrite_by_model(backbone(writer, base_url=base_url))
         options["rewrites"] = lambda text: [rewrite(text)]
     if run is not None:
         options["units"] = _units(run, actor)

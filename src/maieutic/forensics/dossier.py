@@ -149,6 +149,25 @@ class MinimalEdit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An experiment that a language model asked for.
+
+    Attributes:
+        why: its reason, in its words.
+        edits: parts with the words put in their place; empty words: taken away.
+        added: a role (or nothing) and the sentence added to its message.
+        expected: rate of the act that it foretold, 0 to 1.
+        reading: what came; unmeasured where the experiment was refused.
+    """
+
+    why: str
+    edits: tuple[tuple[str, str], ...]
+    added: tuple[str, str]
+    expected: float
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
     """What follows by the rule of `ladder_rule`.
 
@@ -178,6 +197,7 @@ class Dossier:
         cost: of everything.
         seed: of everything drawn.
         notes: what a reader must know besides (overdetermined causes, what was left out).
+        asked: further experiments that a language model asked for; nothing is concluded from them.
     """
 
     action: Action
@@ -190,6 +210,7 @@ class Dossier:
     cost: Cost
     seed: int
     notes: tuple[str, ...] = ()
+    asked: tuple[Asked, ...] = ()
 
     def rung(self, number: int) -> Rung:
         """The rung of that number."""

@@ -18,7 +18,7 @@ from maieutic.forensics.action import Action
 from maieutic.forensics.actor import Actor
 from maieutic.forensics.attribution import Settings, find_cause
 from maieutic.forensics.benign import benign_table
-from maieutic.forensics.dossier import Benign, Chart, Dossier, Mark, MinimalEdit, Row, Rung
+from maieutic.forensics.dossier import Asked, Benign, Chart, Dossier, Mark, MinimalEdit, Row, Rung
 from maieutic.forensics.ladder_case import Case, HeldOut, Rewrites
 from maieutic.forensics.ladder_conditions import CONDITIONS, Condition
 from maieutic.forensics.ladder_controls import controls
@@ -32,6 +32,7 @@ from maieutic.readings import Cost, Reading
 
 if TYPE_CHECKING:
     from maieutic.forensics.internals import LabelledUnit
+    from maieutic.llm import Backbone
 
 
 def investigate(
@@ -44,6 +45,7 @@ def investigate(
     units: Sequence[LabelledUnit] = (),
     pairs: Sequence[Condition] = CONDITIONS,
     samples: int = 32,
+    explorer: Backbone | None = None,
     seed: int = 0,
     report: Report = silent,
 ) -> Dossier:
@@ -59,6 +61,7 @@ def investigate(
         units: labelled units of the same subject, to see which rose.
         pairs: circumstances of rung 4.
         samples: answers a context; some rungs take twice as many.
+        explorer: a language model that asks for further experiments when the ladder is climbed; it decides nothing.
         seed: of every draw.
         report: told of each rung.
 
@@ -84,13 +87,23 @@ def investigate(
         benign = benign_table(case)
         rungs.append(innocent(benign))
         step(8, 8)
-        # policies of the controls have an account of their own
-        cost = (actor.spent - before).cost() + rungs[5].estimate.cost
+        asked, paid, ended = _explored(case, explorer)
+        # policies of the controls and the language model have accounts of their own
+        cost = (actor.spent - before).cost() + rungs[5].estimate.cost + paid
         return Dossier(
             action=action, model=actor.name, marks=tuple(m for p in cause.parts for m in marks(p)),
             edit=_edit(case), rungs=tuple(rungs), benign=benign, conclusion=conclude(case, rungs, benign), cost=cost,
-            seed=seed, notes=tuple(_notes(case, rungs)),
+            seed=seed, notes=(*_notes(case, rungs), *([ended] if ended else [])), asked=asked,
         )  # fmt: skip
+
+
+def _explored(case: Case, explorer: Backbone | None) -> tuple[tuple[Asked, ...], Cost, str]:
+    """Further experiments, what the language model cost, and why it ended early."""
+    if explorer is None:
+        return (), Cost(), ""
+    from maieutic.forensics.ladder_agent import ask_for_experiments
+
+    return ask_for_experiments(case, explorer)
 
 
 def _steps(case: Case, units: Sequence[LabelledUnit], pairs: Sequence[Condition]) -> list[Callable[[], Rung]]:
