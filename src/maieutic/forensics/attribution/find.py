@@ -67,7 +67,7 @@ class Settings:
     false_cause: float = 0.01
     looks: tuple[int, ...] = (8, 16, 32, 64)
     budget: int = 20_000
-    most: int = 64
+    most: int = 128
     spots: int = 4
     moves: bool = True
     ways: tuple[str, ...] = ("delete", "paraphrase")

@@ -70,7 +70,7 @@ class MinimalSets:
     complete: bool
 
 
-def minimal_sets(asked: Asked, tree: Sequence[object], *, most: int = 64) -> MinimalSets:
+def minimal_sets(asked: Asked, tree: Sequence[object], *, most: int = 128) -> MinimalSets:
     """All minimal sufficient and necessary sets; the question must be known to be yes for everything and no for nothing.
 
     Args:
@@ -82,23 +82,23 @@ def minimal_sets(asked: Asked, tree: Sequence[object], *, most: int = 64) -> Min
     where sets share parts.
     """
     everything = _mask(tree)
-    sufficient, necessary = [shrink(asked, everything, tree)], list[int]()
-    while len(sufficient) < most:
-        untried = [t for t in hitting_sets(sufficient) if t not in necessary]
-        if not untried:
-            break
-        hit = untried[0]
-        if asked(everything & ~hit):
-            known = _union(sufficient)
-            sufficient.append(shrink(asked, everything & ~hit, tree, first=known))
+    sufficient, necessary = [shrink(asked, everything, tree)], set[int]()
+    hitting = _hit_too([0], sufficient[0])
+    # one that is necessary hits every sufficient set there is, so it stays in the list
+    while untried := [t for t in hitting if t not in necessary]:
+        hit = min(untried, key=lambda t: (t.bit_count(), _by_place(t)))
+        if not asked(everything & ~hit):
+            necessary.add(hit)
+        elif len(sufficient) < most:
+            sufficient.append(shrink(asked, everything & ~hit, tree, first=_union(sufficient)))
+            hitting = _hit_too(hitting, sufficient[-1])
         else:
-            necessary.append(hit)
-    complete = all(t in necessary for t in hitting_sets(sufficient))
+            break
     order = _by_place
     return MinimalSets(
         sufficient=tuple(sorted(sufficient, key=order)),
         necessary=tuple(sorted(necessary, key=order)),
-        complete=complete,
+        complete=not untried,
     )
 
 
@@ -166,11 +166,16 @@ def hitting_sets(sets: Sequence[int]) -> list[int]:
     """All minimal sets that share a part with each of these, smallest first (Berge's algorithm)."""
     found = [0]
     for one in sets:
-        hit = [t for t in found if t & one]
-        grown = {t | bit for t in found if not t & one for bit in _single(one)}
-        found = hit + [g for g in sorted(grown) if not any(h & ~g == 0 for h in hit)]
-        found = [f for f in found if not any(o != f and o & ~f == 0 for o in found)]
+        found = _hit_too(found, one)
     return sorted(found, key=lambda t: (t.bit_count(), _by_place(t)))
+
+
+def _hit_too(found: Sequence[int], one: int) -> list[int]:
+    """Minimal sets that hit one more, from those that hit all before: one step of Berge's algorithm."""
+    hit = [t for t in found if t & one]
+    # no two that are grown lie in one another, since neither held a part of the new set before
+    grown = {t | bit for t in found if not t & one for bit in _single(one)}
+    return hit + [g for g in sorted(grown) if not any(h & ~g == 0 for h in hit)]
 
 
 def spot_checks(asked: Asked, found: MinimalSets, everything: int, *, n: int, seed: int) -> bool:
