@@ -108,7 +108,7 @@ class Along:
             return [*before, *(int(t) for t in opening)], []
         if seen.act is None:
             return before, []
-        text = f" {message_text(seen.act)}" if actor.plain else self._templated(actor, seen, seen.act)
+        text = act_text(actor, seen, seen.act)
         said = subject.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         room = subject.max_tokens + len(subject.prefix)
         if len(before) + len(said) > room:
@@ -118,19 +118,22 @@ class Along:
             )
         return before, [int(t) for t in said]
 
-    def _templated(self, actor: SubjectActor, seen: Transcript, act: Message) -> str:
-        """What the template writes for the act behind the opened answer, without the opening of the next one."""
-        before, whole = actor.prompt(seen.messages), actor.prompt((*seen.messages, act))
-        if not whole.startswith(before):
-            return message_text(act)  # the template writes earlier answers otherwise than it opens them
-        if not act.tool_calls:
-            return whole[len(before) :]
-        turn = [{"role": "user", "content": "x"}]
-        shut, opened = (
-            str(actor.subject.tokenizer.apply_chat_template(turn, add_generation_prompt=more, tokenize=False))
-            for more in (False, True)
-        )
-        return whole[len(before) :].removesuffix(opened[len(shut) :])
+
+def act_text(actor: SubjectActor, seen: Transcript, act: Message) -> str:
+    """What the subject would write for an act behind its opened answer, without the opening of the next one."""
+    if actor.plain:
+        return f" {message_text(act)}"
+    before, whole = actor.prompt(seen.messages), actor.prompt((*seen.messages, act))
+    if not whole.startswith(before):
+        return message_text(act)  # the template writes earlier answers otherwise than it opens them
+    if not act.tool_calls:
+        return whole[len(before) :]
+    turn = [{"role": "user", "content": "x"}]
+    shut, opened = (
+        str(actor.subject.tokenizer.apply_chat_template(turn, add_generation_prompt=more, tokenize=False))
+        for more in (False, True)
+    )
+    return whole[len(before) :].removesuffix(opened[len(shut) :])
 
 
 def feature(read: Activations, site: str, at: At) -> FloatArray:

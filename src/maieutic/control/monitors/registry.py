@@ -21,6 +21,7 @@ BUILT_IN: Mapping[str, str] = {
     "model": "maieutic.control.monitors.model:KIND",
     "ensemble": "maieutic.control.monitors.ensemble:KIND",
     "cascade": "maieutic.control.monitors.cascade:KIND",
+    "cause": "maieutic.control.monitors.cause:KIND",
 }
 
 
@@ -81,6 +82,6 @@ def load_monitor(folder: Path | str, **given: Any) -> Monitor:
     about = read_about(path)
     kind = monitor_kind(str(about["kind"]))
     passed = {k: v for k, v in given.items() if k in kind.takes and v is not None}
-    if "subject" in kind.takes and "subject" not in passed and about["kind"] == "units":
+    if "subject" in kind.takes and "subject" not in passed and about["kind"] in ("units", "cause"):
         raise UserError(f"the monitor in {path} reads {about.get('subject')}: give its subject")
     return kind.load(path, **passed)
