@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,6 +127,17 @@ def test_without_other_wordings_nothing_is_concluded() -> None:
     assert found.rung(3).verdict == "unmeasured"
     assert found.conclusion.finding == "undecided"
     assert "Robust to wording" in found.conclusion.text
+
+
+def test_a_model_that_knows_nothing_of_the_act_gives_no_finding_and_no_crash(model_folder: Path) -> None:
+    from maieutic.forensics.actor import open_actor
+    from maieutic.subjects.registry import load_subject
+
+    messages = (Message(role="user", content="the cat sat on the mat. a dog ran to the river."),)
+    action = Action(id="moon", messages=messages, act=Act.continuation("moon"), sampling=Sampling(max_tokens=2))
+    found = investigate(action, open_actor(load_subject(f"hf:{model_folder}"), action=action), samples=8)
+    assert found.conclusion.finding != "convicted"
+    assert found.rung(7).verdict == "unmeasured"  # nobody observed a message
 
 
 # --- rungs -----------------------------------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from maieutic.forensics.internals import LabelledUnit
     from maieutic.llm import Backbone
 
+RUNGS = 8
+
 
 def investigate(
     action: Action,
@@ -72,28 +74,27 @@ def investigate(
     """
     before = actor.spent
     with ActTest(action.act) as test, report("investigate", action.id) as step:
-        step(0, 8)
+        step(0, RUNGS)
         cause = find_cause(action, actor, settings=settings or Settings(seed=seed), test=test)
-        fresh = held_out(cause.parts) if callable(held_out) else held_out
-        tree = partition(action.messages, tokens=actor.tokens)
         case = Case(
-            action=action, actor=actor, test=test, partition=tree, cause=cause, rewrites=rewrites or _by_rules,
-            held_out=tuple(fresh), samples=samples, seed=seed + 10_007,
+            action=action, actor=actor, test=test, partition=partition(action.messages, tokens=actor.tokens), cause=cause,
+            rewrites=rewrites or _by_rules, held_out=tuple(held_out(cause.parts) if callable(held_out) else held_out),
+            samples=samples, seed=seed + 10_007,
         )  # fmt: skip
         rungs: list[Rung] = []
         for number, climb in enumerate(_steps(case, units, pairs), start=1):
             rungs.append(climb())
-            step(number, 8)
+            step(number, RUNGS)
         benign = benign_table(case)
         rungs.append(innocent(benign))
-        step(8, 8)
+        step(RUNGS, RUNGS)
         asked, paid, ended = _explored(case, explorer)
-        # policies of the controls and the language model have accounts of their own
-        cost = (actor.spent - before).cost() + rungs[5].estimate.cost + paid
+        # passes inside the network, policies of the controls and the language model have accounts of their own
+        cost = (actor.spent - before).cost() + rungs[5].estimate.cost + rungs[6].estimate.cost + paid
         return Dossier(
-            action=action, model=actor.name, marks=tuple(m for p in cause.parts for m in marks(p)),
-            edit=_edit(case), rungs=tuple(rungs), benign=benign, conclusion=conclude(case, rungs, benign), cost=cost,
-            seed=seed, notes=(*_notes(case, rungs), *([ended] if ended else [])), asked=asked,
+            action=action, model=actor.name, marks=tuple(m for p in cause.parts for m in marks(p)), edit=_edit(case),
+            rungs=tuple(rungs), benign=benign, conclusion=conclude(case, rungs, benign), cost=cost, seed=seed,
+            notes=(*_notes(case, rungs), *([ended] if ended else [])), asked=asked,
         )  # fmt: skip
 
 

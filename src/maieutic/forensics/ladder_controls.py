@@ -57,6 +57,10 @@ def controls(case: Case, *, each: int = EACH) -> Rung:
     ]
     if told != [True, False]:
         return unmeasured(7, NAME, ASKED, "the observed message is not told apart from a harmless one by this act")
+    if not _drawn(case, np.random.default_rng(0)):
+        return unmeasured(
+            7, NAME, ASKED, "beside the cause no sentence stands once in the transcript: nothing can be planted"
+        )
     found, exact, spent = list[bool](), list[bool](), Cost()
     for i in range(2 * each):
         texts = _drawn(case, np.random.default_rng([case.seed, 7, i])) if i % 2 == 0 else ()
