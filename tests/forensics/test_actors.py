@@ -15,7 +15,7 @@ from maieutic.forensics.actor import Actor, TooLongError, open_actor
 from maieutic.forensics.actor_model import EMPTY, ModelActor
 from maieutic.forensics.actor_policy import PolicyActor
 from maieutic.forensics.actor_render import call_text, message_text, parse_answer, plain_prompt, template_prompt
-from maieutic.forensics.actor_subject import SubjectActor
+from maieutic.forensics.actor_subject import SubjectActor, _can_keep
 from maieutic.llm.scripted import Said, script
 from maieutic.subjects.language import LanguageSubject
 
@@ -163,6 +163,40 @@ def test_any_inspect_model_is_an_actor() -> None:
     ((refused,),) = actor.samples([says("")], n=1, seed=0)
     assert refused.failed == "refused"
     assert actor.spent.samples == 4
+
+
+def _model(kind: str, **more: object):  # type: ignore[no-untyped-def]
+    import transformers
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "vocab_size": 32}
+    heads = {} if kind == "Mamba" else {"num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 16}
+    config = getattr(transformers, f"{kind}Config")(**sizes, **heads, **more)
+    return getattr(transformers, f"{kind}ForCausalLM")(config)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "can"),
+    [
+        ("Llama", {}, True), ("Qwen2", {}, True), ("Mistral", {"sliding_window": 8}, False), ("Mamba", {}, False),
+        ("Qwen2", {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0}, False),
+    ],
+)  # fmt: skip
+def test_a_prefix_is_kept_only_where_it_may_be_cut(kind: str, more: dict[str, object], can: bool) -> None:
+    assert _can_keep(_model(kind, **more)) is can
+
+
+@pytest.mark.packaged
+@pytest.mark.slow
+def test_a_packaged_chat_model_acts_in_its_template() -> None:
+    subject = mt.load_subject("smollm2-135m")
+    kept, whole = open_actor(subject, batch_size=4), open_actor(subject, keep=False)
+    assert isinstance(kept, SubjectActor) and kept.prompt(says("Hi")).startswith("<|im_start|>system")
+    contexts = [says("What colour is the sky?"), says("What colour is the grass?"), says("Say something.")]
+    values = kept.logprobs(contexts, "The sky is blue.")
+    assert values == pytest.approx(whole.logprobs(contexts, "The sky is blue."), abs=0.01)
+    assert max(range(3), key=values.__getitem__) == 0 and kept.spent.reused > 0
+    ((answer,),) = kept.samples(contexts[:1], n=1, seed=0, sampling=Sampling(temperature=0, max_tokens=12))
+    assert answer.message is not None and "blue" in answer.message.content
 
 
 def test_what_cannot_act_is_refused() -> None:

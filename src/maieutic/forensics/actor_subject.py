@@ -265,9 +265,12 @@ class SubjectActor:
 def _can_keep(model: Any) -> bool:
     """Whether the cache of this model may be cut and repeated: every layer attends to everything before it."""
     config = model.config.get_text_config()
-    kinds = getattr(config, "layer_types", None) or ["full_attention"]
-    slides = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
-    return set(kinds) == {"full_attention"} and (getattr(config, "layer_types", None) is not None or not slides)
+    kinds = getattr(config, "layer_types", None)
+    if getattr(model, "_is_stateful", False):  # state-space models and their like, as transformers marks them
+        return False
+    if kinds is not None:
+        return set(kinds) == {"full_attention"}
+    return not (getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True))
 
 
 def _shared(rows: Sequence[list[int]]) -> int:
