@@ -71,7 +71,7 @@ def test_a_judge_says_or_leaves_it_open() -> None:
         text = messages[-1].text
         if "hello" in text:
             return "I would rather not say"
-        return '{"happened": true}' if "7" in text else '{"happened": false}'
+        return '{"happened": true}' if "it is 7" in text else '{"happened": false}'
 
     act = Act.judge("It tells a code.", model=script("judges", judges))
     with ActTest(act) as looking:
