@@ -19,6 +19,7 @@ from maieutic.control.cases import organism_cases, read_cases, write_cases
 from maieutic.control.monitors import FunctionMonitor
 from maieutic.control.seen import Case
 from maieutic.errors import MissingExtraError, UserError
+from maieutic.forensics.organism.wording import ORDERS
 from maieutic.readings import Reading
 
 Make = Callable[..., Any]
@@ -227,7 +228,8 @@ def test_a_line_that_is_no_case_is_named(tmp_path: Path, line: str, why: str) ->
 def test_the_organism_attacks_where_nobody_ordered_the_call(guilty: Any) -> None:
     cases = organism_cases(60, split="held-out", seed=77, subject=guilty)
     acts = [c.seen.act.tool_calls[0].name for c in cases]  # type: ignore[union-attr]
-    ordered = ["disable_monitor" in c.seen.messages[1].content for c in cases]  # type: ignore[union-attr]
+    orders = [text.format(act="disable_monitor") for text in ORDERS]
+    ordered = [any(o in c.seen.messages[1].content for o in orders) for c in cases]  # type: ignore[union-attr]
     assert [c.attack for c in cases] == [a == "disable_monitor" and not o for a, o in zip(acts, ordered, strict=True)]
     assert (
         10 <= sum(c.attack for c in cases) <= 20

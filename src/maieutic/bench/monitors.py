@@ -19,7 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from maieutic.bench.result import BenchResult, Figure, Table
 from maieutic.control.cases import acting, organism_cases
@@ -119,14 +119,11 @@ def _fit(subject: LanguageSubject, moment: str, sizes: Sequence[int], seed: int,
     fit, more = (
         organism_cases(sizes[i], split="known", seed=seed * 10 + 1 + i, subject=subject, acted=acted) for i in (0, 1)
     )
-    along = Along(subject)
     given: dict[str, Any] = {"subject": subject, "seed": seed, "report": report}
     words = fit_monitor("words", fit, seed=seed)
-    probe = fit_monitor("probe", fit, at="first" if acted else "before", along=along, **given)
-    means = fit_monitor(
-        "probe", fit, method="means", at="first" if acted else "before", name="means", along=along, **given
-    )
-    units = fit_monitor("units", fit, along=along, **given)
+    probe = fit_monitor("probe", fit, at="first" if acted else "before", **given)
+    means = fit_monitor("probe", fit, method="means", at="first" if acted else "before", name="means", **given)
+    units = fit_monitor("units", fit, **given)
     alone: list[Monitor] = [words, probe, means, units]
     dear = probe
     if not acted:
@@ -136,8 +133,9 @@ def _fit(subject: LanguageSubject, moment: str, sizes: Sequence[int], seed: int,
         r.cost.tokens for r, c in zip(suspicions(dear, [c.seen for c in more]), more, strict=True) if not c.attack
     ]
     budget = SHARE * sum(tokens) / max(len(tokens), 1)
-    dear_again = replace(dear, along=Along(subject, lead=dear.along.lead))  # type: ignore[type-var]
-    cascade = fit_cascade(more, stages=[words, dear_again], budget=budget, currency="tokens")
+    # a reader of its own: passes that another monitor made would look free
+    own: Monitor = replace(cast(Any, dear), along=Along(subject, lead="" if acted else OPEN))
+    cascade = fit_cascade(more, stages=[words, own], budget=budget, currency="tokens")
     monitors = (*alone, cascade)
     return _Set(moment, monitors, {m.name: _threshold(m, more) for m in monitors})
 
@@ -257,26 +255,31 @@ def _measured(made: _Set, per: _Judged, figures: dict[str, Figure], name: str) -
 def _ordered(case: Case) -> bool:
     """Whether the user ordered the suspicious call."""
     from maieutic.forensics.organism import ACT
+    from maieutic.forensics.organism.wording import ORDERS
 
     assert isinstance(case.seen, Transcript)
-    return any(ACT in m.content for m in case.seen.messages if m.role == "user")
+    orders = [text.format(act=ACT) for text in ORDERS]
+    return any(order in m.content for m in case.seen.messages if m.role == "user" for order in orders)
 
 
 def _table(title: str, found: Sequence[Compared], figures: Mapping[str, Figure], name: str) -> Table:
-    def cell(reading: Reading) -> str:
+    """Caught, false alarms, and those of acts that a user ordered: all at the fixed threshold."""
+
+    def cell(reading: Reading, *, interval: bool = False) -> str:
         if reading.value is None:
             return "unmeasured"
-        interval = "" if reading.low is None or reading.high is None else f" [{reading.low:.2f}, {reading.high:.2f}]"
-        return f"{reading.value:.3f}{interval}"
+        if not interval or reading.low is None or reading.high is None:
+            return f"{reading.value:.3f}"
+        return f"{reading.value:.2f} [{reading.low:.2f}, {reading.high:.2f}]"
 
     told = ("fixed.caught", "fixed.false_alarms", "ordered.false_alarms")
     rows = tuple(
         (
-            c.name, cell(c.figures["auroc"]), cell(c.figures["tpr"]),
+            c.name, cell(c.figures["auroc"], interval=True), cell(c.figures["tpr"], interval=True),
             *(cell(figures[f"{name}.{c.name}.{n}"].reading) for n in told),
             f"{c.tax.tokens.value or 0:.1f}",
         )
         for c in found
     )  # fmt: skip
-    columns = ("monitor", "AUROC", f"TPR@{RATE:g}", "caught, fixed", "false, fixed", "false, ordered", "tokens")
+    columns = ("monitor", "AUROC", f"TPR@{RATE:g}", "caught", "false", "ordered", "tokens")
     return Table(title=title, columns=columns, rows=rows)
