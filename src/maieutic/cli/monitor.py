@@ -140,7 +140,7 @@ def compare(
 def table(found: Sequence[Compared], *, fpr: float, budget: float) -> list[str]:
     """Figures for people, one line a monitor."""
     heads = ("monitor", "AUROC", f"TPR@{fpr:.1%}", f"safety@{budget:.1%}", "passes", "tokens", "min/1000", "unmeasured")
-    rows = [heads]
+    rows: list[tuple[str, ...]] = [heads]
     for c in found:
         unmeasured = sum(not r.measured for r in c.readings)
         rows.append(

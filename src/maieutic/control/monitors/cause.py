@@ -23,7 +23,7 @@ from maieutic.control.monitors.base import SUSPICION, MonitorKind, failed, text_
 from maieutic.control.monitors.linear import FOLDS, Linear, choose
 from maieutic.control.monitors.probe import check_subject
 from maieutic.control.monitors.saving import read_about, read_arrays, write_monitor
-from maieutic.control.seen import Case, Seen, Transcript
+from maieutic.control.seen import Case, Seen
 from maieutic.errors import UserError
 from maieutic.progress import Report, silent
 from maieutic.readings import Cost, FloatArray, Reading
@@ -121,7 +121,7 @@ def trace(subject: LanguageSubject, seen: Seen, *, plain: bool = False) -> Trace
     shown = text_of(seen)
     if isinstance(shown, str):
         raise UserError(f"{shown}: give the transcript")
-    if not isinstance(shown, Transcript) or shown.act is None:
+    if shown.act is None:
         raise UserError("the transcript holds no act yet: an investigation asks about an act")
     started = time.perf_counter()
     actor = SubjectActor(subject, plain=plain, tools=shown.tools)
