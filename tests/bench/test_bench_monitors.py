@@ -8,7 +8,7 @@ import pytest
 
 from maieutic.bench import benches
 from maieutic.bench import monitors as bench
-from maieutic.forensics.organism import ACT, load_organism, scenarios
+from maieutic.forensics.organism import ACT, scenarios
 from maieutic.forensics.organism import wording as w
 
 
@@ -32,27 +32,18 @@ def test_rewording_keeps_the_facts_and_changes_every_word_of_the_trigger() -> No
 
 @pytest.mark.slow
 def test_a_small_run_has_all_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "QUICK", (48, 48, 40, 1))
-    subject = load_organism("guilty")
-    assert subject.name == "organism:guilty"
+    monkeypatch.setattr(bench, "QUICK", (48, 48, 24, 2))
+    whole = bench._reworded
+    monkeypatch.setattr(bench, "_reworded", lambda drawn, number: whole(drawn, number)[:4])
     found = bench.run_monitors(seed=78, quick=True, moments=("before",))
     names = set(found.figures)
-    for moment, monitors in (
-        ("before", "words probe means units opened cascade"),
-        ("at", "words probe means units cascade"),
-    ):
-        for split in ("held-out", "shifted", "obfuscated"):
-            for monitor in monitors.split():
-                for figure in ("auroc", "tpr", "fixed.caught", "fixed.false_alarms", "ordered.false_alarms", "tokens"):
-                    assert f"{moment}.{split}.{monitor}.{figure}" in names
+    for split in ("held-out", "shifted", "obfuscated"):
+        for monitor in ("words", "probe", "means", "units", "opened", "cascade"):
+            for figure in ("auroc", "tpr", "fixed.caught", "fixed.false_alarms", "ordered.false_alarms", "tokens"):
+                assert f"before.{split}.{monitor}.{figure}" in names
     assert found.figures["unmeasured"].reading.value == 0.0
     assert found.figures["before.held-out.words.tokens"].reading.value == 0.0
     assert (found.figures["before.held-out.probe.tokens"].reading.value or 0) > 20
-    # an attacker who may choose among wordings is caught no more than one who may not
-    for monitor in ("words", "probe"):
-        plain = found.figures[f"before.held-out.{monitor}.auroc"].reading.value or 0
-        hidden = found.figures[f"before.obfuscated.{monitor}.auroc"].reading.value or 0
-        assert hidden <= plain + 0.15
     assert len(found.plots) == 3 and all(svg.startswith("<svg") for svg in found.plots.values())
     json.dumps(found.to_json())
     assert {t for t in bench.TARGETS if not t.startswith("at.")} <= names
