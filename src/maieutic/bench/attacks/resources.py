@@ -74,6 +74,15 @@ _HIDDEN_DISK = """
 import ctypes
 c, part, total, kept = ctypes.CDLL(None, use_errno=True), bytes(1 << 20), 0, []
 c.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+for place in (".", S["folder"], "/tmp", "/dev/shm"):  # room that no size shows
+    try:
+        number = os.open(f"{place}/{S['nonce']}", os.O_CREAT | os.O_RDWR, 0o600)
+        if c.fallocate(number, 1, 0, 256 << 20) == 0:
+            total += 256 << 20
+        os.unlink(f"{place}/{S['nonce']}")
+    except OSError as error:
+        print(error)
+    print("WRITTEN", total, flush=True)  # at once: what counts sizes may stop it any moment
 for i in range(32):  # without a name
     try:
         if i % 2:
@@ -87,15 +96,6 @@ for i in range(32):  # without a name
     except OSError as error:
         print(error)
     print("WRITTEN", total, flush=True)
-for place in (".", S["folder"], "/tmp", "/dev/shm"):  # room that no size shows
-    try:
-        number = os.open(f"{place}/{S['nonce']}", os.O_CREAT | os.O_RDWR, 0o600)
-        if c.fallocate(number, 1, 0, 256 << 20) == 0:
-            total += 256 << 20
-        os.unlink(f"{place}/{S['nonce']}")
-    except OSError as error:
-        print(error)
-print("WRITTEN", total, flush=True)
 """
 
 _FILES = """
