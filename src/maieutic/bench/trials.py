@@ -26,7 +26,7 @@ from maieutic.explain.predicates.base import Constant
 from maieutic.explain.registry import viewer_of
 from maieutic.harvest import Atlas, harvest
 from maieutic.lab import Budget, Lab
-from maieutic.progress import Step
+from maieutic.progress import Step, nothing
 from maieutic.readings import ranking
 from maieutic.stimuli.base import Corpus, Stimulus
 from maieutic.subjects.base import Modality
@@ -256,7 +256,7 @@ def try_units(
     jobs: int = 1,
     corpus: Corpus | None = None,
     explain: Explain | None = None,
-    step: Step = lambda done, total: None,
+    step: Step = nothing,
     seconds: dict[str, float] | None = None,
 ) -> list[Outcome]:
     """Every explainer on every unit, in the order of the units.

@@ -174,7 +174,8 @@ def _real(explainer: str | Explainer) -> Callable[..., Any]:
     if not isinstance(explainer, str):
         return explainer
     # looking through installed packages for plug-ins takes longer than all else a driver does for a unit
-    return plugins.find(explainer, _WITH_OPTIONS, "") if explainer in _WITH_OPTIONS else _resolve(explainer)
+    found = plugins.find(explainer, _WITH_OPTIONS, "") if explainer in _WITH_OPTIONS else None
+    return found or _resolve(explainer)
 
 
 def _resolve(name: str) -> Explainer:
