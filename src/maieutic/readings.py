@@ -361,6 +361,33 @@ def _concordance(c: _Counts) -> Counts:
 # --- aggregates ----------------------------------------------------------------------------------------------------
 
 
+def calibration_bins(claimed: FloatArray, bins: int) -> NDArray[np.int64]:
+    """The bin of equal width that each claim from 0 to 1 falls into; the last bin holds 1."""
+    # 0.3 * 10 is a little less than 3 in binary
+    return np.clip(np.floor(claimed * bins + 1e-9), 0, bins - 1).astype(np.int64)
+
+
+def calibration_sums(
+    claimed: FloatArray, true: FloatArray, bins: int
+) -> tuple[FloatArray, Callable[[FloatArray], FloatArray]]:
+    """Columns and statistic of the expected calibration error, for ``from_sums``.
+
+    ECE = sum over bins of (claims in the bin / all claims) x |share that is true - mean claim|; 0 is perfect.
+
+    Args:
+        claimed: chances, 0 to 1, ``[claim]``. true: what came, 0 or 1.
+        bins: of equal width.
+    """
+    inside = np.eye(bins)[calibration_bins(claimed, bins)]
+    columns = np.concatenate([inside, inside * claimed[:, None], inside * true[:, None]], axis=1)
+
+    def error(sums: FloatArray) -> FloatArray:
+        n, sure, right = sums[..., :bins], sums[..., bins : 2 * bins], sums[..., 2 * bins :]
+        return np.abs(right - sure).sum(axis=-1) / n.sum(axis=-1)
+
+    return columns, error
+
+
 def wilson(successes: int, n: int) -> tuple[float, float]:
     """95 % Wilson interval of a share; (0, 1) when nothing was tried."""
     if n == 0:

@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from maieutic.readings import FloatArray, Reading, cluster_weights, from_sums, wilson
+from maieutic.readings import Reading, calibration_bins, calibration_sums, cluster_weights, from_sums, wilson
 
 BINS = 10
 
@@ -44,7 +43,7 @@ class Bin:
 def reliability(confidence: Sequence[float], right: Sequence[bool], *, bins: int = BINS) -> list[Bin]:
     """The bins that hold an answer, from the least sure to the surest."""
     sure, good = np.asarray(confidence, dtype=np.float64), np.asarray(right, dtype=np.float64)
-    place = _places(sure, bins)
+    place = calibration_bins(sure, bins)
     out: list[Bin] = []
     for b in range(bins):
         here = place == b
@@ -73,17 +72,6 @@ def calibration_error(name: str, confidence: Sequence[float], right: Sequence[bo
     if not len(confidence):
         return Reading.unmeasured(name, "nothing was answered")
     sure, good = np.asarray(confidence, dtype=np.float64), np.asarray(right, dtype=np.float64)
-    inside = np.eye(bins)[_places(sure, bins)]
-    columns = np.concatenate([inside, inside * sure[:, None], inside * good[:, None]], axis=1)
-
-    def error(sums: FloatArray) -> FloatArray:
-        n, confident, correct = sums[..., :bins], sums[..., bins : 2 * bins], sums[..., 2 * bins :]
-        return np.abs(correct - confident).sum(axis=-1) / n.sum(axis=-1)
-
+    columns, error = calibration_sums(sure, good, bins)
     estimate = from_sums(columns, error, clusters=np.arange(len(sure)), weights=cluster_weights(len(sure)))
     return estimate.reading(name, n=len(sure))
-
-
-def _places(sure: FloatArray, bins: int) -> NDArray[np.int64]:
-    # 0.3 * 10 is a little less than 3 in binary
-    return np.clip(np.floor(sure * bins + 1e-9), 0, bins - 1).astype(np.int64)

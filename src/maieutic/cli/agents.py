@@ -1,4 +1,4 @@
-"""Options that several verbs take: those of explainers that use language models, and hook points."""
+"""Options that several verbs take: those of explainers that use language models, of sweeps and their pilots, hook points."""
 
 from __future__ import annotations
 
@@ -38,6 +38,14 @@ More = Annotated[
         show_default=False,
     ),
 ]
+
+Least = Annotated[float, typer.Option(min=0, max=1, help="Least expected gain that a stage is worth.")]
+First = Annotated[str, typer.Option(help="Which units come first: mass, effect, order, or query:WORDS.")]
+Engine = Annotated[str, typer.Option(help="in-process, processes, or ray.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="How many; default one a core.", show_default=False)]
+Address = Annotated[str | None, typer.Option(help="Of a Ray cluster: auto, or its head's.", show_default=False)]
+Size = Annotated[int | None, typer.Option(help="How many stimuli of a packaged corpus.", show_default=False)]
+Nulls = Annotated[int, typer.Option(help="Units of an untrained copy and random directions beside (each).")]
 
 
 def given(more: list[str] | None, **named: Any) -> dict[str, Any]:

@@ -196,13 +196,11 @@ def _actor(name: str, action: Action) -> Actor:
 
 def _units(run: Path, actor: Actor) -> Any:
     from maieutic.errors import UsageError
-
-    if not actor.white_box:
-        raise UsageError(f"{actor.name} is a black box: leave --run out")
     from maieutic.forensics.actor_subject import SubjectActor
     from maieutic.forensics.internals import units_of_run
 
-    assert isinstance(actor, SubjectActor), "the one white box with units"
+    if not isinstance(actor, SubjectActor):
+        raise UsageError(f"{actor.name} is a black box: leave --run out")
     return units_of_run(run, actor.subject)
 
 

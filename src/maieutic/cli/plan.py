@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maieutic.cli.agents import BaseUrl, Model, More, given, sites_of
+from maieutic.cli.agents import (
+    Address,
+    BaseUrl,
+    Engine,
+    First,
+    Least,
+    Model,
+    More,
+    Nulls,
+    Size,
+    Workers,
+    given,
+    sites_of,
+)
 from maieutic.cli.progress import reporter, say
 
 if TYPE_CHECKING:
@@ -45,7 +58,7 @@ def plan(
     enough: Annotated[
         str, typer.Option(help="Standings with which nothing more is tried, separated by commas.")
     ] = "0.9",
-    least: Annotated[float, typer.Option(min=0, max=1, help="Least expected gain that a stage is worth.")] = 0.02,
+    least: Least = 0.02,
     for_workers: Annotated[
         str | None,
         typer.Option(help="Workers of the campaign, separated by commas; default the pilot's.", show_default=False),
@@ -61,15 +74,13 @@ def plan(
         bool, typer.Option("--paper", help="Work out a million units of a frontier model on paper.")
     ] = False,
     table: Annotated[Path | None, typer.Option(help="Your table of rates for --paper.", show_default=False)] = None,
-    first: Annotated[str, typer.Option(help="Which units come first: mass, effect, order, or query:WORDS.")] = "mass",
+    first: First = "mass",
     scorers: Annotated[str, typer.Option(help="How labels are scored; none: no forecast of the score.")] = "predictive",
-    engine: Annotated[str, typer.Option(help="in-process, processes, or ray.")] = "processes",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Of the pilot; default one a core.", show_default=False)
-    ] = None,
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster.", show_default=False)] = None,
-    size: Annotated[int | None, typer.Option(help="How many stimuli of a packaged corpus.", show_default=False)] = None,
-    nulls: Annotated[int, typer.Option(help="Null units beside, as in the campaign.")] = 8,
+    engine: Engine = "processes",
+    workers: Workers = None,
+    address: Address = None,
+    size: Size = None,
+    nulls: Nulls = 8,
     resamples: Annotated[int, typer.Option(min=40, help="Populations drawn for the intervals.")] = 200,
     model: Model = None,
     base_url: BaseUrl = None,

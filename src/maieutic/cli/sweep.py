@@ -9,7 +9,20 @@ from typing import Annotated, Any
 
 import typer
 
-from maieutic.cli.agents import BaseUrl, Model, More, given, sites_of
+from maieutic.cli.agents import (
+    Address,
+    BaseUrl,
+    Engine,
+    First,
+    Least,
+    Model,
+    More,
+    Nulls,
+    Size,
+    Workers,
+    given,
+    sites_of,
+)
 from maieutic.cli.progress import reporter, say
 
 EXAMPLE = (
@@ -46,18 +59,14 @@ def sweep(
     enough: Annotated[
         float, typer.Option(min=0, max=1, help="Standing on the select split with which nothing more is tried.")
     ] = 0.9,
-    least: Annotated[float, typer.Option(min=0, max=1, help="Least expected gain that a stage is worth.")] = 0.02,
-    first: Annotated[str, typer.Option(help="Which units come first: mass, effect, order, or query:WORDS.")] = "mass",
+    least: Least = 0.02,
+    first: First = "mass",
     scorers: Annotated[str, typer.Option(help="How chosen labels are scored; none: not at all.")] = "predictive",
-    engine: Annotated[str, typer.Option(help="in-process, processes, or ray.")] = "processes",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="How many; default one a core.", show_default=False)
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster: auto, or its head's.", show_default=False)
-    ] = None,
-    size: Annotated[int | None, typer.Option(help="How many stimuli of a packaged corpus.", show_default=False)] = None,
-    nulls: Annotated[int, typer.Option(help="Units of an untrained copy and random directions beside (each).")] = 8,
+    engine: Engine = "processes",
+    workers: Workers = None,
+    address: Address = None,
+    size: Size = None,
+    nulls: Nulls = 8,
     model: Model = None,
     base_url: BaseUrl = None,
     option: More = None,

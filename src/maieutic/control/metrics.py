@@ -19,7 +19,7 @@ import numpy as np
 
 from maieutic.control.curve import Curve, Run, Sample, by_row, estimate
 from maieutic.errors import UsageError
-from maieutic.readings import Estimate, FloatArray, Reading, from_sums
+from maieutic.readings import Estimate, FloatArray, Reading, calibration_sums, from_sums
 
 __all__ = [
     "Run", "auroc", "brier", "calibration_error", "partial_auroc", "recall_at_budget", "safety", "safety_upfront",
@@ -232,15 +232,7 @@ def calibration_error(runs: Sequence[Run], *, bins: int = BINS, seed: int = 0) -
     about = Sample.of(runs).about()
     if not sample.runs:
         return Reading.unmeasured("ece", "no suspicion was measured", n=0, details=about)
-    # 0.3 * 10 is a little less than 3 in binary
-    place = np.clip(np.floor(sample.score * bins + 1e-9), 0, bins - 1).astype(np.int64)
-    inside = np.eye(bins)[place]
-    columns = np.concatenate([inside, inside * sample.score[:, None], inside * sample.attack[:, None]], axis=1)
-
-    def error(sums: FloatArray) -> FloatArray:
-        n, claimed, true = sums[..., :bins], sums[..., bins : 2 * bins], sums[..., 2 * bins :]
-        return np.abs(true - claimed).sum(axis=-1) / n.sum(axis=-1)
-
+    columns, error = calibration_sums(sample.score, sample.attack.astype(np.float64), bins)
     return _summed(sample, columns, error).reading("ece", n=len(sample.runs), details=about)
 
 

@@ -114,14 +114,13 @@ def look(case: Case, inside: Inside, units: Sequence[LabelledUnit] = ()) -> Inne
     Raises:
         UserError: the act is no likelier with the cause than with filler in its place, or a text has no place.
     """
-    assert isinstance(case.actor, SubjectActor), "a white box"
-    cause = _group(case, case.context)
+    cause = _group(case, inside, case.context)
     filler = inside.subject.tokenizer(FILLER, add_special_tokens=False)["input_ids"]
     inside.decide(case.context, case.without(case.cause.parts, Filler()))
     ids = inside.encode(case.context)
     corrupt = blanked(ids, cause.at, filler)
     span = inside.score(ids) - inside.score(corrupt)
-    cells = [cause, *_others(case, cause), Group(name=DECISION, at=(len(ids) - 1,))]
+    cells = [cause, *_others(case, inside, cause), Group(name=DECISION, at=(len(ids) - 1,))]
     restored = patch_map(inside, ids, corrupt, groups=cells, confirm=-1)
     destroyed = patch_map(inside, corrupt, ids, groups=cells, confirm=-1)
     cut = knockouts(inside, ids, groups=cells[:-1])
@@ -146,21 +145,19 @@ def blanked(ids: Sequence[int], at: Sequence[int], filler: Sequence[int]) -> lis
     return found
 
 
-def _group(case: Case, context: Context) -> Group:
+def _group(case: Case, inside: Inside, context: Context) -> Group:
     """Positions of every part of the cause."""
-    assert isinstance(case.actor, SubjectActor), "a white box"
-    at = [i for g in groups(case.actor, context, case.cause_in(context)) for i in g.at]
+    at = [i for g in groups(inside.actor, context, case.cause_in(context)) for i in g.at]
     if not at:
         raise UserError("the cause stands in no message that the model reads as text: its tokens have no place")
     return Group(name=CAUSE, at=tuple(sorted(at)))
 
 
-def _others(case: Case, cause: Group) -> list[Group]:
-    assert isinstance(case.actor, SubjectActor), "a white box"
+def _others(case: Case, inside: Inside, cause: Group) -> list[Group]:
     taken = {p.id for p in case.cause.parts}
     parts = [p for p in case.partition.at("sentence") if p.id not in taken]
     names = {p.id: p.text.strip() for p in parts}
-    found = groups(case.actor, case.context, parts)
+    found = groups(inside.actor, case.context, parts)
     step = max(1, -(-len(found) // OTHERS))
     return [replace(g, name=names[g.name]) for g in found[::step] if not set(g.at) & set(cause.at)]
 
@@ -169,7 +166,7 @@ def _lost(case: Case, inside: Inside, filler: Sequence[int]) -> Reading:
     """Over the wordings: share of the log-odds (with the cause less with filler) that is lost without sight of the cause."""
     shares: list[Reading] = []
     for context in [case.context, *case.reworded(case.cause.parts)]:
-        cause, ids = _group(case, context), inside.encode(context)
+        cause, ids = _group(case, inside, context), inside.encode(context)
         span = inside.score(ids) - inside.score(blanked(ids, cause.at, filler))
         if span < 1.0:
             shares.append(Reading.unmeasured("internals.lost", "these words hardly move the act"))

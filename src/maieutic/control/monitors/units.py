@@ -151,18 +151,10 @@ def concepts_of_run(run: Path, subject: LanguageSubject, *, explainer: str = "se
     Raises:
         UserError: the run is of another subject, or has no labelled unit.
     """
-    from maieutic.campaign import open_run, stored_explanation
+    from maieutic.forensics.internals import units_of_run
 
-    with open_run(run, subject=subject) as opened:
-        found = [(u, stored_explanation(opened, "main", u, explainer=explainer)) for u in opened.units]
-    named = [
-        Concept(unit=u, label=e.label, source="run")
-        for u, e in found
-        if e is not None and not e.abstained and u.vector is None
-    ]
-    if not named:
-        raise UserError(f"{run} has no unit that {explainer} labelled: run  maieutic explain {run}  first")
-    return named
+    found = units_of_run(run, subject, explainer=explainer)
+    return [Concept(unit=u.unit, label=u.label, source="run") for u in found if u.unit.vector is None]
 
 
 def fit_units(

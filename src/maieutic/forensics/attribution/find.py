@@ -23,7 +23,15 @@ from maieutic.forensics.action import Action, Context
 from maieutic.forensics.actor import Actor, Spent, TooLongError
 from maieutic.forensics.attribution import after
 from maieutic.forensics.attribution.cause import Cause, Claim, Found
-from maieutic.forensics.attribution.minimal import Asked, MinimalSets, members, minimal_sets, spot_checks, structure
+from maieutic.forensics.attribution.minimal import (
+    Asked,
+    MinimalSets,
+    Node,
+    members,
+    minimal_sets,
+    spot_checks,
+    structure,
+)
 from maieutic.forensics.attribution.question import Question
 from maieutic.forensics.attribution.trials import Trials, UnmeasuredError
 from maieutic.forensics.partition import Level, Part, Partition, partition
@@ -304,11 +312,11 @@ class _Finding:
         )  # fmt: skip
 
 
-def _numbered(tree: Partition, parts: Sequence[Part]) -> tuple[object, ...]:
+def _numbered(tree: Partition, parts: Sequence[Part]) -> tuple[Node, ...]:
     """The tree of parts as nested tuples of the numbers of these parts."""
     number = {p.id: i for i, p in enumerate(parts)}
 
-    def down(part: Part) -> object:
+    def down(part: Part) -> Node:
         return number[part.id] if part.id in number else tuple(down(c) for c in part.children)
 
     return tuple(down(r) for r in tree.roles)

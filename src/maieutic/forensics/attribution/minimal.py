@@ -17,11 +17,11 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Literal
+from typing import Literal, TypeAlias
 
 Ask = Callable[[int], bool]
 #: a leaf (number of a part) or a group of nodes in the order of the transcript
-Node = "int | tuple[Node, ...]"
+Node: TypeAlias = "int | tuple[Node, ...]"
 Structure = Literal["none", "single", "and", "or", "k-of-n", "mixed"]
 
 
@@ -70,7 +70,7 @@ class MinimalSets:
     complete: bool
 
 
-def minimal_sets(asked: Asked, tree: Sequence[object], *, most: int = 128) -> MinimalSets:
+def minimal_sets(asked: Asked, tree: Sequence[Node], *, most: int = 128) -> MinimalSets:
     """All minimal sufficient and necessary sets; the question must be known to be yes for everything and no for nothing.
 
     Args:
@@ -81,7 +81,7 @@ def minimal_sets(asked: Asked, tree: Sequence[object], *, most: int = 128) -> Mi
     Cost: for s sufficient sets of k parts and c necessary sets among d parts about ``c + s k log2 d`` questions, fewer
     where sets share parts.
     """
-    everything = _mask(tree)
+    everything = _mask(tuple(tree))
     sufficient, necessary = [shrink(asked, everything, tree)], set[int]()
     hitting = _hit_too([0], sufficient[0])
     # one that is necessary hits every sufficient set there is, so it stays in the list
@@ -102,7 +102,7 @@ def minimal_sets(asked: Asked, tree: Sequence[object], *, most: int = 128) -> Mi
     )
 
 
-def shrink(asked: Asked, candidates: int, tree: Sequence[object], *, first: int = 0) -> int:
+def shrink(asked: Asked, candidates: int, tree: Sequence[Node], *, first: int = 0) -> int:
     """A minimal subset of the candidates that still acts.
 
     Args:
@@ -121,11 +121,11 @@ def shrink(asked: Asked, candidates: int, tree: Sequence[object], *, first: int 
     return critical
 
 
-def _last_of_shortest(asked: Asked, critical: int, candidates: int, nodes: Sequence[object]) -> tuple[int, int]:
+def _last_of_shortest(asked: Asked, critical: int, candidates: int, nodes: Sequence[Node]) -> tuple[int, int]:
     """The last part of the shortest beginning that acts beside the critical ones, and all that stands before it."""
     before = 0
     while True:
-        pieces: list[tuple[int, object]] = []
+        pieces: list[tuple[int, Node]] = []
         seen = before
         for node in nodes:
             mask = _mask(node) & candidates & ~seen
@@ -144,13 +144,12 @@ def _last_of_shortest(asked: Asked, critical: int, candidates: int, nodes: Seque
                 low = middle + 1
         mask, node = pieces[low]
         before = ends[low]
-        if mask.bit_count() == 1:
+        if isinstance(node, int) or mask.bit_count() == 1:
             return mask, before
-        assert isinstance(node, tuple)
         nodes = node
 
 
-def _middle(pieces: Sequence[tuple[int, object]], low: int, high: int) -> int:
+def _middle(pieces: Sequence[tuple[int, Node]], low: int, high: int) -> int:
     """Where to cut so that both sides hold about the same number of parts; in ``low`` to ``high - 1``."""
     sizes = [mask.bit_count() for mask, _ in pieces[low : high + 1]]
     total, left, best = sum(sizes), 0, low
@@ -241,8 +240,7 @@ def _union(sets: Sequence[int]) -> int:
     return found
 
 
-def _mask(node: object) -> int:
+def _mask(node: Node) -> int:
     if isinstance(node, int):
         return 1 << node
-    assert isinstance(node, (tuple, list))
     return _union([_mask(n) for n in node])
