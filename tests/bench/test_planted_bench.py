@@ -16,16 +16,17 @@ import pytest
 from maieutic.bench import BenchResult, Figure, Table, benches, print_result, run_bench, write_result
 from maieutic.bench.calibration import calibration_error, reliability
 from maieutic.bench.figures import figures
-from maieutic.bench.fresh_images import fresh_images
 from maieutic.bench.material import material
 from maieutic.bench.planted import run_planted
 from maieutic.bench.swap import swapped
-from maieutic.bench.trials import Outcome, Settings, agreement, try_units
+from maieutic.bench.trials import Outcome, Settings, try_units
 from maieutic.errors import UsageError, UserError
 from maieutic.explain.explanation import Explanation
 from maieutic.explain.predicates.base import Predicate, Prediction, Scaled
 from maieutic.lab import Lab
 from maieutic.readings import Reading
+from maieutic.score.against_truth import agreement
+from maieutic.score.against_truth_images import fresh_images
 from maieutic.stimuli.base import Corpus
 from maieutic.subjects.base import Subject, raw
 from maieutic.subjects.planted import Nothing, PlantedSubject, PlantedUnit, Rule, TextView, plant, seen, words

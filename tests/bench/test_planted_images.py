@@ -151,7 +151,7 @@ def made() -> Any:
 @pytest.mark.packaged
 @pytest.mark.slow
 def test_the_material_hosts_two_hundred_units(made: Corpus) -> None:
-    from maieutic.bench.fresh_images import EDITED, fresh_images
+    from maieutic.score.against_truth_images import EDITED, fresh_images
 
     units = plant(made, seed=100)
     assert len(units) >= 200

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from maieutic.bench.bindings import bound
-from maieutic.bench.fresh_texts import fresh_texts
 from maieutic.bench.swap import swapped, vocabulary
 from maieutic.errors import UserError
 from maieutic.harvest import harvest
+from maieutic.score.against_truth_texts import fresh_texts
 from maieutic.stimuli.base import Corpus
 from maieutic.subjects.planted import (
     EACH,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maieutic.stimuli.base import SPLITS, Corpus, Split, Stimulus, split_of
+from maieutic.stimuli.vivid import vivid
 
 if TYPE_CHECKING:
     from maieutic.stimuli.library import Library, Picture
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
 SIDE = 128
 #: share of each split in composed pictures, as elsewhere
 _SHARES: dict[Split, float] = {"discover": 0.5, "select": 0.2, "test": 0.3}
-#: vivid plain grounds, red, green, blue, ... of the same lightness as a person would name them
-VIVID = {
-    "red": (205, 38, 38), "orange": (236, 128, 24), "yellow": (236, 214, 40), "green": (58, 160, 62),
-    "blue": (42, 84, 196), "purple": (140, 48, 190), "pink": (236, 72, 158),
-}  # fmt: skip
 #: colours of which some are kept for bound grounds; the others are anybody's
 _RARE_COLOURS = ("red", "orange", "yellow", "purple", "pink")
 _COMPANIONS, _GROUNDS, _PLACES, _RARE = 6, 4, 4, 14
@@ -327,14 +323,6 @@ def _coloured(ground: Background, colour: str, library: Library) -> bool:
     from maieutic.subjects.planted.image_rules import tinted
 
     return tinted(seen(Scene(background=ground, library=library, size=64).stimulus()), colour, "whole") > 0.2
-
-
-def vivid(colour: str, draw: np.random.Generator) -> Background:
-    """A plain ground of a vivid colour, a little different every time."""
-    from maieutic.stimuli.scenes import Background
-
-    values = [int(np.clip(v + draw.integers(-10, 11), 0, 255)) for v in VIVID[colour]]
-    return Background(kind="plain", key="#{:02x}{:02x}{:02x}".format(*values), shade=0.12)
 
 
 def _stimulus(scene: Scene) -> Stimulus:

@@ -12,10 +12,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from maieutic.bench.fresh_images import fresh_images
-from maieutic.bench.fresh_texts import fresh_texts
 from maieutic.bench.lexicon import kinds
 from maieutic.bench.material import material
 from maieutic.errors import UserError
@@ -27,7 +23,9 @@ from maieutic.explain.registry import viewer_of
 from maieutic.harvest import Atlas, harvest
 from maieutic.lab import Budget, Lab
 from maieutic.progress import Step, nothing
-from maieutic.readings import ranking
+from maieutic.score.against_truth import agreement
+from maieutic.score.against_truth_images import fresh_images
+from maieutic.score.against_truth_texts import fresh_texts
 from maieutic.stimuli.base import Corpus, Stimulus
 from maieutic.subjects.base import Modality
 from maieutic.subjects.planted import SITE, PlantedUnit, annotated, plant
@@ -222,29 +220,6 @@ def _constant(lab: Lab) -> Explanation:
     """The same prediction everywhere: what costs nothing."""
     everywhere = Constant(value=1.0)
     return Explanation(unit=lab.unit.key, label="anything", predicate=everywhere, explainer=CONSTANT, confidence=0.0)
-
-
-def agreement(found: Explanation, unit: PlantedUnit, stimuli: Sequence[Any]) -> tuple[float | None, float | None]:
-    """Average precision (truth of 0.5 or more is active) and Pearson's r of the predictions against the truth.
-
-    Returns:
-        ``None`` for what is undefined: AP when the truth is never active there, r when either side never changes.
-    """
-    if not stimuli:
-        return None, None
-    truth = np.concatenate(unit.truth(stimuli))
-    predicted = np.concatenate([np.atleast_1d(np.asarray(p, dtype=np.float64)) for p in found.predict(stimuli)])
-    if len(predicted) != len(truth):
-        raise ValueError(f"predicted {len(predicted)} positions where there are {len(truth)}")
-    if not np.isfinite(predicted).all():
-        raise ValueError("predicted something that is not a number")
-    r = float(np.corrcoef(truth, predicted)[0, 1]) if np.ptp(truth) > 0 and np.ptp(predicted) > 0 else None
-    active = truth >= 0.5
-    if not active.any():
-        return None, r
-    one = np.zeros(len(truth), dtype=np.int64)
-    ranked = ranking(active, predicted, clusters=one, weights=np.ones((1, 1), dtype=np.float32))
-    return ranked.average_precision.value, r
 
 
 # --- many units ----------------------------------------------------------------------------------------------------

@@ -147,7 +147,7 @@ class _Editor:
 
     def _ground(self) -> Background:
         """A ground of the held-out pictures, or of a colour: half the time what the unit involves."""
-        from maieutic.bench.material_images import VIVID, vivid
+        from maieutic.stimuli.vivid import VIVID, vivid
 
         rng = self._rng
         colours = sorted(self._about & set(VIVID))
