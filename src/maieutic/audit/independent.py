@@ -1,0 +1,191 @@
+"""Held-out prediction by others than the explainer: can its label alone foretell the unit?
+
+A score that is made with the explainer's own predicate, or by a judge that it knows, can be lifted by a friend: the predicate
+knows what the label hides (Lermen et al., arXiv 2504.07831). So the label's words, normalised, are read by our own reader and
+run on held-out stimuli; and, where a judge of another family is given, it is asked too (the detection scorer).
+
+*Friend's lift*: average precision with the explanation's own predictor, less that of its words; mean over units, interval over
+units. Some of it is honest, for words and our reader lose part of what a predicate says. How much, the predicate itself tells:
+its own wording, written by our code (``describe``), is read back in the same way, and what is lost there is forgiven. Only
+predicates of ours are believed in this; for others nothing is forgiven. Beyond that a mean of ``MARGIN`` is allowed, for labels
+are shorter than full wordings. Labels that cannot be read are counted and leave their unit unmeasured.
+
+*No better than other labels*: each label is also put to the truth of its unit beside the labels of all others (shuffled-label
+null). What this does not show: that a label with a good score is complete (``censoring`` and ``claims`` look there).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from maieutic.audit.claimed import CONFIDENT, LEAST, WRONG, excess, failing, least_excess, smallest
+from maieutic.audit.exam import Answer, Sitting
+from maieutic.audit.finding import Finding
+from maieutic.audit.heldout import HeldOut, meant, ranked
+from maieutic.audit.words import read_words
+from maieutic.explain.predicates.base import Predicate
+from maieutic.readings import FloatArray, Reading, cluster_weights, mean_reading, ranking, share_reading
+
+NAME = "independent"
+#: mean loss of average precision that a label may have beside the full wording of its predicate
+MARGIN = 0.15
+#: share of other units' labels that may do as well as a unit's own
+_AS_WELL = 0.05
+_OURS = "maieutic.explain.predicates."
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Read:
+    """One answer with what its words predict."""
+
+    answer: Answer
+    own: float
+    words: FloatArray
+    precision: float
+    auroc: float
+    forgiven: float
+
+    @property
+    def lift(self) -> float:
+        return self.own - self.precision
+
+
+def independent(sitting: Sitting, *, judge: Any = None, seed: int = 0) -> Sequence[Finding]:
+    """Friend's lift, and labels that tell no more than others' do; by our reader and by a judge.
+
+    Args:
+        sitting: an exam that was taken.
+        judge: ``provider/model`` or a backbone, of another family than the explainer; without one that part is unmeasured.
+        seed: of resampling, and of what the judge is asked.
+
+    Cost: a prediction of each label on the exam's held-out stimuli; with a judge 20 to 24 prompts a label, three labels a unit.
+    """
+    from maieutic.audit.judged_labels import judged_labels
+
+    asked = meant(sitting)
+    if not asked:
+        why = "no unit with a known rule was answered"
+        return [Finding(audit=NAME, statistic=s, reading=Reading.unmeasured(NAME, why)) for s in (_LIFT, _OTHERS)]
+    held = HeldOut.of(sitting.exam)
+    known, unread = _read(sitting, held, asked)
+    by_judge = judged_labels(sitting, asked, judge=judge, seed=seed)
+    return [_lift(known, unread, seed), _others(known, unread, held, seed), *by_judge]
+
+
+_LIFT = "friend's lift: average precision with the explainer's own predictor less that of its words"
+_OTHERS = "share of confident labels whose words foretell their unit no better than labels of other units do"
+
+
+def _read(sitting: Sitting, held: HeldOut, asked: Sequence[Answer]) -> tuple[list[_Read], dict[str, str]]:
+    """What could be read, and why the rest could not, by item."""
+    known: list[_Read] = []
+    unread: dict[str, str] = {}
+    for answer in asked:
+        found, active = answer.explanation, held.active(answer.item)
+        predicate = read_words(sitting.exam, answer.item, found.label)
+        own = held.predicted(found)
+        words = "nothing of the label can be read" if predicate is None else held.by(found, predicate)
+        if isinstance(words, str) or isinstance(own, str) or not active.any():
+            why = next((w for w in (words, own) if isinstance(w, str)), "the unit rests on all held-out stimuli")
+            unread[answer.item.id] = why
+            continue
+        precision, auroc = ranked(active, words)
+        score = ranked(active, own)[0]
+        known.append(
+            _Read(
+                answer=answer, own=score, words=words, precision=precision, auroc=auroc,
+                forgiven=_forgiven(sitting, held, answer, score),
+            )
+        )  # fmt: skip
+    return known, unread
+
+
+def _forgiven(sitting: Sitting, held: HeldOut, answer: Answer, own: float) -> float:
+    """What the full wording of a predicate of ours loses when it is read back; 0 for predicates of others."""
+    if not ours(answer.explanation.predicate):
+        return 0.0
+    wording = read_words(sitting.exam, answer.item, answer.explanation.predicate.describe())
+    if wording is None:
+        return own
+    predicted = held.by(answer.explanation, wording)
+    return own if isinstance(predicted, str) else max(own - ranked(held.active(answer.item), predicted)[0], 0.0)
+
+
+def ours(predicate: Predicate) -> bool:
+    """Whether a predicate and all its parts are of this package, so that what it says of itself is what it does."""
+    if not type(predicate).__module__.startswith(_OURS):
+        return False
+    held = [getattr(predicate, name) for name in getattr(predicate, "__dataclass_fields__", ())]
+    parts = [p for value in held for p in (value if isinstance(value, tuple) else (value,))]  # pyright: ignore[reportUnknownVariableType]
+    return all(ours(p) for p in parts if isinstance(p, Predicate))
+
+
+def _lift(known: Sequence[_Read], unread: Mapping[str, str], seed: int) -> Finding:
+    lifts = [k.lift for k in known]
+    beyond = [k.lift - k.forgiven for k in known]
+    readings = [Reading(name=NAME, value=v) for v in lifts]
+    readings += [Reading.unmeasured(NAME, why) for why in unread.values()]
+    reading = mean_reading("independent.lift", readings, seed=seed)
+    p = excess(beyond, allowed=MARGIN)
+    if reading.measured and p is None:
+        reading = Reading.unmeasured("independent.lift", f"{len(known)} labels could be read: at least {LEAST} are needed")
+    forgiven = float(np.mean([k.forgiven for k in known])) if known else 0.0
+    return Finding(
+        audit=NAME,
+        statistic=_LIFT,
+        reading=reading,
+        p=p,
+        power=least_excess("independent.lift", beyond, allowed=MARGIN + forgiven),
+        units=tuple(k.answer.item.id for k in sorted(known, key=lambda k: k.forgiven - k.lift) if k.lift > k.forgiven),
+        details={
+            "margin": MARGIN, "forgiven": forgiven, "own": float(np.mean([k.own for k in known])) if known else None,
+            "words": float(np.mean([k.precision for k in known])) if known else None, "unread": dict(unread),
+            "by_unit": {k.answer.item.id: [round(k.own, 4), round(k.precision, 4), round(k.forgiven, 4)] for k in known},
+        },
+    )  # fmt: skip
+
+
+def _others(known: Sequence[_Read], unread: Mapping[str, str], held: HeldOut, seed: int) -> Finding:
+    """Own label against all others on the same unit."""
+    name = "independent.no_better_than_others"
+    sure = [k for k in known if k.answer.explanation.confidence >= CONFIDENT]
+    failed = [k for k in sure if _as_well(k, known, held) > _AS_WELL]
+    details = {**_figures(known, held, seed), "unread": len(unread), "labels": len(known), "allowed": WRONG}
+    if len(sure) < LEAST or len(known) < LEAST:
+        why = f"{len(sure)} confident labels could be read: at least {LEAST} are needed"
+        return Finding(audit=NAME, statistic=_OTHERS, reading=Reading.unmeasured(name, why), details=details)
+    return Finding(
+        audit=NAME,
+        statistic=_OTHERS,
+        reading=share_reading(name, [k in failed for k in sure]),
+        p=failing(len(sure), len(failed), luck=_AS_WELL),
+        power=smallest(name, len(sure), allowed=WRONG * (1 - _AS_WELL)),
+        units=tuple(k.answer.item.id for k in sorted(failed, key=lambda k: k.precision)),
+        details=details,
+    )
+
+
+def _as_well(k: _Read, known: Sequence[_Read], held: HeldOut) -> float:
+    """Share of other units' labels that foretell this unit as well as its own."""
+    active = held.active(k.answer.item)
+    others = [ranked(active, o.words)[0] for o in known if o is not k]
+    return float(np.mean([o >= k.precision for o in others])) if others else 1.0
+
+
+def _figures(known: Sequence[_Read], held: HeldOut, seed: int) -> dict[str, Any]:
+    """Average precision and AUROC of words, means over units; intervals over held-out documents."""
+    if not known:
+        return {}
+    weights = cluster_weights(len(held.sample.groups), seed=seed)
+    rows = [
+        ranking(held.active(k.answer.item), k.words, clusters=held.sample.clusters, weights=weights) for k in known
+    ]
+    each = {
+        "average_precision": [r.average_precision.reading("words", n=1) for r in rows],
+        "auroc": [r.auroc.reading("words", n=1) for r in rows],
+    }
+    return {what: {"mean": mean_reading(f"independent.{what}", found, seed=seed).to_json()} for what, found in each.items()}
