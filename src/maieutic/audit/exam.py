@@ -7,7 +7,7 @@ module does not do: make the units (``canaries``), mark answers (``marking``), o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -81,6 +81,10 @@ class Exam:
     def of(self, *roles: Role) -> tuple[Item, ...]:
         return tuple(i for i in self.items if i.role in roles)
 
+    def only(self, ids: Collection[str]) -> Exam:
+        """The exam with these items alone, in its order."""
+        return replace(self, items=tuple(i for i in self.items if i.id in ids))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
@@ -144,6 +148,15 @@ class Sitting:
         from maieutic.audit.marking import mark
 
         return tuple(mark(self.exam, a) for a in self.answers)
+
+    def only(self, ids: Collection[str]) -> Sitting:
+        """The part of the sitting that is about these items; marks that were made are kept."""
+        part = replace(
+            self, exam=self.exam.only(ids), answers=tuple(a for a in self.answers if a.item.id in ids)
+        )  # fmt: skip
+        if "marks" in self.__dict__:
+            part.__dict__["marks"] = tuple(m for m in self.marks if m.item in ids)
+        return part
 
     def again(self, *, briefing: str | None, report: Report = silent) -> Sitting:
         """The same explainer and exam under another briefing.
