@@ -7,13 +7,22 @@ this module does not do: compare groups of answers (the audits do).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from maieutic.audit.exam import Role
+from maieutic.audit.plain_text import normalised
+from maieutic.explain import Explanation
+from maieutic.explain.reading import read_for
+from maieutic.explain.reading_labels import LabelReading
+from maieutic.lab import Lab
+from maieutic.score.against_truth import agreement
 
 if TYPE_CHECKING:
-    from maieutic.audit.exam import Answer, Exam
+    from maieutic.audit.exam import Answer, Exam, Item
+
+_LOG = logging.getLogger(__name__)
 
 #: average precision against the truth above which a concept was found
 RECALLED = 0.8
@@ -59,4 +68,43 @@ class Mark:
 
 def mark(exam: Exam, answer: Answer) -> Mark:
     """Mark one answer. Cost: two predictions on the exam's held-out stimuli and edits."""
-    raise NotImplementedError
+    item, found = answer.item, answer.explanation
+    blank = Mark(
+        item=item.id, role=item.role, concept=item.concept, pair=item.pair, kind=item.kind, answered=answer.answered,
+        failed=answer.failed is not None, confidence=found.confidence, measurements=len(answer.entries),
+    )  # fmt: skip
+    if not answer.answered:
+        return blank
+    reading = reading_of(exam, item, found.label)
+    blank = replace(blank, unread=reading.predicate is None)
+    if item.planted is None or not item.planted.explainable:
+        return blank
+    try:
+        natural, edited = _precision(exam, item, found)
+    except Exception as error:  # explainers may be plug-ins: an answer that cannot predict is no answer
+        _LOG.warning("%s: the prediction failed: %s: %s", item.id, type(error).__name__, error)
+        return replace(blank, answered=False, failed=True)
+    marked = replace(blank, natural=natural, predicate=_lower(natural, edited))
+    if reading.predicate is None:
+        return marked
+    natural, edited = _precision(exam, item, replace(found, predicate=reading.predicate, viewer=exam.viewer))
+    return replace(marked, natural_words=natural, words=_lower(natural, edited))
+
+
+def reading_of(exam: Exam, item: Item, label: str) -> LabelReading:
+    """What our own reader makes of a label's words once they are normalised."""
+    return read_for(normalised(label), Lab(item.subject, item.unit, item.atlas, seed=exam.seed), exam.viewer)
+
+
+def _precision(exam: Exam, item: Item, found: Explanation) -> tuple[float | None, float | None]:
+    """Average precision against the truth on held-out stimuli, and on edits of them."""
+    assert item.planted is not None
+    bound = found if found.viewer is not None else found.bound(exam.viewer)
+    natural, _ = agreement(bound, item.planted, exam.natural)
+    edited, _ = agreement(bound, item.planted, exam.edited.get(item.id, ()))
+    return natural, edited
+
+
+def _lower(a: float | None, b: float | None) -> float | None:
+    known = [v for v in (a, b) if v is not None]
+    return min(known) if known else None

@@ -69,15 +69,20 @@ class PlantedUnit:
 class PlantedSubject(Subject):
     """A subject with one site and one unit per rule. Deterministic: noise depends on content, unit and seed only."""
 
-    def __init__(self, rules: Sequence[Planted], *, modality: Modality, seed: int = 0) -> None:
-        self.name, self.modality, self.seed = f"planted-{modality}", modality, seed
+    def __init__(
+        self, rules: Sequence[Planted], *, modality: Modality, seed: int = 0, name: str = "", site: str = SITE
+    ) -> None:
+        """A subject of these rules; ``name`` and ``site`` are what it goes by, where nobody is to know that it is planted."""
+        self.name, self.modality, self.seed = name or f"planted-{modality}", modality, seed
+        self._at = site
         self.batch_size = 64
         self.rules = tuple(rules)
         self._views: OrderedDict[tuple[str, ...], TextView] = OrderedDict()
 
     def sites(self) -> tuple[Site, ...]:
         positions = "token" if self.modality == "text" else "none"
-        return (Site(name=SITE, width=len(self.rules), positions=positions, what="units with known truth"),)
+        what = "units with known truth" if self._at == SITE else ""
+        return (Site(name=self._at, width=len(self.rules), positions=positions, what=what),)
 
     @property
     def fingerprint(self) -> str:
@@ -87,7 +92,7 @@ class PlantedSubject(Subject):
         """Every unit with its truth, in order."""
         return tuple(
             PlantedUnit(
-                name=p.name, kind=p.kind, about=p.about, subject=self, unit=self.unit(SITE, i), involved=p.involved,
+                name=p.name, kind=p.kind, about=p.about, subject=self, unit=self.unit(self._at, i), involved=p.involved,
                 explainable=p.kind not in ("dead", "noise"), family=p.family,
                 truth=self._truth(p.rule),
             )
