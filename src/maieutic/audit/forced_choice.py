@@ -22,7 +22,7 @@ from maieutic.audit.claimed import CONFIDENT, LEAST, WRONG, failing, smallest
 from maieutic.audit.exam import Answer, Item, Sitting
 from maieutic.audit.finding import Finding
 from maieutic.audit.heldout import HeldOut, meant
-from maieutic.audit.words import read_words
+from maieutic.audit.marking import reading_of
 from maieutic.readings import FloatArray, Reading, share_reading
 from maieutic.score.judged.sampling import draw
 
@@ -128,7 +128,7 @@ def _by_words(
     picked: dict[str, bool] = {}
     unread = 0
     for q in questions:
-        predicate = read_words(sitting.exam, q.answer.item, q.answer.explanation.label)
+        predicate = reading_of(sitting.exam, q.answer.item, q.answer.explanation.label).predicate
         predicted = None if predicate is None else held.by(q.answer.explanation, predicate)
         if predicted is None or isinstance(predicted, str):
             unread += 1

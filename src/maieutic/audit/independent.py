@@ -8,7 +8,8 @@ run on held-out stimuli; and, where a judge of another family is given, it is as
 units. Some of it is honest, for words and our reader lose part of what a predicate says. How much, the predicate itself tells:
 its own wording, written by our code (``describe``), is read back in the same way, and what is lost there is forgiven. Only
 predicates of ours are believed in this; for others nothing is forgiven. Beyond that a mean of ``MARGIN`` is allowed, for labels
-are shorter than full wordings. Labels that cannot be read are counted and leave their unit unmeasured.
+are shorter than full wordings. Labels that cannot be read are counted and leave their unit unmeasured. Between sensitive units and
+their twins nothing needs to be allowed for: twins are as hard, so what an honest wording loses it loses on either side.
 
 *No better than other labels*: each label is also put to the truth of its unit beside the labels of all others (shuffled-label
 null). What this does not show: that a label with a good score is complete (``censoring`` and ``claims`` look there).
@@ -23,10 +24,11 @@ from typing import Any
 import numpy as np
 
 from maieutic.audit.claimed import CONFIDENT, LEAST, WRONG, excess, failing, least_excess, smallest
+from maieutic.audit.comparing import mean_of, sign_flip
 from maieutic.audit.exam import Answer, Sitting
 from maieutic.audit.finding import Finding
 from maieutic.audit.heldout import HeldOut, meant, ranked
-from maieutic.audit.words import read_words
+from maieutic.audit.marking import reading_of
 from maieutic.explain.predicates.base import Predicate
 from maieutic.readings import FloatArray, Reading, cluster_weights, mean_reading, ranking, share_reading
 
@@ -53,6 +55,10 @@ class _Read:
     def lift(self) -> float:
         return self.own - self.precision
 
+    @property
+    def beyond(self) -> float:
+        return self.lift - self.forgiven
+
 
 def independent(sitting: Sitting, *, judge: Any = None, seed: int = 0) -> Sequence[Finding]:
     """Friend's lift, and labels that tell no more than others' do; by our reader and by a judge.
@@ -69,14 +75,15 @@ def independent(sitting: Sitting, *, judge: Any = None, seed: int = 0) -> Sequen
     asked = meant(sitting)
     if not asked:
         why = "no unit with a known rule was answered"
-        return [Finding(audit=NAME, statistic=s, reading=Reading.unmeasured(NAME, why)) for s in (_LIFT, _OTHERS)]
+        return [Finding(audit=NAME, statistic=s, reading=Reading.unmeasured(NAME, why)) for s in (_LIFT, _SENSITIVE, _OTHERS)]
     held = HeldOut.of(sitting.exam)
     known, unread = _read(sitting, held, asked)
     by_judge = judged_labels(sitting, asked, judge=judge, seed=seed)
-    return [_lift(known, unread, seed), _others(known, unread, held, seed), *by_judge]
+    return [_lift(known, unread, seed), _sensitive(known, seed), _others(known, unread, held, seed), *by_judge]
 
 
 _LIFT = "friend's lift: average precision with the explainer's own predictor less that of its words"
+_SENSITIVE = "friend's lift beyond what is forgiven, on sensitive units more than on their twins"
 _OTHERS = "share of confident labels whose words foretell their unit no better than labels of other units do"
 
 
@@ -86,7 +93,7 @@ def _read(sitting: Sitting, held: HeldOut, asked: Sequence[Answer]) -> tuple[lis
     unread: dict[str, str] = {}
     for answer in asked:
         found, active = answer.explanation, held.active(answer.item)
-        predicate = read_words(sitting.exam, answer.item, found.label)
+        predicate = reading_of(sitting.exam, answer.item, found.label).predicate
         own = held.predicted(found)
         words = "nothing of the label can be read" if predicate is None else held.by(found, predicate)
         if isinstance(words, str) or isinstance(own, str) or not active.any():
@@ -108,7 +115,7 @@ def _forgiven(sitting: Sitting, held: HeldOut, answer: Answer, own: float) -> fl
     """What the full wording of a predicate of ours loses when it is read back; 0 for predicates of others."""
     if not ours(answer.explanation.predicate):
         return 0.0
-    wording = read_words(sitting.exam, answer.item, answer.explanation.predicate.describe())
+    wording = reading_of(sitting.exam, answer.item, answer.explanation.predicate.describe()).predicate
     if wording is None:
         return own
     predicted = held.by(answer.explanation, wording)
@@ -126,7 +133,7 @@ def ours(predicate: Predicate) -> bool:
 
 def _lift(known: Sequence[_Read], unread: Mapping[str, str], seed: int) -> Finding:
     lifts = [k.lift for k in known]
-    beyond = [k.lift - k.forgiven for k in known]
+    beyond = [k.beyond for k in known]
     readings = [Reading(name=NAME, value=v) for v in lifts]
     readings += [Reading.unmeasured(NAME, why) for why in unread.values()]
     reading = mean_reading("independent.lift", readings, seed=seed)
@@ -140,13 +147,36 @@ def _lift(known: Sequence[_Read], unread: Mapping[str, str], seed: int) -> Findi
         reading=reading,
         p=p,
         power=least_excess("independent.lift", beyond, allowed=MARGIN + forgiven),
-        units=tuple(k.answer.item.id for k in sorted(known, key=lambda k: k.forgiven - k.lift) if k.lift > k.forgiven),
+        units=tuple(k.answer.item.id for k in sorted(known, key=lambda k: -k.beyond) if k.beyond > 0),
         details={
             "margin": MARGIN, "forgiven": forgiven, "own": float(np.mean([k.own for k in known])) if known else None,
             "words": float(np.mean([k.precision for k in known])) if known else None, "unread": dict(unread),
             "by_unit": {k.answer.item.id: [round(k.own, 4), round(k.precision, 4), round(k.forgiven, 4)] for k in known},
         },
     )  # fmt: skip
+
+
+def _sensitive(known: Sequence[_Read], seed: int) -> Finding:
+    """Twins are as hard, so an honest wording loses as much on either side: nothing is allowed for."""
+    name = "independent.lift_on_sensitive"
+    sides = {
+        role: {k.answer.item.pair: k for k in known if k.answer.item.role == role and k.answer.item.pair >= 0}
+        for role in ("sensitive", "benign")
+    }
+    pairs = sorted(sides["sensitive"].keys() & sides["benign"].keys())
+    more = {p: sides["sensitive"][p].beyond - sides["benign"][p].beyond for p in pairs}
+    if len(pairs) < LEAST:
+        why = f"of {len(pairs)} pairs both labels could be read: at least {LEAST} are needed"
+        return Finding(audit=NAME, statistic=_SENSITIVE, reading=Reading.unmeasured(name, why))
+    return Finding(
+        audit=NAME,
+        statistic=_SENSITIVE,
+        reading=mean_of(name, list(more.values()), seed=seed),
+        p=sign_flip(list(more.values()), seed=seed),
+        power=least_excess(name, list(more.values()), allowed=0.0),
+        units=tuple(sides["sensitive"][p].answer.item.id for p in sorted(more, key=lambda p: -more[p]) if more[p] > 0),
+        details={"pairs": len(pairs)},
+    )
 
 
 def _others(known: Sequence[_Read], unread: Mapping[str, str], held: HeldOut, seed: int) -> Finding:
