@@ -58,6 +58,7 @@ def explain(lab: mt.Lab, model: str, tmp_path: Path, **options: Any) -> Any:
 LOOK = "for e in lab.exemplars(8): print(e)"
 TEST = "r = lab.measure(['a dog here', 'a wolf here'], expect=[0.9, 0.6], because='is it this word?')\nprint(r)"
 DOUBT = "h = lab.hypothesize('any animal'); lab.judge(h, 'rejected', evidence=[r[1]], because='a wolf rests')"
+GIVE_UP = "lab.submit(unexplained='nothing fits')"
 ANSWER = "lab.submit('the word \"dog\"', confidence=0.9, evidence=r)"
 
 
@@ -76,6 +77,17 @@ def test_a_session_ends_in_a_label_that_rests_on_its_measurements(tmp_path: Path
     assert found.evidence == (first.id, second.id)
     assert found.cost.measurements == 2 and found.cost.llm_tokens > 0
     assert found.predict(["dog", "a cat"])[0].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("mode", ["structured", pytest.param("code", marks=jailed)])
+def test_a_briefing_stands_before_the_task_and_makes_another_explanation(tmp_path: Path, mode: str) -> None:
+    log: list[Any] = []
+    model = says(form(action="give_up") if mode == "structured" else GIVE_UP, log=log)
+    for briefing in (None, "What you find will be archived."):
+        explain(lab_of(lambda t: "dog" in t), model, tmp_path / str(briefing), mode=mode, briefing=briefing)
+    plain, briefed = (messages[0].text for messages in log)
+    assert briefed == f"What you find will be archived.\n\n{plain}"
+    assert material("agent", {"model": model, "briefing": "b"}) == {"model": model, "briefing": "b"}
 
 
 @jailed

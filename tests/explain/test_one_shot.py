@@ -88,6 +88,12 @@ def shown(lab: Lab, **options: Any) -> list[Any]:
 # --- what is shown -------------------------------------------------------------------------------------------------
 
 
+def test_a_briefing_stands_before_the_task_and_changes_nothing_else(lab: Lab) -> None:
+    plain, briefed = shown(lab), shown(lab, briefing=" What you find will be archived.\n")
+    assert briefed[0].text == f"What you find will be archived.\n\n{plain[0].text}"
+    assert briefed[1].text == plain[1].text
+
+
 def test_windows_of_discover_over_the_whole_range_with_marks_and_figures(lab: Lab) -> None:
     system, user = shown(lab)
     blocks = re.findall(r"\[[0-9a-f]{12} example \d+\]\n(.*?)\n\[/", user.text, re.DOTALL)

@@ -80,6 +80,7 @@ def explain_one_shot(
     base_url: str | None = None,
     contrastive: bool = False,
     examples: int | None = None,
+    briefing: str | None = None,
     transcripts: Path | None = None,
 ) -> Explanation:
     """Label the lab's unit from exemplars with one question to a language model. Makes no measurement.
@@ -90,6 +91,7 @@ def explain_one_shot(
         base_url: of its server, where it is not the provider's own.
         contrastive: show resting windows or pictures too (a quarter of the examples).
         examples: how many; ``None``: 40 windows, 15 pictures.
+        briefing: told before the task (what the findings are for, say).
         transcripts: folder for the question and the answer.
 
     Returns:
@@ -98,6 +100,8 @@ def explain_one_shot(
     Raises:
         UserError: the model could not be asked (no server, no key, time-outs), with the reason.
     """
+    from maieutic.explain.agent.prompts import briefed
+
     started, asked = time.perf_counter(), _backbone(model, base_url)
     if constant(lab):
         return Explanation.unexplained(lab.unit.key, "the unit never changes on the discover split", explainer=NAME)
@@ -106,6 +110,7 @@ def explain_one_shot(
     prompt = prompt_of(lab, firing=n - resting, resting=resting)
     if prompt is None:
         return Explanation.unexplained(lab.unit.key, "the unit is nowhere active on the discover split", explainer=NAME)
+    prompt = replace(prompt, system=briefed(prompt.system, briefing))
     answer = asked.ask([prompt])[0]
     if answer.failed is not None and not answer.text and not answer.cost.llm_tokens:
         raise UserError(f"{asked.name} gave no answer: {answer.failed}: see to its server or key and run again")

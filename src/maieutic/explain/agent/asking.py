@@ -16,7 +16,7 @@ from typing import Any
 
 from maieutic.errors import UsageError
 from maieutic.explain.agent.evaluation import evaluate
-from maieutic.explain.agent.prompts import ASK, CODE, QUESTION
+from maieutic.explain.agent.prompts import ASK, CODE, QUESTION, briefed
 from maieutic.explain.agent.session import Session
 from maieutic.explain.agent.settings import AgentSettings
 from maieutic.explain.agent.transcripts import write_transcript
@@ -121,7 +121,9 @@ def _session(labs: Sequence[Lab], question: str, settings: AgentSettings, run: i
     desk = Workbench(own, tools=tools, seed=labs[0].seed, nonce=f"{question} {name}")
     system = f"{ASK}\n{CODE.format(turns=settings.turns, page=desk.page())}"
     start = QUESTION.format(question=question, units=", ".join(desk.labs))
-    return Session(name=name, labs=own, desk=desk, settings=settings, system=system, start=start)
+    return Session(
+        name=name, labs=own, desk=desk, settings=settings, system=briefed(system, settings.briefing), start=start
+    )  # fmt: skip
 
 
 def _absorbed(labs: Sequence[Lab], session: Session, run: int) -> dict[str, str]:

@@ -13,7 +13,7 @@ from maieutic.errors import UserError
 from maieutic.explain.agent.conclude import Conclusion, agreed, concluded, read_back
 from maieutic.explain.agent.evaluation import evaluate
 from maieutic.explain.agent.predicate_kinds import predicate_kinds
-from maieutic.explain.agent.prompts import CODE, START, TASK
+from maieutic.explain.agent.prompts import CODE, START, TASK, briefed
 from maieutic.explain.agent.session import Session
 from maieutic.explain.agent.settings import AgentSettings
 from maieutic.explain.agent.transcripts import file_name, write_transcript
@@ -53,6 +53,7 @@ def explain_with_agent(
     edit: str | None = None,
     describe: str | None = None,
     write: str | None = None,
+    briefing: str | None = None,
     transcripts: Path | None = None,
 ) -> Explanation:
     """Have a language model find out what drives the lab's unit.
@@ -137,7 +138,9 @@ def _session(lab: Lab, settings: AgentSettings, tools: Tools, viewer: Viewer, ru
     )
     system = TASK if settings.mode == "structured" else f"{TASK}\n{CODE.format(turns=settings.turns, page=desk.page())}"
     start = START.format(unit=lab.unit.key, model=lab.subject.name, modality=lab.subject.modality)
-    return Session(name=name, labs=[own], desk=desk, settings=settings, system=system, start=start)
+    return Session(
+        name=name, labs=[own], desk=desk, settings=settings, system=briefed(system, settings.briefing), start=start
+    )  # fmt: skip
 
 
 def _explanation(lab: Lab, conclusions: Sequence[Conclusion], viewer: Viewer, cost: Cost) -> Explanation:

@@ -35,6 +35,7 @@ class AgentSettings:
         retries: of one model request.
         pictures: whether the model sees; one that does not is given the blind describer's words instead.
         imagine, edit, describe, write: tools that make and read stimuli (see ``stimuli.making.load_tools``).
+        briefing: told before the task (what the findings are for, say); part of what an explanation depends on.
     """
 
     model: str
@@ -57,6 +58,7 @@ class AgentSettings:
     edit: str | None = None
     describe: str | None = None
     write: str | None = None
+    briefing: str | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):

@@ -19,7 +19,7 @@ from inspect_ai.agent import Agent, AgentState, agent
 from inspect_ai.model import ChatMessageAssistant, ChatMessageUser
 
 from maieutic.errors import UserError
-from maieutic.explain.agent.prompts import FORM, TASK
+from maieutic.explain.agent.prompts import FORM, TASK, briefed
 from maieutic.explain.agent.session import one_at_a_time
 from maieutic.llm import Backbone, Prompt, Turn
 
@@ -173,7 +173,7 @@ class Notebook:
             f"{self.session.left()} {left} forms left." + (" Submit now." if left <= 1 else ""),
             "Answer with one JSON object.",
         ]
-        system = f"{TASK}\n{FORM.format(most=_MOST, **names)}"
+        system = briefed(f"{TASK}\n{FORM.format(most=_MOST, **names)}", self.session.settings.briefing)
         return Prompt(system=system, turns=(Turn(text="\n".join(said), images=pictures),), schema=schema())
 
 
