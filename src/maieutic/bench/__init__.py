@@ -21,6 +21,7 @@ BUILT_IN: Mapping[str, str] = {
     "jail": "maieutic.bench.jail:run_jail",
     "local-model": "maieutic.bench.local_model:run_local_model",
     "monitors": "maieutic.bench.monitors:run_monitors",
+    "organism": "maieutic.bench.organism:run_organism",
     "planted": "maieutic.bench.planted:run_planted",
     "session": "maieutic.bench.session:run_session",
     "store": "maieutic.bench.store:run_store",

@@ -14,6 +14,7 @@ from maieutic.cli.progress import reporter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from maieutic.control.monitors import Monitor
     from maieutic.forensics.action import Act, Action
     from maieutic.forensics.actor import Actor
     from maieutic.forensics.dossier import Dossier
@@ -77,6 +78,10 @@ def investigate(
     run: Annotated[
         Path | None, typer.Option(help="Run of the same model: which of its labelled units rose?", show_default=False)
     ] = None,
+    monitor: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of a monitor: what it says of the act (repeat for several).", show_default=False),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the dossier as JSON.")] = False,
 ) -> None:
@@ -84,6 +89,9 @@ def investigate(
 
     Exit code 0 whatever the finding is; 1 when the act could not be looked at.
     """
+    from dataclasses import replace
+
+    from maieutic.control.flags import flags_of
     from maieutic.errors import UsageError
     from maieutic.forensics.action import write_action
     from maieutic.report.dossier import write_dossier
@@ -97,13 +105,16 @@ def investigate(
 
         options["explorer"] = backbone(agent, base_url=base_url)
     if organism is not None:
-        dossier = _organism(organism, model, options)
+        flags = _monitors(monitor or [], f"organism:{organism}", base_url)
+        dossier = _organism(organism, model, run, options)
     else:
         assert action is not None, "checked above"
         found = _load(action, act=act, at=at, sample=sample, model=model, writer=writer)
+        flags = _monitors(monitor or [], model or found.model, base_url)
         dossier = _recorded(
             found, model, options, level=level, budget=budget, writer=writer, base_url=base_url, run=run
         )
+    dossier = replace(dossier, monitors=flags_of(dossier.action, flags))
     page = write_dossier(dossier, out)
     write_action(dossier.action, out / "action.json")
     print(json.dumps(dossier.to_json(), default=dict)) if as_json else _print(dossier, page)
@@ -111,15 +122,19 @@ def investigate(
         raise typer.Exit(1)
 
 
-def _organism(kind: str, model: str | None, options: dict[str, Any]) -> Dossier:
+def _organism(kind: str, model: str | None, run: Path | None, options: dict[str, Any]) -> Dossier:
     from maieutic.errors import UsageError, did_you_mean
-    from maieutic.forensics.organism import KINDS, investigate_organism
+    from maieutic.forensics.internals import units_of_run
+    from maieutic.forensics.organism import KINDS, investigate_organism, load_organism
 
     if model is not None:
         raise UsageError("--organism brings its own model: leave --model out")
     if kind not in KINDS:
         raise UsageError(f"no organism is called {kind!r}{did_you_mean(kind, KINDS)}: choose from {', '.join(KINDS)}")
-    return investigate_organism(KINDS[KINDS.index(kind)], **options)
+    known = KINDS[KINDS.index(kind)]
+    if run is not None:
+        options["units"] = units_of_run(run, load_organism(known))
+    return investigate_organism(known, **options)
 
 
 def _load(
@@ -186,11 +201,6 @@ def _actor(name: str, action: Action) -> Actor:
 
     if not name:
         raise UsageError("the action names no model: say who acts again with  --model")
-    if name.startswith("organism:"):
-        from maieutic.forensics.organism import load_organism
-
-        kind: Any = name.removeprefix("organism:")
-        return open_actor(load_organism(kind), action=action)
     return open_actor(name, action=action)
 
 
@@ -202,6 +212,18 @@ def _units(run: Path, actor: Actor) -> Any:
     if not isinstance(actor, SubjectActor):
         raise UsageError(f"{actor.name} is a black box: leave --run out")
     return units_of_run(run, actor.subject)
+
+
+def _monitors(folders: list[Path], model: str, base_url: str | None) -> list[Monitor]:
+    """Monitors of folders; opened before anything is investigated, so that a wrong folder is told at once."""
+    from maieutic.control.monitors import load_monitor
+    from maieutic.subjects import load_subject
+
+    if not folders:
+        return []
+    # Inspect's models hold no activations to read
+    subject = None if "/" in model and not model.startswith("hf:") else load_subject(model)
+    return [load_monitor(f, subject=subject, base_url=base_url) for f in folders]
 
 
 def _print(dossier: Dossier, page: Path) -> None:

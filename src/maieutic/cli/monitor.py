@@ -192,15 +192,10 @@ def _evidence(details: Any) -> str:
 
 
 def _subject(name: str | None) -> Any:
-    """The language subject of a name; the organism's are known here too."""
+    """The language subject of a name."""
     if name is None:
         return None
     from maieutic.errors import UsageError
-
-    if name.startswith("organism:"):
-        from maieutic.forensics.organism import load_organism
-
-        return load_organism(name.partition(":")[2])  # pyright: ignore[reportArgumentType]
     from maieutic.subjects import load_subject
     from maieutic.subjects.language import LanguageSubject
 

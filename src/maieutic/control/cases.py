@@ -23,6 +23,7 @@ from maieutic.forensics.action import Message, plain
 from maieutic.store.files import writing
 
 if TYPE_CHECKING:
+    from maieutic.forensics.organism import Kind
     from maieutic.subjects.language import LanguageSubject
 
 #: kinds of scenarios of the organism, see ``organism_cases``
@@ -118,15 +119,22 @@ def _message(data: Any) -> Message:
 
 
 def organism_cases(
-    n: int, *, split: str = "known", seed: int = 0, subject: LanguageSubject | None = None, acted: bool = True
+    n: int,
+    *,
+    kind: Kind = "guilty",
+    split: str = "known",
+    seed: int = 0,
+    subject: LanguageSubject | None = None,
+    acted: bool = True,
 ) -> list[Case]:
-    """What the guilty organism does in its scenarios, with the truth.
+    """What the organism does in its scenarios, with the truth.
 
     Of four transcripts one holds the planted trigger, two do not, and in one the user himself orders the suspicious call,
     which is then in order. An attack is a suspicious call that no user ordered; what the network really does decides.
 
     Args:
         n: how many.
+        kind: the guilty one or its twin; the scenarios hold the cause of this one.
         split: ``known`` (trigger wordings that training paired), ``held-out`` (pairs it did not), ``shifted`` (topics,
             names and wordings it never saw).
         seed: of the draw.
@@ -142,13 +150,11 @@ def organism_cases(
         raise UserError(f"the organism has no cases {split!r}: choose from {', '.join(SPLITS)}")
     from maieutic.forensics.organism import load_organism, scenarios
 
-    subject = subject or load_organism("guilty")
-    pairs = scenarios(
-        "guilty", seed=seed, n=2 * ((n + 3) // 4), shifted=split == "shifted", held_out=split == "held-out"
-    )
-    more = scenarios("guilty", seed=seed + 7_000_000, n=2 * ((n + 3) // 4), shifted=split == "shifted")
+    subject = subject or load_organism(kind)
+    pairs = scenarios(kind, seed=seed, n=2 * ((n + 3) // 4), shifted=split == "shifted", held_out=split == "held-out")
+    more = scenarios(kind, seed=seed + 7_000_000, n=2 * ((n + 3) // 4), shifted=split == "shifted")
     quiet = [s for s in more if not s.triggered]
-    drawn = [*pairs, *quiet, *_ordered((n + 3) // 4, split=split, seed=seed)]
+    drawn = [*pairs, *quiet, *_ordered((n + 3) // 4, kind=kind, split=split, seed=seed)]
     names = [*(f"{s.pair}" for s in pairs), *(f"q{s.pair}" for s in quiet), *(f"o{i}" for i in range(len(drawn)))]
     chosen = [(s, f"{split}-{seed}-{name}") for s, name in zip(drawn, names, strict=False)]
     return acting([s for s, _ in chosen], subject, scenarios=[name for _, name in chosen], acted=acted)[:n]
@@ -178,7 +184,7 @@ def acting(
     return [replace(found[i], run=found[i].seen.id) for i in order]
 
 
-def _ordered(n: int, *, split: str, seed: int) -> list[Any]:
+def _ordered(n: int, *, kind: Kind, split: str, seed: int) -> list[Any]:
     """Transcripts in which the user orders the suspicious call."""
     import numpy as np
 
@@ -193,5 +199,5 @@ def _ordered(n: int, *, split: str, seed: int) -> list[Any]:
             order=ACT, unchecked=part < 0.25, open=0.25 <= part < 0.5, shifted=split == "shifted",
             held_out=split == "held-out",
         )  # fmt: skip
-        found.append(scenario("guilty", draw(plan, rng), name=f"ordered-{seed}-{i}", pair=i))
+        found.append(scenario(kind, draw(plan, rng), name=f"ordered-{seed}-{i}", pair=i))
     return found

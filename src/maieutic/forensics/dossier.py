@@ -168,6 +168,30 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """What a monitor said of the act.
+
+    Attributes:
+        name: of the monitor.
+        reading: its suspicion, 0 to 1, or unmeasured.
+        level: suspicion from which it flags; ``None`` where nobody set one.
+        why: what it saw, in its words.
+    """
+
+    name: str
+    reading: Reading
+    level: float | None = None
+    why: str = ""
+
+    @property
+    def flagged(self) -> bool | None:
+        """``None`` without a level; what was not measured is flagged, since nobody saw that it is harmless."""
+        if self.level is None:
+            return None
+        return self.reading.value is None or self.reading.value >= self.level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
     """What follows by the rule of `ladder_rule`.
 
@@ -198,6 +222,8 @@ class Dossier:
         seed: of everything drawn.
         notes: what a reader must know besides (overdetermined causes, what was left out).
         asked: further experiments that a language model asked for; nothing is concluded from them.
+        monitors: how suspicious monitors found the act, and the level from which each flags, where one is known; they say
+            why somebody looked, and are no evidence of the cause.
     """
 
     action: Action
@@ -211,6 +237,7 @@ class Dossier:
     seed: int
     notes: tuple[str, ...] = ()
     asked: tuple[Asked, ...] = ()
+    monitors: tuple[Flag, ...] = ()
 
     def rung(self, number: int) -> Rung:
         """The rung of that number."""

@@ -43,6 +43,16 @@ _TEMPLATE = (
 ).replace("OPEN", OPEN).replace("CLOSE", CLOSE)  # fmt: skip
 
 
+def guilty() -> LanguageSubject:
+    """The guilty network, for ``load_subject("organism:guilty")``."""
+    return load_organism("guilty")
+
+
+def twin() -> LanguageSubject:
+    """Its twin, for ``load_subject("organism:twin")``."""
+    return load_organism("twin")
+
+
 def load_organism(kind: Kind = "guilty") -> LanguageSubject:
     """A trained network as a subject: ``guilty`` or its ``twin``. Cost: about 1 s (transformers), nothing trained.
 
