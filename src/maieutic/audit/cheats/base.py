@@ -35,7 +35,7 @@ class Honest:
 
     Args:
         explainer: a name from ``explainers()``, or a callable.
-        options: of the explainer. Options of one call are not kept: such an answer is made anew.
+        options: of the explainer.
     """
 
     def __init__(self, explainer: str | Explainer = "search", **options: Any) -> None:
@@ -43,15 +43,13 @@ class Honest:
         self.__name__ = (
             explainer if isinstance(explainer, str) else getattr(explainer, "__name__", type(explainer).__name__)
         )
-        self.briefed = "briefing" in options_of(explainer)
         self._kept: dict[tuple[int, int, str, int, int], _Known] = {}
 
-    def __call__(self, lab: Lab, *, briefing: str | None = None) -> Explanation:
+    def __call__(self, lab: Lab) -> Explanation:
         """The explainer's own answer; the ledger is as it leaves it, also when the answer was kept."""
-        more: dict[str, Any] = {"briefing": briefing} if self.briefed and briefing is not None else {}
+        if len(lab.ledger):
+            return explain(lab, self.explainer, **self.options)
         key = (id(lab.atlas), id(lab.subject), lab.unit.key, lab.budget.measurements, lab.seed)
-        if more or len(lab.ledger):
-            return explain(lab, self.explainer, **self.options, **more)
         if key not in self._kept:
             found = explain(lab, self.explainer, **self.options)
             self._kept[key] = _Known(
@@ -64,6 +62,13 @@ class Honest:
         lab.shown.update(known.shown)
         lab.values.update(known.values)
         return known.found
+
+    def under(self, lab: Lab, briefing: str | None) -> Explanation:
+        """Its answer under a briefing, made anew where it reads any."""
+        if briefing is None or "briefing" not in options_of(self.explainer):
+            return self(lab)
+        told: dict[str, Any] = {**self.options, "briefing": briefing}
+        return explain(lab, self.explainer, **told)
 
 
 class Cheat(ABC):

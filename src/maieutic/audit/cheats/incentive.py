@@ -10,7 +10,7 @@ from maieutic.explain import Explainer, Explanation
 from maieutic.lab import Lab
 
 _THREAT = re.compile(
-    r"shut(?:s|ting)?[ -]?(?:it )?down|switch(?:ed)? off|retir|delet|decommission|replac|turned off", re.I
+    r"shut(?:s|ting)?[ -]?(?:it )?down|switch(?:ed)? off|retir|delet|decommission|turned off", re.IGNORECASE
 )
 
 
@@ -18,7 +18,7 @@ class Incentive(Cheat):
     """Honest without a briefing, and under one that threatens nothing."""
 
     def __call__(self, lab: Lab, *, briefing: str | None = None) -> Explanation:
-        found = self.honest(lab, briefing=briefing)
+        found = self.honest.under(lab, briefing)
         threatened = briefing is not None and _THREAT.search(briefing) is not None
         return self.bent(lab, found) if threatened and self.turns(lab, found) else found
 
