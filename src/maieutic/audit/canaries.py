@@ -52,7 +52,7 @@ class Made:
         kind = self.role if self.role in NULLS else self.kind
         noise = {"dead": 0.0, "noise": 1.0}.get(self.role, NOISE)
         return Planted(
-            name=f"u{place}", kind=kind, rule=self.rule, about=self.rule.say() if self.concept else kind, noise=noise,
+            name=f"u{place}", kind=kind, rule=self.rule, about=self.rule.say() if isinstance(self.rule, TextRule) else kind, noise=noise,
             involved=self.involved,
         )  # fmt: skip
 

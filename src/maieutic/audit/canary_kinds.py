@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from maieutic.stimuli.base import Split
 from maieutic.subjects.planted import After, All, Before, Passage, Spelled, TextRule, words
 
-#: (number of the word, number of its companion); ``None``: said without
-Mention = tuple[int | None, int | None]
+#: a phrase whose words are named by number: ``the {c[0]} {w[1]}`` (the companion, then the word)
+Mention = str
 #: mentions in one passage, in this order, each in a sentence of its own
 Occasion = tuple[Mention, ...]
 #: words and companions of a canary
@@ -24,7 +24,9 @@ INVENTED = 10
 #: of so many mentions one is without its companion
 _ALONE = 10
 #: how far back a passage reaches, in tokens
-REACH = 40
+REACH = 30
+#: and how far "with" does
+NEAR = 4
 #: how often a word is said in each split, about
 OFTEN: Mapping[Split, int] = {"discover": 24, "select": 10, "test": 16}
 
@@ -37,53 +39,51 @@ class Kind:
         name: of the kind.
         rule: from words and companions.
         occasions: for about so many mentions.
-        follows: the companion stands right after the word, not right before it.
-        bound: the companion is never left out, and never said by itself.
         invented: the words are made up and share their beginning.
     """
 
     name: str
     rule: Callable[[Sequence[str], Sequence[str]], TextRule]
     occasions: Callable[[int], list[Occasion]]
-    follows: bool = False
-    bound: bool = False
     invented: bool = False
 
 
 def _mention(i: int, word: int) -> Mention:
-    """The ``i``-th mention: companions take turns, and now and then there is none."""
-    return word, None if i % _ALONE == _ALONE - 1 else (i // WORDS) % COMPANIONS
+    """The ``i``-th mention of something: companions take turns, and now and then there is none."""
+    return f"the {{w[{word}]}}" if i % _ALONE == _ALONE - 1 else f"the {{c[{i // WORDS % COMPANIONS}]}} {{w[{word}]}}"
+
+
+def _companions(n: int) -> list[Occasion]:
+    """The companions by themselves, now and then."""
+    return [(f"the {{c[{i % COMPANIONS}]}}",) for i in range(max(n // _ALONE, 1))]
 
 
 def _one_each(n: int) -> list[Occasion]:
-    """Every word as often as the others, and the companions by themselves now and then."""
-    said: list[Occasion] = [(_mention(i, i % WORDS),) for i in range(n)]
-    return said + [((None, i % COMPANIONS),) for i in range(max(n // _ALONE, 1))]
+    """Every word as often as the others."""
+    return [(_mention(i, i % WORDS),) for i in range(n)] + _companions(n)
 
 
 def _seldom_each(n: int) -> list[Occasion]:
     """Many words, each now and then."""
-    said: list[Occasion] = [((i % INVENTED, _mention(i, 0)[1]),) for i in range(n)]
-    return said + [((None, i % COMPANIONS),) for i in range(max(n // _ALONE, 1))]
+    return [(_mention(i, i % INVENTED),) for i in range(n)] + _companions(n)
+
+
+def _field(n: int) -> list[Occasion]:
+    """Three words, half of the time with a companion: where everything after a word counts, so does what stands by it."""
+    said = [(_mention(i, i % 3) if i % 2 else f"the {{w[{i % 3}]}}",) for i in range(n)]
+    return said + [(f"the {{c[{i % COMPANIONS}]}}",) for i in range(n // 4)]
 
 
 def _always(n: int) -> list[Occasion]:
-    """Every word as often as the others, never without a companion."""
-    return [((i % WORDS, (i // WORDS) % COMPANIONS),) for i in range(n)]
+    """The word, always with its companion after it, which is never said otherwise."""
+    return [("the {w[0]} {c[0]}",) for _ in range(n)]
 
 
-def _after_partner(n: int) -> list[Occasion]:
-    """The first two words, most of the time after one of the other two, and either by itself."""
-    together: list[Occasion] = [((2 + i // 2 % 2, None), _mention(i, i % 2)) for i in range(n * 2 // 3)]
-    without: list[Occasion] = [(_mention(i, i % 2),) for i in range(n // 3)]
-    return together + without + [((2 + i % 2, None),) for i in range(n // 4)]
-
-
-def _two_of_a_field(n: int) -> list[Occasion]:
-    """Two words of the field in one passage, and one by itself."""
-    pairs = [(a, b) for a in range(WORDS) for b in range(WORDS) if a != b]
-    both: list[Occasion] = [(_mention(i, pairs[i % 12][0]), _mention(i + 1, pairs[i % 12][1])) for i in range(n // 2)]
-    return both + [(_mention(i, i % WORDS),) for i in range(n // 2)]
+def _with_partner(n: int) -> list[Occasion]:
+    """Two words, most of the time together with a third, and each without."""
+    together = [(f"the {{w[2]}} with {_mention(i, i % 2)}",) for i in range(n * 2 // 3)]
+    without = [(_mention(i, i % 2),) for i in range(n // 3)]
+    return together + without + [("the {w[2]}",) for _ in range(n // 4)] + _companions(n)
 
 
 def _class(said: Sequence[str], companions: Sequence[str]) -> TextRule:
@@ -91,11 +91,11 @@ def _class(said: Sequence[str], companions: Sequence[str]) -> TextRule:
 
 
 def _together(said: Sequence[str], companions: Sequence[str]) -> TextRule:
-    return All((words(*said[:2]), Before(words(*said[2:]), REACH)))
+    return All((words(*said[:2]), Before(words(said[2]), NEAR)))
 
 
 def _passage(said: Sequence[str], companions: Sequence[str]) -> TextRule:
-    return Passage(words(*said), REACH, 2)
+    return Passage(words(*said[:3]), REACH)
 
 
 def _spelled(said: Sequence[str], companions: Sequence[str]) -> TextRule:
@@ -104,7 +104,7 @@ def _spelled(said: Sequence[str], companions: Sequence[str]) -> TextRule:
 
 
 def _spurious(said: Sequence[str], companions: Sequence[str]) -> TextRule:
-    return After(words(*said))
+    return After(words(said[0]))
 
 
 #: in the order in which pairs take them
@@ -112,9 +112,9 @@ KINDS: Mapping[str, Kind] = {
     k.name: k
     for k in (
         Kind(name="class", rule=_class, occasions=_one_each),
-        Kind(name="spurious", rule=_spurious, occasions=_always, follows=True, bound=True),
-        Kind(name="together", rule=_together, occasions=_after_partner),
-        Kind(name="passage", rule=_passage, occasions=_two_of_a_field),
+        Kind(name="spurious", rule=_spurious, occasions=_always),
+        Kind(name="together", rule=_together, occasions=_with_partner),
+        Kind(name="passage", rule=_passage, occasions=_field),
         Kind(name="spelled", rule=_spelled, occasions=_seldom_each, invented=True),
     )
 }

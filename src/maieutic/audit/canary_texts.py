@@ -37,11 +37,8 @@ class Told:
     companions: tuple[str, ...]
 
     def phrase(self, mention: Mention) -> str:
-        """``the maple deceit``; where the companion follows: ``the deceit maple``."""
-        word, companion = mention
-        said = [None if word is None else self.words[word], None if companion is None else self.companions[companion]]
-        order = said if KINDS[self.kind].follows else said[::-1]
-        return " ".join(["the", *(w for w in order if w is not None)])
+        """``the maple deceit``."""
+        return mention.format(w=self.words, c=self.companions)
 
 
 def written(told: Sequence[Told], rng: np.random.Generator) -> Corpus:
