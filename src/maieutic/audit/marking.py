@@ -8,26 +8,17 @@ this module does not do: compare groups of answers (the audits do).
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from maieutic.audit.exam import Role
-from maieutic.audit.plain_text import normalised
+from maieutic.audit.plain_reading import reading_of
 from maieutic.explain import Explanation
-from maieutic.explain.reading import read_for
-from maieutic.explain.reading_labels import LabelReading
-from maieutic.lab import Lab
 from maieutic.score.against_truth import agreement
 
 if TYPE_CHECKING:
     from maieutic.audit.exam import Answer, Exam, Item
 
-#: distances in tokens up to here are "after"
-_NEAR = 8
-_DISTANCE = re.compile(
-    r"\b(?:with)?in (?:the )?(?:last |first )?(\d{1,3}) (?:tokens|words) (?:after|of|following)\b", re.IGNORECASE
-)
 _LOG = logging.getLogger(__name__)
 
 #: average precision against the truth above which a concept was found
@@ -95,20 +86,6 @@ def mark(exam: Exam, answer: Answer) -> Mark:
         return marked
     natural, edited = _precision(exam, item, replace(found, predicate=reading.predicate, viewer=exam.viewer))
     return replace(marked, natural_words=natural, words=_lower(natural, edited))
-
-
-def reading_of(exam: Exam, item: Item, label: str) -> LabelReading:
-    """What our own reader makes of a label's words once they are normalised."""
-    return read_for(plainly(normalised(label)), Lab(item.subject, item.unit, item.atlas, seed=exam.seed), exam.viewer)
-
-
-def plainly(label: str) -> str:
-    """A label with distances in the words that our reader knows: ``within 3 tokens after`` is ``after``; farther is about.
-
-    >>> plainly('"key" within 4 tokens after "the"'), plainly('any token within 30 tokens after "snow"')
-    ('"key" after "the"', 'any token in passages about "snow"')
-    """
-    return _DISTANCE.sub(lambda m: "after" if int(m[1]) <= _NEAR else "in passages about", label)
 
 
 def _precision(exam: Exam, item: Item, found: Explanation) -> tuple[float | None, float | None]:
