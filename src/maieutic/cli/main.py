@@ -11,6 +11,7 @@ from rich.console import Console
 
 from maieutic.cli import (
     ask,
+    audit,
     bench,
     demo,
     explain,
@@ -48,6 +49,7 @@ app.command(epilog=score.EXAMPLE)(score.score)
 app.command(epilog=plan.EXAMPLE)(plan.plan)
 app.command(epilog=sweep.EXAMPLE)(sweep.sweep)
 app.command(epilog=investigate.EXAMPLE)(investigate.investigate)
+app.command(epilog=audit.EXAMPLE)(audit.audit)
 app.command(epilog=report.EXAMPLE)(report.report)
 app.command(epilog=lab.EXAMPLE)(lab.lab)
 app.command(epilog=mcp.EXAMPLE)(mcp.mcp)
