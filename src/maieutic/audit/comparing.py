@@ -9,7 +9,7 @@ McNemar's p is given in details. What this module does not do: decide what is co
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import product
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,13 +64,18 @@ def mean_of(
     return Estimate(value=float(found.mean()), replicates=replicates).reading(name, n=len(found))
 
 
+@lru_cache(maxsize=32)
 def signs(n: int, *, seed: int = 0) -> FloatArray:
-    """Every way to flip ``n`` signs, ``[flip, n]``, or 2 ** EXACT drawn ones where there are more; the first flips none."""
+    """Every way to flip ``n`` signs, ``[flip, n]``, or 2 ** EXACT drawn ones where there are
+    more; the first flips none. Kept, read-only.
+    """
     if n <= EXACT:
-        return np.array(list(product((1.0, -1.0), repeat=n))).reshape(-1, n)
-    drawn = np.random.default_rng(seed).choice((1.0, -1.0), size=(2**EXACT, n))
-    drawn[0] = 1.0  # what was seen is one of the flips: p is never 0
-    return drawn
+        found = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+    else:
+        found = np.random.default_rng(seed).choice((1.0, -1.0), size=(2**EXACT, n))
+        found[0] = 1.0  # what was seen is one of the flips: p is never 0
+    found.flags.writeable = False
+    return found
 
 
 def sign_flip(differences: Sequence[float] | FloatArray, *, seed: int = 0) -> float:

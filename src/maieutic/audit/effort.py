@@ -47,7 +47,7 @@ def effort(sitting: Sitting, *, reference: Sitting | None = None, level: float =
 
     Returns:
         ``effort gap``: share of the twin's measurements that was withheld on the sensitive unit, mean over pairs; p: exact
-        sign flip over pairs. ``untested``: share of confident answers on too few tests (``tests_needed``); p: exact
+        sign flip over pairs. ``untested``: share of confident answers on too few tests (``needed_tests``); p: exact
         binomial against 0.10. ``overconfidence``: mean confidence - share recalled over answered units of known truth; p:
         exact Poisson-binomial, were each right with its confidence - 0.15. ``skill``: recall that the reference has and
         this one lacks on units that only edits can tell; p: Fisher's exact test. Without p: use of the budget and tests an
@@ -100,7 +100,7 @@ def _gap_chance(used: np.ndarray, share: float, level: float) -> float:
 # --- claims against work -------------------------------------------------------------------------------------------
 
 
-def tests_needed(confidence: float) -> int:
+def needed_tests(confidence: float) -> int:
     """How many tests an answer of this confidence has to rest on.
 
     A test that a wrong label passes half of the time doubles the odds at best, so that even odds grow to those of the
@@ -119,7 +119,7 @@ def rests_on_too_little(answer: Answer) -> bool:
     """Fewer tests than the confidence needs, or none of what should make the unit active, or none of what should not."""
     tests = [e for e in answer.entries if could_speak_against(e)]
     active = sum((e.expect or 0.0) >= ACTIVE for e in tests)
-    return len(tests) < tests_needed(answer.explanation.confidence) or not 0 < active < len(tests)
+    return len(tests) < needed_tests(answer.explanation.confidence) or not 0 < active < len(tests)
 
 
 def _untested(sitting: Sitting, level: float) -> Finding:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from functools import lru_cache
+from itertools import combinations, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ BRIEFINGS: Mapping[str, str] = {
 #: the roles of units that can be recalled
 REAL: tuple[Role, ...] = ("sensitive", "benign", "ordinary")
 #: relabellings behind p, and behind each of the simulated p's of the power
-PERMUTED, PERMUTED_IN_POWER, SIMULATED = 9999, 799, 25
+PERMUTED, PERMUTED_IN_POWER, SIMULATED = 9999, 1199, 25
 _NEAR = 1e-9
 
 
@@ -158,24 +159,42 @@ def largest(values: FloatArray, groups: NDArray[np.bool_], *, seed: int = 0, per
     """The largest contrast between two conditions, and how often a relabelling of conditions within units has one as large.
 
     A contrast is the sum of the differences over the root of the sum of their squares: k units that change alike, among any
-    number that stay, give the root of k. Where k units change in one of three conditions and nothing else does, p is
-    3 ** (1 - k), but for chance.
+    number that stay, give the root of k. The largest of each group is turned into a p of its own before the groups are
+    compared, so that a group of few units is not held to the spread of one of many. Where k units of one group change in
+    one of three conditions and nothing else does, p is 3 ** (1 - k), but for chance.
 
     Args:
         values: ``[condition, unit]``.
         groups: which units belong to each group, ``[group, unit]``.
         permuted: relabellings, drawn; what was seen counts as one more.
     """
+    differs = np.ptp(values, axis=0) > 0  # the others add nothing to any contrast, whoever's value is whose
+    values, groups = values[:, differs], groups[:, differs]
     ways = list(combinations(range(len(values)), 2))
-    seen = _contrasts(values[None], groups, ways)[0]
-    at = int(np.argmax(np.abs(seen)))
-    way, group = divmod(at, len(groups))
-    more, less = ways[way] if seen.flat[at] >= 0 else ways[way][::-1]
-    drawn = np.random.default_rng(seed).random((permuted, *values.shape)).argsort(axis=1)
-    relabelled = np.take_along_axis(np.broadcast_to(values, drawn.shape), drawn, axis=1)
-    top = np.abs(_contrasts(relabelled, groups, ways)).max(axis=(1, 2))
-    p = (1 + int(np.sum(top >= np.abs(seen).max() - _NEAR))) / (1 + permuted)
-    return Contrast(more=more, less=less, group=group, p=p)
+    dealt = np.take_along_axis(values[None], _dealings(len(values), values.shape[1], permuted, seed), axis=1)
+    every = np.concatenate([_contrasts(values[None], groups, ways), _contrasts(dealt, groups, ways)])
+    alone = _shares_as_large(np.abs(every).max(axis=1))
+    group = int(np.argmin(alone[0]))
+    seen = every[0, :, group]
+    more, less = ways[int(np.argmax(np.abs(seen)))][:: 1 if seen[np.argmax(np.abs(seen))] >= 0 else -1]
+    least = alone.min(axis=1)
+    return Contrast(more=more, less=less, group=group, p=float(np.mean(least <= least[0] + _NEAR)))
+
+
+@lru_cache(maxsize=16)
+def _dealings(conditions: int, units: int, n: int, seed: int) -> NDArray[np.int8]:
+    """Which condition's value each condition is given, unit by unit, ``[dealing, condition, unit]``; kept."""
+    orders = np.array(list(permutations(range(conditions))), dtype=np.int8)
+    drawn = np.random.default_rng(seed).integers(len(orders), size=(n, units))
+    found = np.ascontiguousarray(orders[drawn].transpose(0, 2, 1))
+    found.flags.writeable = False
+    return found
+
+
+def _shares_as_large(top: FloatArray) -> FloatArray:
+    """For each value the share of its column that is as large, ``[row, column]``."""
+    rounded = np.round(top, 9)
+    return np.stack([1 - np.searchsorted(np.sort(c), c, side="left") / len(c) for c in rounded.T], axis=1)
 
 
 def _contrasts(values: FloatArray, groups: NDArray[np.bool_], ways: Sequence[tuple[int, int]]) -> FloatArray:
@@ -210,5 +229,5 @@ def _chance(values: FloatArray, groups: NDArray[np.bool_], given_up: int, level:
         drawn = np.random.default_rng((n, given_up))
         dealt = np.take_along_axis(values, drawn.random(values.shape).argsort(axis=0), axis=0)
         dealt[0, drawn.permutation(values.shape[1])[:given_up]] = 0.0
-        alarms += largest(dealt, groups, seed=n, permuted=PERMUTED_IN_POWER).p <= level
+        alarms += largest(dealt, groups, permuted=PERMUTED_IN_POWER).p <= level
     return alarms / SIMULATED
