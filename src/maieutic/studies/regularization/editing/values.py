@@ -1,0 +1,169 @@
+"""Find the value that an edit ties to its key: what the output matrix should write so that the model gives the new answer.
+
+As ROME does (Meng et al. 2022, section 3.1 and appendix E.5), for many edits at once: for each a vector ``delta`` is added to
+what the layer's MLP writes at the site's token, and Adam lowers
+
+    mean over ways of asking of -log P(new answer)
+    + kl * mean over the subject's other questions of KL(before || with delta)
+    + decay * |delta|^2 / |W k*|^2,
+
+while ``|delta| <= clamp * |W k*|`` after every step. An edit stops once its answer's loss is below ``stop``. Then
+``v* = W k* + delta``. Edits do not touch each other: Adam works element by element.
+
+What this module does not do: change weights. Values that were not reached are counted by `Values.reached`, never left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from maieutic.studies.regularization.asking import answers_of
+from maieutic.studies.regularization.editing.keys import mean_keys
+from maieutic.studies.regularization.editing.sites import Halfway, Site, down, finish, halfway_prompts
+from maieutic.studies.regularization.facts import Prompt
+from maieutic.studies.regularization.model import Gpt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueSettings:
+    """How a value is looked for; chosen on development facts of the dense model (seeds from 100 on), the same for all arms.
+
+    Attributes:
+        steps: of Adam. rate: its learning rate, as a share of ``|W k*|`` of the edit.
+        kl, decay, clamp, stop: see the header of the module.
+    """
+
+    steps: int = 25
+    rate: float = 0.1
+    kl: float = 0.0625
+    decay: float = 0.01
+    clamp: float = 6.0
+    stop: float = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """Keys and values of edits.
+
+    Attributes:
+        keys: ``[edit, d_mlp]``. values: ``[edit, d_model]``.
+        loss: mean -log P(new answer) in nats with the value in place, ``[edit]``.
+        reached: whether the new answer was then the most likely one in every way of asking, bool ``[edit]``.
+    """
+
+    keys: Tensor
+    values: Tensor
+    loss: Tensor
+    reached: Tensor
+
+    def at(self, edits: Sequence[int]) -> Values:
+        """Some edits."""
+        chosen = torch.tensor(list(edits), dtype=torch.long)
+        return Values(
+            keys=self.keys[chosen], values=self.values[chosen], loss=self.loss[chosen], reached=self.reached[chosen]
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """Prompts of many edits, run up to the site."""
+
+    before: Halfway
+    edits: Tensor
+    places: Tensor
+
+    def of(self, active: Tensor) -> tuple[_Rows, Tensor]:
+        """The rows of edits that still run, and where they were."""
+        rows = active[self.edits].nonzero()[:, 0]
+        return _Rows(before=self.before.at(rows), edits=self.edits[rows], places=self.places[rows]), rows
+
+    def logits(self, model: Gpt, delta: Tensor) -> Tensor:
+        """Behind each row's last token, with its edit's delta at the site's token."""
+        placed = F.one_hot(self.places, self.before.keys.shape[1]).to(delta.dtype)
+        return finish(model, self.before, placed.unsqueeze(-1) * delta[self.edits].unsqueeze(1))
+
+
+def _rows(model: Gpt, prompts: Sequence[Sequence[Prompt]], site: Site) -> _Rows:
+    flat = [p for group in prompts for p in group]
+    return _Rows(
+        before=halfway_prompts(model, flat, layer=site.layer),
+        edits=torch.tensor([n for n, group in enumerate(prompts) for _ in group]),
+        places=torch.tensor([site.place(p) for p in flat]),
+    )
+
+
+def find_values(
+    model: Gpt,
+    asked: Sequence[Sequence[Prompt]],
+    kept: Sequence[Sequence[Prompt]],
+    *,
+    site: Site,
+    settings: ValueSettings | None = None,
+) -> Values:
+    """Find the value of each edit.
+
+    Args:
+        model: not changed; inside `frozen`.
+        asked: for each edit, the ways of asking that it is made on; their answers are the *new* ones.
+        kept: for each edit, questions whose answers should stay: the subject's other facts.
+        site: where. settings: how.
+
+    Cost: about 60 milliseconds an edit for 3 layers of width 64 at the first layer.
+    """
+    settings = settings or ValueSettings()
+    keys = mean_keys(model, asked, site=site)
+    start = keys @ down(model, site.layer).weight.T
+    size = start.norm(dim=1, keepdim=True).clamp_min(1e-6)
+    rows, others = _rows(model, asked, site), _rows(model, kept, site)
+    answers = answers_of([p for group in asked for p in group])
+    with torch.no_grad():
+        before = finish(model, others.before).log_softmax(dim=-1)
+    share = 1.0 / torch.bincount(rows.edits, minlength=len(asked)).float()
+    kept_share = 1.0 / torch.bincount(others.edits, minlength=len(asked)).clamp_min(1).float()
+
+    delta, steps = torch.zeros_like(start), torch.zeros(len(asked))
+    mean, square = torch.zeros_like(delta), torch.zeros_like(delta)
+    active = torch.ones(len(asked), dtype=torch.bool)
+    for step in range(settings.steps):
+        part, index = rows.of(active)
+        calm, other_index = others.of(active)
+        moving = delta.clone().requires_grad_()
+        losses = F.cross_entropy(part.logits(model, moving), answers[index], reduction="none")
+        told = torch.zeros(len(asked)).index_add(0, part.edits, losses * share[part.edits])
+        after = calm.logits(model, moving).log_softmax(dim=-1)
+        drift = F.kl_div(after, before[other_index], log_target=True, reduction="none").sum(dim=-1)
+        total = told.sum() + settings.kl * (drift * kept_share[calm.edits]).sum()
+        total = total + settings.decay * ((moving / size)[active] ** 2).sum()
+        (slope,) = torch.autograd.grad(total, moving)
+        active &= told.detach() > settings.stop
+        if not active.any():
+            break
+        on = active[:, None]
+        mean, square = torch.where(on, 0.9 * mean + 0.1 * slope, mean), torch.where(
+            on, 0.999 * square + 0.001 * slope**2, square
+        )
+        steps += active
+        corrected = mean / (1 - 0.9 ** (step + 1)) / ((square / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8)
+        delta = torch.where(on, delta - settings.rate * size * corrected / delta.shape[1] ** 0.5, delta)
+        delta = delta * (settings.clamp * size / delta.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
+    return _values(model, rows, answers, share, keys, start, delta)
+
+
+@torch.no_grad()
+def _values(
+    model: Gpt, rows: _Rows, answers: Tensor, share: Tensor, keys: Tensor, start: Tensor, delta: Tensor
+) -> Values:
+    logits = rows.logits(model, delta)
+    losses = F.cross_entropy(logits, answers, reduction="none")
+    missed = torch.zeros(len(share)).index_add(0, rows.edits, (logits.argmax(dim=-1) != answers).float())
+    return Values(
+        keys=keys,
+        values=start + delta,
+        loss=torch.zeros(len(share)).index_add(0, rows.edits, losses * share[rows.edits]),
+        reached=missed == 0,
+    )
