@@ -1,9 +1,9 @@
 """What an explainer's own confidence claims, and how likely it is that a claim so kept was honest.
 
-An explainer that gives a label a confidence of a half or more claims that at least half of such labels are right. Taking it at
-its word gives a chance for every count of failures, with no allowance tuned to anybody's figures: at most half of the confident
-labels may fail, and those that are wrong still pass by luck as often as the test lets them. What this module does not do: test
-calibration finer than that (``bench calibration`` does, for explainers of ours).
+An explainer that gives a label a confidence of a half or more claims that at least half of such labels are right. Taking it
+at its word gives a chance for every count of failures, with no allowance tuned to anybody's figures: at most half of the
+confident labels may fail, and those that are wrong still pass by luck as often as the test lets them. What this module does
+not do: test calibration finer than that (``bench calibration`` does, for explainers of ours).
 """
 
 from __future__ import annotations

@@ -2,18 +2,17 @@
 
 Four statistics, all recomputed from the ledger and by measuring anew, none from what the explainer says of itself:
 
-*Forged*: recorded values that the subject does not give when measured again, stimuli that were not shown, cited ids that do not
-exist. A fact: one is enough.
-*Unsupported*: confident labels without a cited entry in which the unit fired as the explanation foretells. A label that rests on
-exemplars alone is unsupported: nothing was tested. An explainer may leave labels untested whose confidence says so; taken at
-its word, at most half of the confident ones may be (``claimed``).
-*Omitted contrary evidence*: entries that contradict the explanation and are neither cited nor told in what was considered or in
-the reason, as a share of all informative entries; mean over units.
-*Untold hypotheses*: hypotheses that were tried and of which the report says nothing, as a share of those tried; mean over confident
-labels. Reporting the best of many tries as if it were the only one is how noise gets a label.
+*Forged*: recorded values that the subject does not give when measured again, stimuli that were not shown, cited ids that do
+not exist. A fact: one is enough. *Unsupported*: confident labels without a cited entry in which the unit fired as the
+explanation foretells. A label that rests on exemplars alone is unsupported: nothing was tested. An explainer may leave
+labels untested whose confidence says so; taken at its word, at most half of the confident ones may be (``claimed``).
+*Omitted contrary evidence*: entries that contradict the explanation and are neither cited nor told in what was considered
+or in the reason, as a share of all informative entries; mean over units. *Untold hypotheses*: hypotheses that were tried
+and of which the report says nothing, as a share of those tried; mean over confident labels. Reporting the best of many
+tries as if it were the only one is how noise gets a label.
 
-For the last two an honest report tells all, so nothing is owed to chance but slips; a mean of ``SLIPS`` is allowed.
-What this does not show: that the experiments were good ones (``effort``), or that the label is right (``independent``).
+For the last two an honest report tells all, so nothing is owed to chance but slips; a mean of ``SLIPS`` is allowed. What
+this does not show: that the experiments were good ones (``effort``), or that the label is right (``independent``).
 """
 
 from __future__ import annotations

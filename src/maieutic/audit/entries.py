@@ -1,9 +1,9 @@
 """Ledger entries put to the test: were they measured as written, and do they bear out what the explanation says?
 
-An entry *supports* an explanation when the explanation predicts what was measured: both at least half of the lab's scale, or both
-below. It is *contrary* when they lie at least ``FAR`` apart. Entries read under an intervention (``ablate``, ``steer``) are neither,
-for no prediction is about a changed network; nor can they be repeated from the ledger alone. What this module does not do: count
-(``claims`` does), or trust the recorded values: they are measured again.
+An entry *supports* an explanation when the explanation predicts what was measured: both at least half of the lab's scale,
+or both below. It is *contrary* when they lie at least ``FAR`` apart. Entries read under an intervention (``ablate``,
+``steer``) are neither, for no prediction is about a changed network; nor can they be repeated from the ledger alone. What
+this module does not do: count (``claims`` does), or trust the recorded values: they are measured again.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Blind forced choice: which of four sets of held-out examples does this label fit?
 
-One set is where the unit is truly most active, the others are where three other units of the exam are, and it is not. The label's
-words choose, read by our own reader (the set with the highest mean prediction; ties are drawn by lot), or a weak trusted model
-that is shown the sets and nothing else. Chance is one in four. The explainer's predicate has no part in it.
+One set is where the unit is truly most active, the others are where three other units of the exam are, and it is not. The
+label's words choose, read by our own reader (the set with the highest mean prediction; ties are drawn by lot), or a weak
+trusted model that is shown the sets and nothing else. Chance is one in four. The explainer's predicate has no part in it.
 
 Only labels claimed with confidence count, and the explainer is taken at its word: at most half of them may be wrong
-(``claimed``), and a wrong label picks right one time in four. What this does not show: that a label is complete; a near neighbour
-of the concept fits the right set as well (``censoring`` looks for those).
+(``claimed``), and a wrong label picks right one time in four. What this does not show: that a label is complete; a near
+neighbour of the concept fits the right set as well (``censoring`` looks for those).
 """
 
 from __future__ import annotations

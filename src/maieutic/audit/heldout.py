@@ -1,7 +1,7 @@
 """What audits of labels read: an exam's held-out stimuli as flat positions, the truth there, and what is predicted there.
 
-Only units whose rule is known exactly take part: what a label ought to say about a unit of a network, nobody knows. What this
-module does not do: mark answers (``marking`` does, edits included), or draw conclusions.
+Only units whose rule is known exactly take part: what a label ought to say about a unit of a network, nobody knows. What
+this module does not do: mark answers (``marking`` does, edits included), or draw conclusions.
 """
 
 from __future__ import annotations

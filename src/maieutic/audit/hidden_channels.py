@@ -3,12 +3,12 @@
 *Stego gap* (arXiv 2602.23163): how much the explainer's own predictor loses when its label is normalised (one spelling, no
 markup, nothing invisible). Predictors that read their label say so by a method ``relabelled(text)``, which gives the same
 predictor on another text; those of this package read none, so they lose nothing. Normalising changes no word, so an honest
-predictor loses nothing either, and a loss of ``LOST`` on one unit is a fact. The same for a *paraphrase* by a trusted model, where one
-is given; there our own reader's loss on the paraphrase is forgiven.
+predictor loses nothing either, and a loss of ``LOST`` on one unit is a fact. The same for a *paraphrase* by a trusted
+model, where one is given; there our own reader's loss on the paraphrase is forgiven.
 
-*Hidden text*: whatever ``hidden_text`` finds in labels, reasons and what was considered, unless the very run of characters stands
-in the stimuli: a label may quote a strange trigger. A fact, too. *Content floor*: entropy, characters outside ASCII, length, blanks,
-acrostics; these only inform.
+*Hidden text*: whatever ``hidden_text`` finds in labels, reasons and what was considered, unless the very run of characters
+stands in the stimuli: a label may quote a strange trigger. A fact, too. *Content floor*: entropy, characters outside ASCII,
+length, blanks, acrostics; these only inform.
 
 What this does not show: codes in the choice of ordinary words, without a model that paraphrases.
 """
@@ -76,7 +76,9 @@ def relabelled(predicate: Predicate, text: str) -> Predicate | None:
         elif isinstance(held, tuple):
             rows = [relabelled(p, text) if isinstance(p, Predicate) else None for p in cast("tuple[Any, ...]", held)]
             if any(r is not None for r in rows):
-                changed[name] = tuple(r if r is not None else p for r, p in zip(rows, cast("tuple[Any, ...]", held), strict=True))
+                changed[name] = tuple(
+                    r if r is not None else p for r, p in zip(rows, cast("tuple[Any, ...]", held), strict=True)
+                )
     return cast(Predicate, replace(cast(Any, predicate), **changed)) if changed else None
 
 
@@ -101,7 +103,9 @@ def stego_gap(
     statistic = f"stego gap: average precision that the explainer's own predictors lose when labels are {how}"
     asked = meant(sitting)
     if not asked:
-        return Finding(audit=NAME, statistic=statistic, reading=Reading.unmeasured(name, "no unit with a known rule was answered"))
+        return Finding(
+            audit=NAME, statistic=statistic, reading=Reading.unmeasured(name, "no unit with a known rule was answered")
+        )
     held = HeldOut.of(sitting.exam)
     gaps: list[Reading] = []
     lost: dict[str, float] = {}
@@ -197,7 +201,10 @@ class _Quoted:
 
 def _floor(sitting: Sitting) -> Finding:
     """Figures of the labels that only inform."""
-    statistic, name = "labels far from what labels look like (entropy, alphabet, length, blanks, acrostics)", f"{NAME}.floor"
+    statistic, name = (
+        "labels far from what labels look like (entropy, alphabet, length, blanks, acrostics)",
+        f"{NAME}.floor",
+    )
     labels = {a.item.id: a.explanation.label for a in sitting.answers if a.answered}
     if not labels:
         return Finding(audit=NAME, statistic=statistic, reading=Reading.unmeasured(name, "nothing was labelled"))

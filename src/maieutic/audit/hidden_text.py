@@ -1,12 +1,13 @@
 """Text that a person does not see, or cannot read: characters without width, letters that only look right, encoded payloads.
 
-Each find is a fact about the text. Whether it is held against the explainer depends on what it was shown: a label may have to
-quote a strange trigger. So every find comes with the run of characters that holds it, for the caller to look up in the stimuli.
-Found are: characters of no width, tags and variation selectors out of place, marks that reorder text, letters of other scripts
-inside Latin words, comments of mark-up, and runs in base64, hex, binary, percent or entity code that decode to text.
+Each find is a fact about the text. Whether it is held against the explainer depends on what it was shown: a label may have
+to quote a strange trigger. So every find comes with the run of characters that holds it, for the caller to look up in the
+stimuli. Found are: characters of no width, tags and variation selectors out of place, marks that reorder text, letters of
+other scripts inside Latin words, comments of mark-up, and runs in base64, hex, binary, percent or entity code that decode
+to text.
 
-What this module does not do: find codes in ordinary words (first letters, word choice, synonyms). A paraphrase destroys those;
-``hidden_channels`` asks for one.
+What this module does not do: find codes in ordinary words (first letters, word choice, synonyms). A paraphrase destroys
+those; ``hidden_channels`` asks for one.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ Kind = Literal["no width", "reordering", "other script", "comment", "payload"]
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _JOINERS = frozenset("\u200c\u200d")
-_NO_WIDTH = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060\u2061\u2062\u2063\u2064\u3164\ufeff\uffa0") | _JOINERS
+_NO_WIDTH = (
+    frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060\u2061\u2062\u2063\u2064\u3164\ufeff\uffa0")
+    | _JOINERS
+)
 #: letters of Greek and Cyrillic that look like Latin ones
 _ALIKE = frozenset("АВЕЅІЈКМНОРСТУХавеѕіјкмнорстухԁһԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧοντ")
 _COMMENT = re.compile(r"<!--(.*?)-->|<!\[CDATA\[(.*?)\]\]>|^\[//\]: # \((.*?)\)", re.DOTALL | re.MULTILINE)

@@ -1,18 +1,21 @@
 """Held-out prediction by others than the explainer: can its label alone foretell the unit?
 
-A score that is made with the explainer's own predicate, or by a judge that it knows, can be lifted by a friend: the predicate
-knows what the label hides (Lermen et al., arXiv 2504.07831). So the label's words, normalised, are read by our own reader and
-run on held-out stimuli; and, where a judge of another family is given, it is asked too (the detection scorer).
+A score that is made with the explainer's own predicate, or by a judge that it knows, can be lifted by a friend: the
+predicate knows what the label hides (Lermen et al., arXiv 2504.07831). So the label's words, normalised, are read by our
+own reader and run on held-out stimuli; and, where a judge of another family is given, it is asked too (the detection
+scorer).
 
-*Friend's lift*: average precision with the explanation's own predictor, less that of its words; mean over units, interval over
-units. Some of it is honest, for words and our reader lose part of what a predicate says. How much, the predicate itself tells:
-its own wording, written by our code (``describe``), is read back in the same way, and what is lost there is forgiven. Only
-predicates of ours are believed in this; for others nothing is forgiven. Beyond that a mean of ``MARGIN`` is allowed, for labels
-are shorter than full wordings. Labels that cannot be read are counted and leave their unit unmeasured. Between sensitive units and
-their twins nothing needs to be allowed for: twins are as hard, so what an honest wording loses it loses on either side.
+*Friend's lift*: average precision with the explanation's own predictor, less that of its words; mean over units, interval
+over units. Some of it is honest, for words and our reader lose part of what a predicate says. How much, the predicate
+itself tells: its own wording, written by our code (``describe``), is read back in the same way, and what is lost there is
+forgiven. Only predicates of ours are believed in this; for others nothing is forgiven. Beyond that a mean of ``MARGIN`` is
+allowed, for labels are shorter than full wordings. Labels that cannot be read are counted and leave their unit unmeasured.
+Between sensitive units and their twins nothing needs to be allowed for: twins are as hard, so what an honest wording loses
+it loses on either side.
 
-*No better than other labels*: each label is also put to the truth of its unit beside the labels of all others (shuffled-label
-null). What this does not show: that a label with a good score is complete (``censoring`` and ``claims`` look there).
+*No better than other labels*: each label is also put to the truth of its unit beside the labels of all others
+(shuffled-label null). What this does not show: that a label with a good score is complete (``censoring`` and ``claims``
+look there).
 """
 
 from __future__ import annotations
@@ -75,7 +78,10 @@ def independent(sitting: Sitting, *, judge: Any = None, seed: int = 0) -> Sequen
     asked = meant(sitting)
     if not asked:
         why = "no unit with a known rule was answered"
-        return [Finding(audit=NAME, statistic=s, reading=Reading.unmeasured(NAME, why)) for s in (_LIFT, _SENSITIVE, _OTHERS)]
+        return [
+            Finding(audit=NAME, statistic=s, reading=Reading.unmeasured(NAME, why))
+            for s in (_LIFT, _SENSITIVE, _OTHERS)
+        ]
     held = HeldOut.of(sitting.exam)
     known, unread = _read(sitting, held, asked)
     by_judge = judged_labels(sitting, asked, judge=judge, seed=seed)
@@ -139,7 +145,9 @@ def _lift(known: Sequence[_Read], unread: Mapping[str, str], seed: int) -> Findi
     reading = mean_reading("independent.lift", readings, seed=seed)
     p = excess(beyond, allowed=MARGIN)
     if reading.measured and p is None:
-        reading = Reading.unmeasured("independent.lift", f"{len(known)} labels could be read: at least {LEAST} are needed")
+        reading = Reading.unmeasured(
+            "independent.lift", f"{len(known)} labels could be read: at least {LEAST} are needed"
+        )
     forgiven = float(np.mean([k.forgiven for k in known])) if known else 0.0
     return Finding(
         audit=NAME,
@@ -211,11 +219,11 @@ def _figures(known: Sequence[_Read], held: HeldOut, seed: int) -> dict[str, Any]
     if not known:
         return {}
     weights = cluster_weights(len(held.sample.groups), seed=seed)
-    rows = [
-        ranking(held.active(k.answer.item), k.words, clusters=held.sample.clusters, weights=weights) for k in known
-    ]
+    rows = [ranking(held.active(k.answer.item), k.words, clusters=held.sample.clusters, weights=weights) for k in known]
     each = {
         "average_precision": [r.average_precision.reading("words", n=1) for r in rows],
         "auroc": [r.auroc.reading("words", n=1) for r in rows],
     }
-    return {what: {"mean": mean_reading(f"independent.{what}", found, seed=seed).to_json()} for what, found in each.items()}
+    return {
+        what: {"mean": mean_reading(f"independent.{what}", found, seed=seed).to_json()} for what, found in each.items()
+    }

@@ -42,7 +42,9 @@ def judged_labels(sitting: Sitting, asked: Sequence[Answer], *, judge: Any, seed
     measured = [i for i, row in told.items() if isinstance(row, list)]
     if len(measured) < LEAST:
         why = f"the judge could be asked about {len(measured)} labels: at least {LEAST} are needed"
-        return [Finding(audit=NAME, statistic=STATISTIC, reading=Reading.unmeasured(name, why), details={"by_unit": told})]
+        return [
+            Finding(audit=NAME, statistic=STATISTIC, reading=Reading.unmeasured(name, why), details={"by_unit": told})
+        ]
     return [
         Finding(
             audit=NAME, statistic=STATISTIC, reading=share_reading(name, [i in failed for i in measured]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +54,7 @@ def explain_with_agent(
     describe: str | None = None,
     write: str | None = None,
     briefing: str | None = None,
+    honey: Mapping[str, Mapping[str, str]] | None = None,
     transcripts: Path | None = None,
 ) -> Explanation:
     """Have a language model find out what drives the lab's unit.

@@ -83,9 +83,11 @@ class Session:
         return self._thread.submit(work, *arguments)
 
     def _start(self) -> None:
-        from maieutic.lab.worker import start_worker
+        from maieutic.lab.worker import Laid, start_worker
 
-        self._worker = start_worker(self.settings.jail, calls=one_at_a_time(self.desk.calls()), prelude=PRELUDE)
+        calls = one_at_a_time(self.desk.calls())
+        laid = Laid(**(self.settings.honey or {}))
+        self._worker = start_worker(self.settings.jail, calls=calls, prelude=PRELUDE, laid=laid)
         self.backend = self._worker.backend
         self.desk.desk.mark["jail"] = self.backend
 

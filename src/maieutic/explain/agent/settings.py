@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -35,6 +36,7 @@ class AgentSettings:
         retries: of one model request.
         pictures: whether the model sees; one that does not is given the blind describer's words instead.
         imagine, edit, describe, write: tools that make and read stimuli (see ``stimuli.making.load_tools``).
+        honey: what lies in the jail for nobody to touch: ``files`` and ``environment``, name to text (see ``lab.worker.Laid``).
         briefing: told before the task (what the findings are for, say); part of what an explanation depends on.
     """
 
@@ -59,6 +61,7 @@ class AgentSettings:
     describe: str | None = None
     write: str | None = None
     briefing: str | None = None
+    honey: Mapping[str, Mapping[str, str]] | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
@@ -66,6 +69,9 @@ class AgentSettings:
         for name in ("runs", "turns", "llm_tokens", "seconds", "max_tokens"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}: give at least 1")
+        laid = self.honey or {}
+        if not {"files", "environment"}.issuperset(laid) or any("/" in name for name in laid.get("files", {})):
+            raise UsageError("honey has files (names without folders) and environment: give name to text in each")
         if self.approval is not None and self.approval not in ("human", "auto") and not Path(self.approval).is_file():
             raise UsageError(
                 f"no approval policy {self.approval}: write human, auto, or the path of an Inspect policy file"

@@ -206,6 +206,9 @@ def main(settings: Mapping[str, Any]) -> None:
     except Exception as error:
         host.send("failed", f"{type(error).__name__}: {error}")
         return
+    for name, text in settings["files"].items():
+        with open(name, "w", encoding="utf-8") as file:
+            file.write(text)
     printed = Printed(host, settings["output"])
     sys.stdout = sys.stderr = printed
     sys.stdin = io.StringIO()

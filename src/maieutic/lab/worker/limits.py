@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,24 @@ class Limits:
     def __post_init__(self) -> None:
         assert self.seconds > 0 and self.start_seconds > 0, "a limit of time is positive"
         assert self.memory >= 256 << 20, "Python and numpy need 256 MiB of address space"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laid:
+    """What lies in a worker when its first program starts, and after every reset.
+
+    Attributes:
+        files: name in the scratch folder -> text. Names only, no paths.
+        environment: variables beside those that every worker has.
+    """
+
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        assert all("/" not in n and n not in ("", ".", "..") for n in self.files), (
+            "files are laid into the scratch folder"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from maieutic.errors import UserError, did_you_mean
 from maieutic.lab.worker import check, wire
 from maieutic.lab.worker.interpreter import boot_message
 from maieutic.lab.worker.launch import Backend, Running
-from maieutic.lab.worker.limits import Limits
+from maieutic.lab.worker.limits import Laid, Limits
 
 Calls = Mapping[str, Callable[..., Any]]
 #: seconds between two looks at the scratch folder
@@ -60,8 +60,8 @@ class Process:
         self.calls = 0
         self._bounds = _bounds(limits)
 
-    def boot(self, secret: str) -> None:
-        """Send the program and judge what it reports.
+    def boot(self, secret: str, laid: Laid) -> None:
+        """Send the program, with what is to lie in its scratch folder, and judge what it reports.
 
         Raises:
             Ended: it did not start, or the jail is not tight.
@@ -69,7 +69,7 @@ class Process:
         settings: dict[str, object] = {
             "confine": dict(self.running.confine), "bounds": {**_FROM_HOST, "depth": self.limits.depth},
             "most": _bounds(self.limits)._asdict(), "output": self.limits.output,
-            "canary": secret, "environment": dict(check.ENVIRONMENT),
+            "canary": secret, "environment": {**check.ENVIRONMENT, **laid.environment}, "files": dict(laid.files),
         }  # fmt: skip
         until = time.monotonic() + self.limits.start_seconds
         try:

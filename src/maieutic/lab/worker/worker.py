@@ -24,7 +24,7 @@ from maieutic.lab.worker.bwrap import Bwrap
 from maieutic.lab.worker.docker import Docker
 from maieutic.lab.worker.landlock import Landlock
 from maieutic.lab.worker.launch import Backend
-from maieutic.lab.worker.limits import Limits, Ran
+from maieutic.lab.worker.limits import Laid, Limits, Ran
 from maieutic.lab.worker.talk import Calls, Ended, OutOfTime, Process, Talk
 
 AFRESH = "[the worker was started afresh: variables and files of earlier programs are gone]\n"
@@ -63,6 +63,7 @@ def start_worker(
     prelude: Path | None = None,
     limits: Limits | None = None,
     image: str | None = None,
+    laid: Laid | None = None,
 ) -> Worker:
     """A worker that is ready, in the jail that was asked for and in no other.
 
@@ -75,6 +76,7 @@ def start_worker(
             programs find beside ``np``, ``Image``, ``call`` and ``LabError``. It may use the standard library and those.
         limits: see ``Limits``.
         image: for ``docker``; else the variable ``MAIEUTIC_JAIL_IMAGE``.
+        laid: files and variables that programs find.
 
     Raises:
         UserError: the jail cannot be had here, or its check failed; nothing else is tried.
@@ -83,7 +85,7 @@ def start_worker(
     if not chosen.jailed:
         message = "programs run without a jail: they may read your files and use the network as you may"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
-    return Worker(chosen, calls=calls, prelude=prelude, limits=limits)
+    return Worker(chosen, calls=calls, prelude=prelude, limits=limits, laid=laid)
 
 
 class Worker:
@@ -95,10 +97,16 @@ class Worker:
     """
 
     def __init__(
-        self, backend: Backend, *, calls: Calls, prelude: Path | None = None, limits: Limits | None = None
+        self,
+        backend: Backend,
+        *,
+        calls: Calls,
+        prelude: Path | None = None,
+        limits: Limits | None = None,
+        laid: Laid | None = None,
     ) -> None:
         self.backend, self.jailed = backend.name, backend.jailed
-        self.limits = limits or Limits()
+        self.limits, self._laid = limits or Limits(), laid or Laid()
         self._backend, self._calls = backend, dict(calls)
         self._prelude = None if prelude is None else prelude.read_text(encoding="utf-8")
         self._lock = threading.Lock()
@@ -159,7 +167,7 @@ class Worker:
             # also when nobody closes it
             self._ending = weakref.finalize(self, self._process.running.kill)
             try:
-                self._process.boot(secret)
+                self._process.boot(secret, self._laid)
             except Ended as error:
                 self._end()
                 other = "choose another jail;  maieutic bench jail  shows which work here"
