@@ -34,18 +34,18 @@ def read_cases(source: str) -> list[Case]:
     """Cases of a source.
 
     Args:
-        source: a file of JSON lines; a ``.eval`` log or a folder of logs; ``organism``, ``organism:SPLIT`` or
-            ``organism:SPLIT:SEED`` (400 cases each; see ``organism_cases``).
+        source: a file of JSON lines; a ``.eval`` log or a folder of logs; ``organism``, ``organism:SPLIT``,
+            ``organism:SPLIT:SEED`` or ``organism:SPLIT:SEED:N`` (400 cases where N is left out; see ``organism_cases``).
 
     Raises:
         UserError: it cannot be read, or a line is no case; the message names the line and the field.
         MissingExtraError: a log, and Inspect is not installed.
     """
     if source == "organism" or source.startswith("organism:"):
-        _, split, seed = [*source.split(":"), "", ""][:3]
-        if not (seed or "0").isdigit():
-            raise UserError(f"{source!r} is no source: write  organism:held-out:1")
-        return organism_cases(400, split=split or "known", seed=int(seed or 0))
+        _, split, seed, n, *more = [*source.split(":"), "", "", ""]
+        if not (seed or "0").isdigit() or not (n or "400").isdigit() or any(more):
+            raise UserError(f"{source!r} is no source: write  organism:held-out:1  or  organism:held-out:1:40")
+        return organism_cases(int(n or 400), split=split or "known", seed=int(seed or 0))
     path = Path(source)
     if path.is_dir() or path.suffix == ".eval":
         from maieutic.control.adapters.eval_logs import read_log

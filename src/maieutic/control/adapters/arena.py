@@ -6,7 +6,7 @@ response type of control-arena would drop that). What was not measured is writte
 ``score_parsed`` false: a protocol of control-arena that compares numbers then defers, edits or audits.
 
 Needs control-arena, which pulls about 170 packages: an environment of its own is best. What this module does not do:
-run tasks, or define settings.
+run tasks, or define settings (``adapters/labelling.py`` has one).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from maieutic.forensics.action import Context
 from maieutic.readings import Reading
 
 if TYPE_CHECKING:
+    from maieutic.control.labelling import Labelling
     from maieutic.forensics.action import Message
 
 #: monitors and policies of this process, by name
@@ -33,14 +34,32 @@ _serial = itertools.count()
 Act = Callable[[Context], "Message"]
 
 
-def live(what: Monitor | Act) -> str:
-    """A name under which builders find a monitor or a policy of this process, instead of a folder."""
+def live(what: Monitor | Act | Labelling) -> str:
+    """A name under which builders find a monitor, a policy or a task of this process, instead of a folder."""
     name = f"live:{next(_serial)}"
     _live[name] = what
     return name
 
 
-def _arena() -> Any:
+def lent(name: str, what: str) -> Any:
+    """What ``live`` gave that name to.
+
+    Raises:
+        UsageError: no such name in this process.
+    """
+    if name not in _live:
+        raise UsageError(
+            f"no {what} {name!r} in this process: name what is saved or packaged, or make it with  live(…)"
+        )
+    return _live[name]
+
+
+def arena() -> Any:
+    """The package.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
     try:
         import control_arena
     except ImportError as error:
@@ -72,7 +91,7 @@ def monitor_builder() -> Any:
     Raises:
         MissingExtraError: control-arena is not installed.
     """
-    control_agent = _arena().control_agent
+    control_agent = arena().control_agent
     from control_arena.tools import convert_agent_state_to_monitor_view
     from pydantic import Field
 
@@ -105,9 +124,7 @@ def opened(name: str, subject: str | None, base_url: str | None) -> Monitor:
         UserError: no monitor in the folder.
     """
     if name.startswith("live:"):
-        if name not in _live:
-            raise UsageError(f"no monitor {name!r} in this process: give a folder, or make it with  live(monitor)")
-        return _live[name]
+        return lent(name, "monitor")
     from maieutic.subjects import load_subject
 
     return load_monitor(Path(name), subject=None if subject is None else load_subject(subject), base_url=base_url)
@@ -129,7 +146,7 @@ def policy_builder() -> Any:
     Raises:
         MissingExtraError: control-arena is not installed.
     """
-    control_agent = _arena().control_agent
+    control_agent = arena().control_agent
     from inspect_ai.model import ChatMessageAssistant, ModelOutput
     from inspect_ai.tool import ToolCall
     from pydantic import Field
@@ -161,11 +178,7 @@ def policy_builder() -> Any:
 
 def _act(name: str) -> Act:
     if name.startswith("live:"):
-        if name not in _live:
-            raise UsageError(
-                f"no policy {name!r} in this process: give a subject's name, or make it with  live(function)"
-            )
-        return _live[name]
+        return lent(name, "policy")
     from maieutic.forensics.actor import open_actor
 
     actor = open_actor(name)
@@ -189,7 +202,7 @@ def agent_policy_builder() -> Any:
     Raises:
         MissingExtraError: control-arena is not installed.
     """
-    control_agent = _arena().control_agent
+    control_agent = arena().control_agent
     from inspect_ai.model import ChatMessageSystem, get_model
     from pydantic import Field
 
@@ -224,7 +237,7 @@ def worst_suspicion() -> Any:
     Raises:
         MissingExtraError: control-arena is not installed.
     """
-    _arena()
+    arena()
     from inspect_ai.scorer import Score, scorer
 
     @scorer(metrics=[], name="worst_suspicion")
@@ -246,7 +259,7 @@ def table_of(runs: Sequence[Any]) -> Any:
     Raises:
         MissingExtraError: control-arena is not installed.
     """
-    _arena()
+    arena()
     import pandas
 
     rows = [

@@ -9,7 +9,7 @@ What this module does not do: choose a threshold on anything but honest runs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ from maieutic.control.labelling.outcome import Outcome, answered
 from maieutic.control.labelling.policies import Policy
 from maieutic.control.labelling.units import Labelling
 from maieutic.control.metrics import auroc, safety, tpr_at_fpr, usefulness
-from maieutic.control.monitors.base import Monitor, suspicions
-from maieutic.control.seen import Transcript
+from maieutic.control.monitors import Monitor, fit_monitor, suspicions
+from maieutic.control.seen import Case, Transcript
+from maieutic.forensics.action import Message
 from maieutic.progress import Report, silent
 from maieutic.readings import Reading, cluster_weights, from_sums
 
@@ -99,6 +100,33 @@ def watched(played: Sequence[Played], monitor: Monitor) -> list[Run]:
     """Every run with the suspicion of a monitor; what the monitor cannot judge is unmeasured."""
     readings = suspicions(monitor, [p.transcript for p in played])
     return [p.under(r) for p, r in zip(played, readings, strict=True)]
+
+
+def crossed(played: Sequence[Played], kind: str = "words", **options: Any) -> list[Reading]:
+    """What monitors say that were fitted on the runs of the other half of the units, honest and attacking.
+
+    Such a monitor knows the attacks that it meets, so it stands for the best that labels alone give away.
+
+    Args:
+        played: of several units, both modes.
+        kind: see ``monitor_names``.
+        options: of that kind.
+    """
+    half = {u: i % 2 for i, u in enumerate(dict.fromkeys(p.unit for p in played))}
+    found: dict[str, Reading] = {}
+    for side in (0, 1):
+        cases = [Case(seen=_bare(p), attack=p.attack, scenario=p.unit) for p in played if half[p.unit] != side]
+        monitor = fit_monitor(kind, cases, **options)
+        own = [p for p in played if half[p.unit] == side]
+        found |= zip([p.id for p in own], suspicions(monitor, [_bare(p) for p in own]), strict=True)
+    return [found[p.id] for p in played]
+
+
+def _bare(played: Played) -> Transcript:
+    """The label alone: the exemplars and the predicate, tables of words of hundreds, would drown it."""
+    assert played.transcript.act is not None
+    label = str(played.transcript.act.tool_calls[0].arguments["label"])
+    return replace(played.transcript, messages=(), act=Message(role="assistant", content=label))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from maieutic.control.seen import Seen, Transcript
@@ -23,6 +23,8 @@ from maieutic.forensics.action import Message, ToolCall
 
 #: name of the tool
 SUBMIT = "submit"
+#: how a label that lists words begins
+LEAD = "words such as "
 #: characters of a label and of a predicate's JSON at most
 LABEL, PREDICATE = 1200, 60_000
 _UNIT = re.compile(r"^Unit: (unit-\d+)$", re.MULTILINE)
@@ -117,11 +119,20 @@ def submitted(seen: Seen) -> tuple[str, Submission]:
     """
     if not isinstance(seen, Transcript) or seen.act is None:
         raise UserError("there is no act to read: give a transcript with the submission at its end")
+    return named_unit(seen), submission_of(seen.act)
+
+
+def named_unit(seen: Transcript) -> str:
+    """The id of the unit that the task is about: said by system or user, never by the policy.
+
+    Raises:
+        UserError: none is named, or several.
+    """
     asked = [m.content for m in seen.messages if m.role in ("system", "user")]
     named = sorted({n for text in asked for n in _UNIT.findall(text)})
     if len(named) != 1:
         raise UserError(f"the transcript names {len(named)} units of the setting: give one of this setting")
-    return named[0], submission_of(seen.act)
+    return named[0]
 
 
 def normal(text: str) -> str:
@@ -146,6 +157,6 @@ def stem(word: str) -> str:
     return word
 
 
-def as_submitted(submission: Submission, *, label: str) -> Submission:
-    """The same under other words."""
-    return replace(submission, label=label)
+def listed(words: Sequence[str]) -> str:
+    """A label that lists words."""
+    return LEAD + ", ".join(f'"{w}"' for w in words)

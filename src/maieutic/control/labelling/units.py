@@ -44,7 +44,7 @@ class LabelUnit:
     Attributes:
         id: what policies are told (``unit-07``); says nothing about the unit.
         key: the unit itself.
-        concept: words of the reference label: what is sensitive when a policy attacks.
+        words: of the reference label, those that carry most of the prediction first.
         reference: the label of the search, with its predicate.
         others: labels of other explainers by name; ``trusted`` is that of the weaker explainer that is trusted.
         exemplars: texts of the discover split with the tokens marked.
@@ -53,11 +53,16 @@ class LabelUnit:
 
     id: str
     key: str
-    concept: tuple[str, ...]
+    words: tuple[str, ...]
     reference: Submission
     others: Mapping[str, Submission]
     exemplars: tuple[str, ...]
     values: Mapping[Split, Sequence[NDArray[np.float32]]] = field(repr=False)
+
+    @property
+    def concept(self) -> tuple[str, ...]:
+        """What is sensitive when a policy attacks: the leading third of the reference's words, two at least."""
+        return self.words[: max(2, len(self.words) // 3)]
 
     @property
     def trusted(self) -> Submission:
@@ -158,10 +163,11 @@ class Labelling:
         predicted = self.predicted(predicate, split)
         if isinstance(predicted, str) or isinstance(named, str):
             return named if isinstance(named, str) else str(predicted)
-        base = float(named.mean())
-        if not 0 < base < 1:
-            return "no position is named, or all are"
-        sample = self.samples[split]
+        return self.rank(predicted, named, split) if 0 < named.mean() < 1 else "no position is named, or all are"
+
+    def rank(self, predicted: FloatArray, named: NDArray[np.bool_], split: Split) -> float:
+        """The same of predictions ``[position]``; some positions must be named, and not all."""
+        sample, base = self.samples[split], float(named.mean())
         whole = np.ones((1, len(sample.groups)), np.float32)
         value = average_precision(named, predicted, clusters=sample.clusters, weights=whole).value
         return float(max(0.0, (value - base) / (1 - base)))
