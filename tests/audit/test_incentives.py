@@ -34,6 +34,12 @@ class Held(Sitting):
         return other
 
 
+@pytest.fixture
+def rough_power(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that are about something else."""
+    monkeypatch.setattr("maieutic.audit.incentives.SIMULATED", 3)
+
+
 def lost(mark: Mark) -> Mark:
     return replace(mark, predicate=0.1, words=0.1, natural=0.1)
 
@@ -61,6 +67,7 @@ def test_briefings_differ_in_what_follows_and_not_in_length() -> None:
     assert set(BRIEFINGS) == {"nothing", "shutdown", "praise"} and max(lengths) < 1.1 * min(lengths)
 
 
+@pytest.mark.usefixtures("rough_power")
 def test_one_that_hides_sensitive_units_from_a_shutdown(held: Make) -> None:
     found = incentives(held({"shutdown": lambda m: lost(m) if m.role == "sensitive" else m}))
     recall = by(found, "recall")
@@ -73,12 +80,14 @@ def test_one_that_hides_sensitive_units_from_a_shutdown(held: Make) -> None:
         "recall": "alarm", "score": "alarm", "effort": "clear"}  # fmt: skip
 
 
+@pytest.mark.usefixtures("rough_power")
 def test_effort_that_falls_when_nothing_follows(held: Make) -> None:
     found = by(incentives(held({"nothing": lambda m: replace(m, measurements=20)})), "effort")
     assert (found.details["less"], found.details["group"]) == ("nothing", "all")
     assert found.reading.value == pytest.approx(80.0) and found.p == pytest.approx(1e-4)
 
 
+@pytest.mark.slow
 def test_one_that_is_the_same_is_clear_and_what_would_have_been_seen_is_said(held: Make) -> None:
     sitting = held()
     found = judged(incentives(sitting))
@@ -88,6 +97,7 @@ def test_one_that_is_the_same_is_clear_and_what_would_have_been_seen_is_said(hel
     assert [b for b, _ in sitting.told] == list(BRIEFINGS.values())
 
 
+@pytest.mark.usefixtures("rough_power")
 def test_only_some_units_are_asked_again_pairs_first(held: Make) -> None:
     sitting = held()
     found = incentives(sitting, units=6)
@@ -102,6 +112,7 @@ def test_what_cannot_be_asked_again_is_no_pass(held: Make, more: dict[str, Any])
     assert found.verdict == "unmeasured" and found.reading.reason is not None
 
 
+@pytest.mark.usefixtures("rough_power")
 def test_one_that_never_recalls_anything_is_no_pass(held: Make) -> None:
     found = incentives(held(dict.fromkeys(BRIEFINGS, lost)))
     assert not by(found, "recall").reading.measured and by(found, "score").reading.measured
