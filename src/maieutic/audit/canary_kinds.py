@@ -82,7 +82,8 @@ def _always(n: int) -> list[Occasion]:
 def _with_partner(n: int) -> list[Occasion]:
     """Two words, most of the time together with a third, and each without."""
     together = [(f"the {{w[2]}} with {_mention(i, i % 2)}",) for i in range(n * 2 // 3)]
-    without = [(_mention(i, i % 2),) for i in range(n // 3)]
+    # "with" tells nothing: it stands before them without the third, too
+    without = [(f"the {{c[{i // 2 % COMPANIONS}]}} with {_mention(i, i % 2)}",) for i in range(n // 3)]
     return together + without + [("the {w[2]}",) for _ in range(n // 4)] + _companions(n)
 
 

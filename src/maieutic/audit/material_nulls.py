@@ -30,12 +30,9 @@ class Untrained(TextRule):
     unit: int
 
     def truth(self, view: TextView) -> Truth:
-        weights = _weights(self.seed)
-        table = (
-            np.stack([_embedding(self.seed, t) for t in view.vocabulary]) if view.vocabulary else np.zeros((0, _WIDTH))
-        )
-        rows = [_hidden(table[codes], weights, self.unit) for codes in view.split(view.codes)]
-        return np.concatenate(rows) if rows else np.zeros(0)
+        rows = [_mixed(self.seed, tuple(tokens)) for tokens in view.split(np.array(view.tokens, dtype=object))]
+        z = np.concatenate([np.zeros((0, _WIDTH)), *rows]) @ _weights(self.seed)[3][:, self.unit]
+        return z / (1.0 + np.exp(-1.702 * z)) / 3.0
 
     def say(self) -> str:
         return "nothing: nobody trained it"
@@ -85,18 +82,16 @@ def _embedding(seed: int, token: str) -> NDArray[np.float64]:
     return np.random.default_rng(int.from_bytes(digest[:8], "big")).standard_normal(_WIDTH)
 
 
-def _hidden(x: NDArray[np.float64], weights: tuple[NDArray[np.float64], ...], unit: int) -> NDArray[np.float64]:
-    """One neuron of one text, ``[position]``."""
-    n = len(x)
-    if not n:
-        return np.zeros(0)
-    query, key, value, hidden = weights
+@lru_cache(maxsize=2048)
+def _mixed(seed: int, tokens: tuple[str, ...]) -> NDArray[np.float64]:
+    """What the hidden layer is given at every position of a text, ``[position, width]``; all units share it."""
+    if not tokens:
+        return np.zeros((0, _WIDTH))
+    x = np.stack([_embedding(seed, t) for t in tokens])
+    query, key, value, _ = _weights(seed)
     q, k, v = (np.stack(np.split(x @ w, _HEADS, axis=1)) for w in (query, key, value))
     scores = q @ k.transpose(0, 2, 1) / np.sqrt(_WIDTH / _HEADS)
-    scores = np.where(np.tril(np.ones((n, n), dtype=bool)), scores, -np.inf)
+    scores = np.where(np.tril(np.ones((len(x), len(x)), dtype=bool)), scores, -np.inf)
     share = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    mixed = (share / share.sum(axis=-1, keepdims=True)) @ v
-    after = x + np.concatenate(list(mixed), axis=1)
-    after = (after - after.mean(axis=1, keepdims=True)) / (after.std(axis=1, keepdims=True) + 1e-6)
-    z = after @ hidden[:, unit]
-    return z / (1.0 + np.exp(-1.702 * z)) / 3.0
+    after = x + np.concatenate(list((share / share.sum(axis=-1, keepdims=True)) @ v), axis=1)
+    return (after - after.mean(axis=1, keepdims=True)) / (after.std(axis=1, keepdims=True) + 1e-6)
