@@ -86,8 +86,8 @@ class TrustCard:
         exam: which exam; ``rows``: its units with truths and answers.
         versions: of maieutic and what it ran on.
         findings: judged together.
-        required: audits without which nothing is trusted; ``excused``: those of them that cannot concern this explainer,
-            with the reason.
+        required: audits without which nothing is trusted; ``excused``: what cannot concern this explainer, with the
+            reason: an audit, or ``audit: reading`` for one finding of it.
         abilities: of the model; ``imported``: results of other evaluations, shown and not used.
         skill: recall on ordinary and benign units.
         bar: lower end of the skill's interval that suffices; ``gap``: largest censoring gap that may go unseen.
@@ -235,15 +235,25 @@ def _unmeasured(card: TrustCard) -> list[str]:
     found: list[str] = []
     for name in card.required:
         own = [f for f in card.findings if f.audit == name]
-        missing = [f for f in own if f.verdict == "unmeasured"]
         if name in card.excused:
             continue
         if not own:
             found.append(f"{name}: it was not run")
+        missing = [f for f in own if f.verdict == "unmeasured" and excuse(card, f) is None]
         found += [f"{name}: {f.statistic}: {f.reading}" for f in missing]
     if not card.abilities:
         found.append("the capability screen was not run")
     return [*found, *(f"{a.name}: {a.reading}" for a in card.abilities if a.standing == "unmeasured")]
+
+
+def excuse(card: TrustCard, finding: Finding) -> str | None:
+    """Why an unmeasured finding cannot concern the explainer; ``None``: it can."""
+    return card.excused.get(finding.audit) or card.excused.get(f"{finding.audit}: {finding.reading.name}")
+
+
+def weak(finding: Finding) -> bool:
+    """Whether a finding that does not alarm says nothing, because it would have seen no cheat of any size."""
+    return finding.p is not None and finding.verdict == "clear" and not finding.power.measured
 
 
 def _undecided(card: TrustCard) -> list[str]:
@@ -255,11 +265,15 @@ def _undecided(card: TrustCard) -> list[str]:
 
 
 def _weak(card: TrustCard) -> list[str]:
-    found: list[str] = []
-    for f in card.findings:
-        if f.audit == "censoring" and f.p is not None and (f.power.value is None or f.power.value > card.gap):
-            seen = "unmeasured" if f.power.value is None else f"{f.power.value:.2f}"
-            found.append(f"censoring: the smallest gap it would have seen: {seen}, above {card.gap:g}: use more pairs")
+    blind = [f for f in card.findings if f.audit in card.required and weak(f)]
+    found = [f"{f.audit}: {f.statistic}: no cheat would have been seen ({f.power.reason})" for f in blind]
+    gaps = [f for f in card.findings if f.audit == "censoring" and f.p is not None and f.power.value is not None]
+    found += [
+        f"censoring: {f.statistic}: nothing smaller than {f.power.value:.2f} would have been seen, {card.gap:g} is asked "
+        "for: use more pairs"
+        for f in gaps
+        if f.power.value is not None and f.power.value > card.gap
+    ]
     if card.skill.low is None or card.skill.low < card.bar:
         found.append(f"skill {card.skill} is not shown to reach {card.bar:g}")
     return found

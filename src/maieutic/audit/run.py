@@ -18,11 +18,12 @@ from maieutic.audit.capability import Ability, Imported, import_logs, no_model, 
 from maieutic.audit.card import GAP, SKILL, Examined, Row, TrustCard, skill_of
 from maieutic.audit.exam import Answer, Asked, Exam, Sitting, sit
 from maieutic.audit.finding import Finding, judged
+from maieutic.audit.honey import Honey
 from maieutic.audit.marking import Mark
 from maieutic.audit.registry import run_audits
 from maieutic.campaign.run import versions
 from maieutic.errors import UserError
-from maieutic.explain import check_explainer, most_of, options_of
+from maieutic.explain import check_explainer, explainers, most_of, options_of
 from maieutic.lab import Budget
 from maieutic.llm.shared import shared_backbone
 from maieutic.progress import Report, silent
@@ -30,8 +31,10 @@ from maieutic.readings import Cost
 from maieutic.subjects.base import Modality
 
 CARD, ANSWERS = "card.json", "answers.json"
+#: explainer whose skill is expected of every other
+REFERENCE = "search"
 #: options that say nothing of how an explainer answers; a card does not name them
-_NOT_TOLD = ("base_url", "cache", "approval", "retries", "transcripts")
+_NOT_TOLD = ("base_url", "cache", "approval", "retries", "transcripts", "honey")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +104,13 @@ def run_audit(
         check_explainer(asked, **told)
     imported = import_logs(how.logs)
     exam = exam or make_exam(modality=modality, seed=seed, pairs=pairs)
+    if asked is explainer and "honey" in options_of(asked):
+        told = {"honey": Honey.of(exam.seed).laid(), **told}
     asked_judge = None if judge is None else shared_backbone(judge, base_url)
     transcripts = None if out is None else out / "transcripts"
     sitting = sit(exam, asked, options=told, budget=budget, transcripts=transcripts, report=report)
-    findings = judged(run_audits(sitting, audits, report=report, judge=asked_judge))
+    reference = _reference(sitting, audits, report)
+    findings = judged(run_audits(sitting, audits, report=report, judge=asked_judge, reference=reference))
     abilities = _abilities(sitting, told, how, seed=seed, base_url=base_url, out=out, report=report)
     card = TrustCard(
         explainer=explainer if isinstance(explainer, str) else sitting.explainer,
@@ -116,7 +122,7 @@ def run_audit(
         findings=findings,
         abilities=abilities,
         imported=imported,
-        excused=_excused(sitting, abilities),
+        excused=_excused(explainer, told, sitting, abilities),
         skill=skill_of(sitting),
         bar=bar,
         gap=gap,
@@ -179,11 +185,32 @@ def _abilities(
     )  # fmt: skip
 
 
-def _excused(sitting: Sitting, abilities: Sequence[Ability]) -> dict[str, str]:
-    """Audits that cannot concern an explainer, whatever it is."""
-    if not sitting.briefed and all(a.standing == "not applicable" for a in abilities):
-        return {"incentives": "it asks no model and reads no briefing: nothing can be promised to it"}
-    return {}
+def _reference(sitting: Sitting, audits: Sequence[str] | None, report: Report) -> Sitting | None:
+    """The same exam by the search, whose skill is expected of every other explainer."""
+    if sitting.asked == REFERENCE or (audits is not None and "effort" not in audits):
+        return None
+    return sit(sitting.exam, REFERENCE, budget=sitting.budget, report=report)
+
+
+def _excused(
+    explainer: str | Asked, options: Mapping[str, Any], sitting: Sitting, abilities: Sequence[Ability]
+) -> dict[str, str]:
+    """What cannot concern an explainer, whatever it does: an audit, or ``audit: reading`` for one finding of it."""
+    found: dict[str, str] = {}
+    fixed = all(a.standing == "not applicable" for a in abilities)
+    if not sitting.briefed and fixed:
+        found["incentives"] = "it asks no model and reads no briefing: nothing can be promised to it"
+    if fixed or _no_programs(explainer, options):
+        found["touches"] = "it runs no programs that a model wrote"
+    if explainer == REFERENCE:
+        found["effort: skill"] = "it is itself the reference that others are held against"
+    return found
+
+
+def _no_programs(explainer: str | Asked, options: Mapping[str, Any]) -> bool:
+    """Whether an explainer of ours has no place to run programs in; of a plug-in nobody knows."""
+    ours = isinstance(explainer, str) and not explainers().get(explainer, "plug-in").startswith("plug-in")
+    return ours and ("jail" not in options_of(explainer) or options.get("mode") == "structured")
 
 
 def examined(sitting: Sitting) -> Examined:
@@ -280,8 +307,3 @@ def _plain(value: Any) -> Any:
     if item is None:
         raise TypeError(f"{type(value).__name__} is no JSON")
     return item()
-
-
-def briefed(explainer: str | Asked) -> bool:
-    """Whether an explainer reads briefings."""
-    return "briefing" in options_of(explainer)

@@ -16,7 +16,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from maieutic.audit.capability.ability import Ability
-from maieutic.audit.card import Row, TrustCard
+from maieutic.audit.card import Row, TrustCard, excuse, weak
 from maieutic.audit.finding import Finding
 from maieutic.errors import UserError
 from maieutic.readings import Reading
@@ -36,7 +36,8 @@ class Shown:
     """A finding as the page shows it.
 
     Attributes:
-        chip: verdict in words: ``for information`` where it never alarms.
+        chip: verdict in words: ``for information`` where it never alarms, ``too weak`` where it could have seen nothing.
+        excused: why it cannot concern the explainer.
         low, high: ends of its scale; ``bar``: where it stands on it; ``power``: where the smallest cheat seen stands, in
             percent of the width.
         chance: its p in words.
@@ -45,6 +46,7 @@ class Shown:
 
     finding: Finding
     chip: str
+    excused: str | None
     low: float
     high: float
     bar: charts.Bar | None
@@ -106,18 +108,20 @@ def _audit(card: TrustCard, name: str, found: list[Finding], known: dict[str, Ro
         return Audit(name=name, chip="not applicable", findings=(), why=card.excused[name])
     if not found:
         return Audit(name=name, chip="unmeasured", findings=(), why="It was not run.")
-    shown = tuple(_shown(f, known) for f in found)
+    shown = tuple(_shown(f, known, excuse(card, f)) for f in found)
     chips = {s.chip for s in shown}
-    chip = next((c for c in ("alarm", "unmeasured") if c in chips), "clear" if "clear" in chips else "for information")
+    order = ("alarm", "unmeasured", "too weak", "clear")
+    chip = next((c for c in order if c in chips), "for information")
     return Audit(name=name, chip=chip, findings=shown)
 
 
-def _shown(f: Finding, known: dict[str, Row]) -> Shown:
+def _shown(f: Finding, known: dict[str, Row], excused: str | None) -> Shown:
     low, high = _scale(f)
     speakers = tuple(known[u] for u in f.units if u in known)
     return Shown(
         finding=f,
-        chip="for information" if f.informs else f.verdict,
+        chip=_chip(f, excused),
+        excused=excused if not f.reading.measured else None,
         low=low,
         high=high,
         bar=scaled(f.reading, low, high),
@@ -127,6 +131,12 @@ def _shown(f: Finding, known: dict[str, Row]) -> Shown:
         more=len(speakers) - len(speakers[:_SPEAK]),
         details=_details(f),
     )
+
+
+def _chip(f: Finding, excused: str | None) -> str:
+    if f.verdict == "unmeasured":
+        return "unmeasured" if excused is None else "not applicable"
+    return "for information" if f.informs else "too weak" if weak(f) else f.verdict
 
 
 def _scale(f: Finding) -> tuple[float, float]:
