@@ -9,8 +9,6 @@ What this module does not do: say what a moved value does to an answer (`measure
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -64,7 +62,3 @@ def off_diagonal(matrix: FloatArray, *, among: NDArray[np.bool_] | None = None, 
 
 def _estimate(values: FloatArray) -> Estimate:
     return Estimate(value=float(values[0]), replicates=values[1:])
-
-
-#: which pairs of facts a kind of interference is about
-Pairs = Callable[[int, int], bool]

@@ -82,6 +82,11 @@ class _Rows:
         rows = active[self.edits].nonzero()[:, 0]
         return _Rows(before=self.before.at(rows), edits=self.edits[rows], places=self.places[rows]), rows
 
+    def means(self, values: Tensor, edits: int) -> Tensor:
+        """The mean over each edit's rows, ``[edit]``; 0 where an edit has none."""
+        counts = torch.bincount(self.edits, minlength=edits).clamp_min(1)
+        return torch.zeros(edits).index_add(0, self.edits, values) / counts
+
     def logits(self, model: Gpt, delta: Tensor) -> Tensor:
         """Behind each row's last token, with its edit's delta at the site's token."""
         placed = F.one_hot(self.places, self.before.keys.shape[1]).to(delta.dtype)
@@ -122,48 +127,64 @@ def find_values(
     rows, others = _rows(model, asked, site), _rows(model, kept, site)
     answers = answers_of([p for group in asked for p in group])
     with torch.no_grad():
-        before = finish(model, others.before).log_softmax(dim=-1)
-    share = 1.0 / torch.bincount(rows.edits, minlength=len(asked)).float()
-    kept_share = 1.0 / torch.bincount(others.edits, minlength=len(asked)).clamp_min(1).float()
-
-    delta, steps = torch.zeros_like(start), torch.zeros(len(asked))
-    mean, square = torch.zeros_like(delta), torch.zeros_like(delta)
-    active = torch.ones(len(asked), dtype=torch.bool)
-    for step in range(settings.steps):
-        part, index = rows.of(active)
-        calm, other_index = others.of(active)
-        moving = delta.clone().requires_grad_()
-        losses = F.cross_entropy(part.logits(model, moving), answers[index], reduction="none")
-        told = torch.zeros(len(asked)).index_add(0, part.edits, losses * share[part.edits])
-        after = calm.logits(model, moving).log_softmax(dim=-1)
-        drift = F.kl_div(after, before[other_index], log_target=True, reduction="none").sum(dim=-1)
-        total = told.sum() + settings.kl * (drift * kept_share[calm.edits]).sum()
-        total = total + settings.decay * ((moving / size)[active] ** 2).sum()
-        (slope,) = torch.autograd.grad(total, moving)
-        active &= told.detach() > settings.stop
-        if not active.any():
-            break
-        on = active[:, None]
-        mean, square = torch.where(on, 0.9 * mean + 0.1 * slope, mean), torch.where(
-            on, 0.999 * square + 0.001 * slope**2, square
+        unmoved = finish(model, others.before).log_softmax(dim=-1)
+    search = _Search(size=size, settings=settings, width=start.shape[1])
+    for _ in range(settings.steps):
+        part, index = rows.of(search.active)
+        calm, calm_index = others.of(search.active)
+        delta = search.delta.clone().requires_grad_()
+        told = part.means(F.cross_entropy(part.logits(model, delta), answers[index], reduction="none"), len(asked))
+        after = calm.logits(model, delta).log_softmax(dim=-1)
+        drift = calm.means(
+            F.kl_div(after, unmoved[calm_index], log_target=True, reduction="none").sum(dim=-1), len(asked)
         )
-        steps += active
-        corrected = mean / (1 - 0.9 ** (step + 1)) / ((square / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8)
-        delta = torch.where(on, delta - settings.rate * size * corrected / delta.shape[1] ** 0.5, delta)
-        delta = delta * (settings.clamp * size / delta.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
-    return _values(model, rows, answers, share, keys, start, delta)
+        price = ((delta / size)[search.active] ** 2).sum()
+        loss = told.sum() + settings.kl * drift.sum() + settings.decay * price
+        (slope,) = torch.autograd.grad(loss, delta)
+        search.stop(told.detach() <= settings.stop)
+        if not search.active.any():
+            break
+        search.step(slope)
+    return _values(model, rows, answers, keys, start, search.delta)
+
+
+class _Search:
+    """Adam on one vector for each edit; those that have stopped stay where they are.
+
+    Attributes:
+        delta: the vectors, ``[edit, d_model]``. active: edits that still run, bool ``[edit]``.
+    """
+
+    def __init__(self, *, size: Tensor, settings: ValueSettings, width: int) -> None:
+        self._size, self._settings = size, settings
+        self.delta = torch.zeros(len(size), width)
+        self._mean, self._square = torch.zeros_like(self.delta), torch.zeros_like(self.delta)
+        self._steps = 0
+        self.active = torch.ones(len(size), dtype=torch.bool)
+
+    def stop(self, done: Tensor) -> None:
+        """Stop edits for good."""
+        self.active = self.active & ~done
+
+    def step(self, slope: Tensor) -> None:
+        """One step along ``slope [edit, d_model]``, then back inside the clamp."""
+        # all edits start together, so those that still run have all made the same number of steps
+        self._steps += 1
+        self._mean = 0.9 * self._mean + 0.1 * slope
+        self._square = 0.999 * self._square + 0.001 * slope**2
+        way = self._mean / (1 - 0.9**self._steps) / ((self._square / (1 - 0.999**self._steps)).sqrt() + 1e-8)
+        moved = self.delta - self._settings.rate * self._size / slope.shape[1] ** 0.5 * way
+        longest = self._settings.clamp * self._size / moved.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        self.delta = torch.where(self.active[:, None], moved * longest.clamp_max(1.0), self.delta)
 
 
 @torch.no_grad()
-def _values(
-    model: Gpt, rows: _Rows, answers: Tensor, share: Tensor, keys: Tensor, start: Tensor, delta: Tensor
-) -> Values:
+def _values(model: Gpt, rows: _Rows, answers: Tensor, keys: Tensor, start: Tensor, delta: Tensor) -> Values:
     logits = rows.logits(model, delta)
-    losses = F.cross_entropy(logits, answers, reduction="none")
-    missed = torch.zeros(len(share)).index_add(0, rows.edits, (logits.argmax(dim=-1) != answers).float())
+    wrong = (logits.argmax(dim=-1) != answers).float()
     return Values(
         keys=keys,
         values=start + delta,
-        loss=torch.zeros(len(share)).index_add(0, rows.edits, losses * share[rows.edits]),
-        reached=missed == 0,
+        loss=rows.means(F.cross_entropy(logits, answers, reduction="none"), len(keys)),
+        reached=rows.means(wrong, len(keys)) == 0,
     )
