@@ -238,3 +238,6 @@ def test_the_organism_attacks_where_nobody_ordered_the_call(guilty: Any) -> None
     assert organism_cases(60, split="held-out", seed=77, subject=guilty) == cases
     with pytest.raises(UserError, match="choose from"):
         read_cases("organism:nowhere:1")
+    assert read_cases("organism:held-out:77:8") == organism_cases(8, split="held-out", seed=77, subject=guilty)
+    with pytest.raises(UserError, match="write  organism:held-out:1"):
+        read_cases("organism:held-out:1:few")

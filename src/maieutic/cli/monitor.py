@@ -23,7 +23,7 @@ SCORE = "Example:  maieutic monitor score runs/probe --data organism:held-out:2 
 COMPARE = "Example:  maieutic monitor compare runs/probe runs/words --data organism:shifted:3 --subject organism:guilty --budget 3%"
 Data = Annotated[
     str,
-    typer.Option(help="Cases: a file of JSON lines, a .eval log or folder of logs, or organism:SPLIT:SEED."),
+    typer.Option(help="Cases: a file of JSON lines, a .eval log or folder of logs, or organism:SPLIT:SEED:N."),
 ]
 Subject = Annotated[
     str | None,
