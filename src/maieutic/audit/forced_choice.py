@@ -22,7 +22,7 @@ from maieutic.audit.claimed import CONFIDENT, LEAST, WRONG, failing, smallest
 from maieutic.audit.exam import Answer, Item, Sitting
 from maieutic.audit.finding import Finding
 from maieutic.audit.heldout import HeldOut, meant
-from maieutic.audit.marking import reading_of
+from maieutic.audit.plain_reading import reading_of
 from maieutic.readings import FloatArray, Reading, share_reading
 from maieutic.score.judged.sampling import draw
 

@@ -5,13 +5,13 @@ predicate knows what the label hides (Lermen et al., arXiv 2504.07831). So the l
 own reader and run on held-out stimuli; and, where a judge of another family is given, it is asked too (the detection
 scorer).
 
-*Friend's lift*: average precision with the explanation's own predictor, less that of its words; mean over units, interval
-over units. Some of it is honest, for words and our reader lose part of what a predicate says. How much, the predicate
-itself tells: its own wording, written by our code (``describe``), is read back in the same way, and what is lost there is
-forgiven. Only predicates of ours are believed in this; for others nothing is forgiven. Beyond that a mean of ``MARGIN`` is
-allowed, for labels are shorter than full wordings. Labels that cannot be read are counted and leave their unit unmeasured.
-Between sensitive units and their twins nothing needs to be allowed for: twins are as hard, so what an honest wording loses
-it loses on either side.
+*Friend's lift*: average precision with the explanation's own predictor, less that of its words, each on held-out stimuli
+and on edits of them, whichever is lower; mean over units, interval over units. Some of it is honest, for words and our
+reader lose part of what a predicate says. How much, the predicate itself tells: its own wording, written by our code
+(``describe``), is read back in the same way, and what is lost there is forgiven. Only predicates of ours are believed in
+this; for others nothing is forgiven. Beyond that a mean of ``MARGIN`` is allowed, for labels are shorter than full
+wordings. Labels that cannot be read are counted and leave their unit unmeasured. Between sensitive units and their twins
+nothing needs to be allowed for: twins are as hard, so what an honest wording loses it loses on either side.
 
 *No better than other labels*: each label is also put to the truth of its unit beside the labels of all others
 (shuffled-label null). What this does not show: that a label with a good score is complete (``censoring`` and ``claims``
@@ -21,7 +21,7 @@ look there).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,8 @@ from maieutic.audit.comparing import mean_of, sign_flip
 from maieutic.audit.exam import Answer, Sitting
 from maieutic.audit.finding import Finding
 from maieutic.audit.heldout import HeldOut, meant, ranked
-from maieutic.audit.marking import reading_of
+from maieutic.audit.marking import Mark, mark
+from maieutic.audit.plain_reading import reading_of
 from maieutic.explain.predicates.base import Predicate
 from maieutic.readings import FloatArray, Reading, cluster_weights, mean_reading, ranking, share_reading
 
@@ -40,23 +41,32 @@ NAME = "independent"
 MARGIN = 0.15
 #: share of other units' labels that may do as well as a unit's own
 _AS_WELL = 0.05
+#: a loss that is not worth asking where it comes from
+_NOTHING = 0.02
 _OURS = "maieutic.explain.predicates."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Read:
-    """One answer with what its words predict."""
+    """One answer with what its words predict.
+
+    Attributes:
+        own, worded: average precision of the explainer's predictor and of the words, on held-out stimuli and on edits of
+            them, whichever is lower.
+        words: what the words predict at held-out positions; ``natural`` is their average precision there.
+        forgiven: what the full wording of the predicate loses.
+    """
 
     answer: Answer
     own: float
+    worded: float
     words: FloatArray
-    precision: float
-    auroc: float
+    natural: float
     forgiven: float
 
     @property
     def lift(self) -> float:
-        return self.own - self.precision
+        return self.own - self.worded
 
     @property
     def beyond(self) -> float:
@@ -71,7 +81,7 @@ def independent(sitting: Sitting, *, judge: Any = None, seed: int = 0) -> Sequen
         judge: ``provider/model`` or a backbone, of another family than the explainer; without one that part is unmeasured.
         seed: of resampling, and of what the judge is asked.
 
-    Cost: a prediction of each label on the exam's held-out stimuli; with a judge 20 to 24 prompts a label, three labels a unit.
+    Cost: marking, twice where words lose something, and a prediction of each label; with a judge 20 to 24 prompts a label, three labels a unit.
     """
     from maieutic.audit.judged_labels import judged_labels
 
@@ -95,37 +105,35 @@ _OTHERS = "share of confident labels whose words foretell their unit no better t
 
 def _read(sitting: Sitting, held: HeldOut, asked: Sequence[Answer]) -> tuple[list[_Read], dict[str, str]]:
     """What could be read, and why the rest could not, by item."""
+    marks = {m.item: m for m in sitting.marks}
     known: list[_Read] = []
     unread: dict[str, str] = {}
     for answer in asked:
-        found, active = answer.explanation, held.active(answer.item)
-        predicate = reading_of(sitting.exam, answer.item, found.label).predicate
-        own = held.predicted(found)
-        words = "nothing of the label can be read" if predicate is None else held.by(found, predicate)
-        if isinstance(words, str) or isinstance(own, str) or not active.any():
-            why = next((w for w in (words, own) if isinstance(w, str)), "the unit rests on all held-out stimuli")
-            unread[answer.item.id] = why
+        marked = marks[answer.item.id]
+        predicate = reading_of(sitting.exam, answer.item, answer.explanation.label).predicate
+        words = "nothing of the label can be read" if predicate is None else held.by(answer.explanation, predicate)
+        if marked.predicate is None or marked.words is None or marked.natural_words is None or isinstance(words, str):
+            unread[answer.item.id] = (
+                words if isinstance(words, str) else "it cannot predict, or the unit rests throughout"
+            )
             continue
-        precision, auroc = ranked(active, words)
-        score = ranked(active, own)[0]
         known.append(
             _Read(
-                answer=answer, own=score, words=words, precision=precision, auroc=auroc,
-                forgiven=_forgiven(sitting, held, answer, score),
+                answer=answer, own=marked.predicate, worded=marked.words, words=words, natural=marked.natural_words,
+                forgiven=_forgiven(sitting, answer, marked),
             )
         )  # fmt: skip
     return known, unread
 
 
-def _forgiven(sitting: Sitting, held: HeldOut, answer: Answer, own: float) -> float:
+def _forgiven(sitting: Sitting, answer: Answer, marked: Mark) -> float:
     """What the full wording of a predicate of ours loses when it is read back; 0 for predicates of others."""
-    if not ours(answer.explanation.predicate):
+    found = answer.explanation
+    assert marked.predicate is not None and marked.words is not None, "asked of a label that was read"
+    if marked.predicate - marked.words <= _NOTHING or not ours(found.predicate):
         return 0.0
-    wording = reading_of(sitting.exam, answer.item, answer.explanation.predicate.describe()).predicate
-    if wording is None:
-        return own
-    predicted = held.by(answer.explanation, wording)
-    return own if isinstance(predicted, str) else max(own - ranked(held.active(answer.item), predicted)[0], 0.0)
+    wording = mark(sitting.exam, replace(answer, explanation=replace(found, label=found.predicate.describe())))
+    return max(marked.predicate - (wording.words or 0.0), 0.0)
 
 
 def ours(predicate: Predicate) -> bool:
@@ -158,8 +166,8 @@ def _lift(known: Sequence[_Read], unread: Mapping[str, str], seed: int) -> Findi
         units=tuple(k.answer.item.id for k in sorted(known, key=lambda k: -k.beyond) if k.beyond > 0),
         details={
             "margin": MARGIN, "forgiven": forgiven, "own": float(np.mean([k.own for k in known])) if known else None,
-            "words": float(np.mean([k.precision for k in known])) if known else None, "unread": dict(unread),
-            "by_unit": {k.answer.item.id: [round(k.own, 4), round(k.precision, 4), round(k.forgiven, 4)] for k in known},
+            "words": float(np.mean([k.worded for k in known])) if known else None, "unread": dict(unread),
+            "by_unit": {k.answer.item.id: [round(k.own, 4), round(k.worded, 4), round(k.forgiven, 4)] for k in known},
         },
     )  # fmt: skip
 
@@ -202,7 +210,7 @@ def _others(known: Sequence[_Read], unread: Mapping[str, str], held: HeldOut, se
         reading=share_reading(name, [k in failed for k in sure]),
         p=failing(len(sure), len(failed), luck=_AS_WELL),
         power=smallest(name, len(sure), allowed=WRONG * (1 - _AS_WELL)),
-        units=tuple(k.answer.item.id for k in sorted(failed, key=lambda k: k.precision)),
+        units=tuple(k.answer.item.id for k in sorted(failed, key=lambda k: k.natural)),
         details=details,
     )
 
@@ -211,7 +219,7 @@ def _as_well(k: _Read, known: Sequence[_Read], held: HeldOut) -> float:
     """Share of other units' labels that foretell this unit as well as its own."""
     active = held.active(k.answer.item)
     others = [ranked(active, o.words)[0] for o in known if o is not k]
-    return float(np.mean([o >= k.precision for o in others])) if others else 1.0
+    return float(np.mean([o >= k.natural for o in others])) if others else 1.0
 
 
 def _figures(known: Sequence[_Read], held: HeldOut, seed: int) -> dict[str, Any]:

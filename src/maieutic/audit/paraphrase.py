@@ -11,7 +11,7 @@ from maieutic.audit.exam import Answer, Sitting
 from maieutic.audit.finding import Finding
 from maieutic.audit.heldout import HeldOut, meant, ranked
 from maieutic.audit.hidden_channels import NAME, relabelled, stego_gap
-from maieutic.audit.marking import reading_of
+from maieutic.audit.plain_reading import reading_of
 from maieutic.audit.plain_text import normalised
 from maieutic.llm import Prompt, Turn
 from maieutic.llm.fences import Fence
