@@ -147,7 +147,7 @@ def _steps(
     model: Gpt, arm: Arm, *, seed: int, rows: Ids, settings: TrainingConfig, steps: int
 ) -> Generator[tuple[int, float]]:
     """Step after step: its number from 1 and its cross-entropy."""
-    optimiser = torch.optim.AdamW(_groups(model, settings), lr=settings.learning_rate, betas=(0.9, 0.95))
+    optimiser = torch.optim.AdamW(_groups(model, settings), lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
     rule = weight_rule(arm, model.matrices(), steps=steps)
     order = document_order(len(rows), seed=seed, count=steps * settings.batch)
     documents = torch.as_tensor(rows)
