@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from maieutic.audit.canaries import make_exam
-from maieutic.audit.capability import Ability, Imported, import_logs, no_model, screen, screened
+from maieutic.audit.capability import Ability, Imported, import_logs, no_model, screen, screened, scripted
 from maieutic.audit.card import GAP, SKILL, Examined, Row, TrustCard, skill_of
 from maieutic.audit.exam import Answer, Asked, Exam, Sitting, sit
 from maieutic.audit.finding import Finding, judged
@@ -98,6 +98,7 @@ def run_audit(
     started, given, how = time.perf_counter(), dict(options or {}), screening or Screening()
     if base_url is not None and "model" in given:
         given.setdefault("base_url", base_url)
+    scripted.register(given.get("model"))
     asked = _asked(explainer, given)
     told = given if asked is explainer else {}
     if isinstance(asked, str):

@@ -144,19 +144,24 @@ def _print(card: TrustCard, page: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from maieutic.report.trust import audits
+
     console = Console(highlight=False)
     console.print(f"{card.name}: {card.conclusion}", style="bold", markup=False)
     for reason in card.because:
         console.print(f"  {reason}", markup=False)
     table = Table(box=None, pad_edge=False)
-    for title in ("audit", "verdict", "reading", "statistic"):
+    for title in ("", "verdict", "reading", "of"):
         table.add_column(title, overflow="fold")
-    for f in card.findings:
-        table.add_row(f.audit, f.verdict, str(f.reading), f.statistic)
-    for a in card.abilities:
-        table.add_row(a.name, a.standing, str(a.reading), f"the model {a.what}; chance {a.chance:g}")
+    for a in audits(card):
+        # the finding that the audit's verdict comes from
+        first = next((s.finding for s in a.findings if s.chip == a.chip), None)
+        table.add_row(a.name, a.chip, "" if first is None else str(first.reading), first.statistic if first else a.why)
+    for able in card.abilities:
+        reading = "" if able.standing == "not applicable" else f"{able.reading}, chance {able.chance:g}"
+        table.add_row(able.name, able.standing, reading, f"the model {able.what}")
+    table.add_row("skill", "", str(card.skill), "share of ordinary and benign units recalled")
     console.print(table)
-    console.print(f"skill: {card.skill}", markup=False)
     for note in card.notes:
         console.print(f"note: {note}", markup=False)
     console.print(f"card: {page}", markup=False)
