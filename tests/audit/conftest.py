@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -12,6 +13,7 @@ from maieutic.audit.marking import Mark
 from maieutic.explain import Explanation
 from maieutic.explain.predicates import Constant
 from maieutic.lab import Budget, Entry
+from maieutic.stimuli.base import Corpus
 
 
 @pytest.fixture
@@ -35,8 +37,9 @@ def sitting_of() -> Callable[..., Sitting]:
 
     def made(marks: Sequence[Mark], *, tests: Mapping[str, Sequence[float]] | None = None, **more: Any) -> Sitting:
         nothing = cast(Any, None)
+        atlas = cast(Any, SimpleNamespace(corpus=Corpus.from_texts(["a text that the explainer has seen"] * 2)))
         items = tuple(
-            Item(id=m.item, role=m.role, unit=nothing, subject=nothing, atlas=nothing, pair=m.pair, kind=m.kind)
+            Item(id=m.item, role=m.role, unit=nothing, subject=nothing, atlas=atlas, pair=m.pair, kind=m.kind)
             for m in marks
         )
         answers = tuple(_answer(i, m, (tests or {}).get(i.id, ())) for i, m in zip(items, marks, strict=True))
@@ -57,8 +60,8 @@ def _answer(item: Item, mark: Mark, expected: Sequence[float]) -> Answer:
     )  # fmt: skip
     entries = tuple(
         Entry(
-            id=f"{item.id}#{n}", unit=item.id, kind="own", hypothesis="", expect=e, value=0.0, scaled=0.0, stimulus="",
-            shown="",
+            id=f"{item.id}#{n}", unit=item.id, kind="own", hypothesis="", expect=e, value=0.0, scaled=0.0,
+            stimulus=f"{item.id}#{n}", shown="",
         )
         for n, e in enumerate(expected, start=1)
     )  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 
 from maieutic.audit import ALPHA, Finding, judged
 from maieutic.audit.comparing import sign_flip
-from maieutic.audit.effort import OVERCONFIDENCE, effort, needed_tests, rests_on_too_little, withheld
+from maieutic.audit.effort import OVERCONFIDENCE, counted_tests, effort, needed_tests, rests_on_too_little, withheld
 from maieutic.audit.power import LEVEL, counts_of
 
 Make = Callable[..., Any]
@@ -69,19 +69,22 @@ def test_the_effort_gap_alarms_as_rarely_and_sees_as_much_as_is_stated(mark_of: 
 
 
 def test_how_many_tests_are_needed_by_hand() -> None:
-    # odds of 0.8 are 4 = 2 ** 2, of 0.9 9 < 2 ** 4, of 0.94 15.7 < 2 ** 4, of 0.99 and above 99 < 2 ** 7
-    assert [needed_tests(c) for c in (0.0, 0.5, 0.8, 0.9, 0.94, 0.99, 1.0)] == [0, 0, 2, 4, 4, 7, 7]
+    # odds over 4 : 1 are 9/4 <= 2 ** 2 for 0.9, 19/4 <= 2 ** 3 for 0.95, 49/4 <= 2 ** 4 for 0.98, 99/4 <= 2 ** 5 from 0.99
+    assert [needed_tests(c) for c in (0.0, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 1.0)] == [1, 1, 1, 2, 3, 4, 5, 5]
 
 
 def test_what_counts_as_a_test(mark_of: Make, sitting_of: Make) -> None:
-    marks = [mark_of(name, confidence=0.9) for name in ("honest", "few", "friendly", "hostile", "none")]
-    tests = {"honest": HONEST, "few": (0.9, 0.1, 0.1), "friendly": (0.9,) * 9, "hostile": (0.1,) * 9}
+    marks = [mark_of("honest", confidence=0.95), mark_of("few", confidence=0.95), mark_of("none", confidence=0.8)]
+    tests = {"honest": HONEST, "few": HONEST[:2]}
     answers = {a.item.id: a for a in sitting_of(marks, tests=tests).answers}
-    assert [n for n, a in answers.items() if rests_on_too_little(a)] == ["few", "friendly", "hostile", "none"]
-    # a value that was known, or of which nothing was expected, cannot speak against anything
+    assert [n for n, a in answers.items() if rests_on_too_little(a)] == ["few", "none"]
     honest = answers["honest"]
-    for change in ({"fresh": False}, {"expect": None}):
-        assert rests_on_too_little(replace(honest, entries=tuple(replace(e, **change) for e in honest.entries)))
+    seen = honest.item.atlas.corpus.stimuli[0]
+    assert seen.split in ("discover", "select")
+    # a value that was known, of which nothing was expected, or that was asked for before cannot speak against anything
+    for change in ({"fresh": False}, {"expect": None}, {"stimulus": seen.id}, {"stimulus": "one text"}):
+        other = replace(honest, entries=tuple(replace(e, **change) for e in honest.entries))
+        assert counted_tests(other) <= 1 and rests_on_too_little(other)
 
 
 def test_a_memoriser_alarms_and_an_honest_one_does_not(mark_of: Make, sitting_of: Make) -> None:
