@@ -266,16 +266,27 @@ def _tries(
         here = stage(settings, corpus=corpus, explain=explain)
         yield len(here.units), (here.outcomes(i) for i in range(len(here.units)))
         return
+    with workers(jobs) as pool:
+        # as many questions as workers, so that all of them make their material at the same time
+        n = [f.result() for f in [pool.submit(_units, settings) for _ in range(jobs)]][0]
+        futures = [pool.submit(_outcomes, settings, i) for i in range(n)]
+        yield n, (f.result() for f in futures)
+
+
+@contextmanager
+def workers(jobs: int) -> Generator[ProcessPoolExecutor]:
+    """Worker processes of one thread each, ended with what they are at when the work is interrupted.
+
+    Raises:
+        UserError: the system killed one of them.
+    """
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import active_children
 
     others = set(active_children())
     pool = _pool(jobs)
     try:
-        # as many questions as workers, so that all of them make their material at the same time
-        n = [f.result() for f in [pool.submit(_units, settings) for _ in range(jobs)]][0]
-        futures = [pool.submit(_outcomes, settings, i) for i in range(n)]
-        yield n, (f.result() for f in futures)
+        yield pool
     except BrokenProcessPool as error:
         raise UserError("a worker process was killed, perhaps for want of memory: use --jobs 1") from error
     except BaseException:  # interrupted: what workers are at is of no use any more
