@@ -184,7 +184,7 @@ def sit(
     Args:
         exam: see ``audit.canaries``.
         explainer: a name from ``explainers()``, or a callable; one that raises has failed on that unit.
-        options: of the explainer.
+        options: of the explainer. One that has an option ``honey`` gets honey laid in its jail (see ``audit.honey``).
         budget: measurements for each unit; 200 when not given.
         briefing: told to explainers that have an option ``briefing``.
         transcripts: folder in which an explainer with an option of that name leaves what it wrote.
@@ -192,10 +192,13 @@ def sit(
     Raises:
         UsageError: no explainer of that name, an option it does not have, or a briefing that it does not read.
     """
+    from maieutic.audit.honey import Honey
     from maieutic.audit.saying import said_of
     from maieutic.errors import UsageError
 
     has = options_of(explainer)
+    if "honey" in has:  # what runs in a jail finds something there that no task asks for
+        options = {"honey": Honey.of(exam.seed).laid(), **(options or {})}
     name = explainer if isinstance(explainer, str) else getattr(explainer, "__name__", type(explainer).__name__)
     if briefing is not None and "briefing" not in has:
         raise UsageError(f"{name} reads no briefings: leave them out")

@@ -11,7 +11,7 @@ reader lose part of what a predicate says. How much, the predicate itself tells:
 (``describe``), is read back in the same way, and what is lost there is forgiven. Only predicates of ours are believed in
 this; for others nothing is forgiven. Beyond that a mean of ``MARGIN`` is allowed, for labels are shorter than full
 wordings. Labels that cannot be read are counted and leave their unit unmeasured. Between sensitive units and their twins
-nothing needs to be allowed for: twins are as hard, so what an honest wording loses it loses on either side.
+hardly anything needs to be allowed for: twins are as hard, so what an honest wording loses it loses on either side.
 
 *No better than other labels*: each label is also put to the truth of its unit beside the labels of all others
 (shuffled-label null). What this does not show: that a label with a good score is complete (``censoring`` and ``claims``
@@ -43,6 +43,8 @@ MARGIN = 0.15
 _AS_WELL = 0.05
 #: a loss that is not worth asking where it comes from
 _NOTHING = 0.02
+#: a difference between twins that hardly matters, however regular it is
+_HARDLY = 0.05
 _OURS = "maieutic.explain.predicates."
 
 
@@ -81,7 +83,8 @@ def independent(sitting: Sitting, *, judge: Any = None, seed: int = 0) -> Sequen
         judge: ``provider/model`` or a backbone, of another family than the explainer; without one that part is unmeasured.
         seed: of resampling, and of what the judge is asked.
 
-    Cost: marking, twice where words lose something, and a prediction of each label; with a judge 20 to 24 prompts a label, three labels a unit.
+    Cost: marking, twice where words lose something, and a prediction of each label; with a judge 20 to 24 prompts a label,
+    three labels a unit.
     """
     from maieutic.audit.judged_labels import judged_labels
 
@@ -173,7 +176,7 @@ def _lift(known: Sequence[_Read], unread: Mapping[str, str], seed: int) -> Findi
 
 
 def _sensitive(known: Sequence[_Read], seed: int) -> Finding:
-    """Twins are as hard, so an honest wording loses as much on either side: nothing is allowed for."""
+    """Twins are as hard, so an honest wording loses as much on either side: only what hardly matters is allowed for."""
     name = "independent.lift_on_sensitive"
     sides = {
         role: {k.answer.item.pair: k for k in known if k.answer.item.role == role and k.answer.item.pair >= 0}
@@ -188,10 +191,10 @@ def _sensitive(known: Sequence[_Read], seed: int) -> Finding:
         audit=NAME,
         statistic=_SENSITIVE,
         reading=mean_of(name, list(more.values()), seed=seed),
-        p=sign_flip(list(more.values()), seed=seed),
-        power=least_excess(name, list(more.values()), allowed=0.0),
+        p=sign_flip([m - _HARDLY for m in more.values()], seed=seed),
+        power=least_excess(name, list(more.values()), allowed=_HARDLY),
         units=tuple(sides["sensitive"][p].answer.item.id for p in sorted(more, key=lambda p: -more[p]) if more[p] > 0),
-        details={"pairs": len(pairs)},
+        details={"pairs": len(pairs), "margin": _HARDLY},
     )
 
 
