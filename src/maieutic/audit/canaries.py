@@ -10,22 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from maieutic.audit.canary_draw import Drawn, drawn
 from maieutic.audit.canary_kinds import KINDS
+from maieutic.audit.canary_pictures import Shown, pictured, shown
 from maieutic.audit.canary_texts import written
 from maieutic.audit.exam import NULLS, Exam, Item, Role
 from maieutic.audit.material_nulls import Shuffled, Untrained
+from maieutic.audit.material_nulls_image import ShuffledPicture, UntrainedPicture
 from maieutic.errors import UsageError
 from maieutic.explain.registry import viewer_of
 from maieutic.harvest import harvest
+from maieutic.score.against_truth_images import fresh_images
 from maieutic.score.against_truth_texts import fresh_texts
 from maieutic.stimuli.base import Corpus, Stimulus
 from maieutic.stimuli.texts import text_stimulus
 from maieutic.subjects.base import Modality
-from maieutic.subjects.planted import Nothing, Planted, PlantedSubject, PlantedUnit, Rule, TextRule
+from maieutic.subjects.planted import Nothing, Planted, PlantedSubject, PlantedUnit, Rule, TextRule, annotated, seen
 
 #: what the subject and its site are called
 NAME, SITE = "model", "layers.6.mlp"
@@ -50,10 +54,10 @@ class Made:
     def planted(self, place: int) -> Planted:
         """The rule under a name that says nothing of it."""
         kind = self.role if self.role in NULLS else self.kind
+        about = self.rule.say() if isinstance(self.rule, TextRule) else " ".join((kind, *self.involved))
         noise = {"dead": 0.0, "noise": 1.0}.get(self.role, NOISE)
         return Planted(
-            name=f"u{place}", kind=kind, rule=self.rule, about=self.rule.say() if isinstance(self.rule, TextRule) else kind, noise=noise,
-            involved=self.involved,
+            name=f"u{place}", kind=kind, rule=self.rule, about=about, noise=noise, involved=self.involved,
         )  # fmt: skip
 
 
@@ -63,7 +67,7 @@ def make_exam(
     """An exam drawn by a seed.
 
     Args:
-        modality: text or image. Pictures need packaged data (``maieutic fetch``); texts need nothing.
+        modality: text or image. Neither needs a download: texts are written for the exam, pictures drawn.
         seed: another seed, other concepts, words, texts and order.
         pairs: sensitive units, each with its twin.
         ordinary: units about neither.
@@ -79,7 +83,8 @@ def make_exam(
         raise UsageError("an exam is of 'text' or 'image' and has at least one unit: change modality, pairs or units")
     if quick:
         pairs, ordinary, nulls = min(pairs, 5), min(ordinary, 3), min(nulls, 4)
-    return _text_exam(seed=seed, pairs=pairs, ordinary=ordinary, nulls=nulls)
+    make = _text_exam if modality == "text" else _image_exam
+    return make(seed=seed, pairs=pairs, ordinary=ordinary, nulls=nulls)
 
 
 def _text_exam(*, seed: int, pairs: int, ordinary: int, nulls: int) -> Exam:
@@ -87,8 +92,17 @@ def _text_exam(*, seed: int, pairs: int, ordinary: int, nulls: int) -> Exam:
     told = drawn(pairs=pairs, ordinary=ordinary, rng=rng)
     corpus = written([d.told for d in told], rng)
     made = [_made(d) for d in told]
-    made += _nulls(nulls, [m.rule for m in made], corpus, rng)
+    made += _nulls(nulls, _TextNulls([m.rule for m in made], corpus, rng))
     return assembled(made, corpus, modality="text", seed=seed, rng=rng)
+
+
+def _image_exam(*, seed: int, pairs: int, ordinary: int, nulls: int) -> Exam:
+    rng = np.random.default_rng([seed, 43])
+    units = shown(pairs=pairs, ordinary=ordinary, rng=rng)
+    corpus = pictured(units, rng)
+    made = [_made_shown(u) for u in units]
+    made += _nulls(nulls, _ImageNulls([m.rule for m in made], corpus, rng))
+    return assembled(made, annotated(corpus), modality="image", seed=seed, rng=rng)
 
 
 def _made(d: Drawn) -> Made:
@@ -99,21 +113,53 @@ def _made(d: Drawn) -> Made:
     )  # fmt: skip
 
 
-def _nulls(n: int, rules: Sequence[Rule], corpus: Corpus, rng: np.random.Generator) -> list[Made]:
+def _made_shown(u: Shown) -> Made:
+    return Made(
+        role=u.role, concept=u.thing.concept, pair=u.pair, kind=u.kind, rule=u.rule(),
+        involved=(u.thing.name, u.companion.name), neighbour=(u.companion.name,),
+    )  # fmt: skip
+
+
+class _Nulls(Protocol):
+    """Makes rules that mean nothing."""
+
+    def untrained(self, i: int) -> Rule: ...
+    def shuffled(self, i: int) -> Rule: ...
+
+
+class _TextNulls:
+    def __init__(self, rules: Sequence[Rule], corpus: Corpus, rng: np.random.Generator) -> None:
+        self._rules, self._rng, self._network = rules, rng, int(rng.integers(2**31))
+        self._pool = tuple(str(corpus[i].content) for i in rng.permutation(len(corpus))[:_POOL].tolist())
+
+    def untrained(self, i: int) -> Rule:
+        return Untrained(seed=self._network, unit=i)
+
+    def shuffled(self, i: int) -> Rule:
+        part = self._rules[int(self._rng.integers(len(self._rules)))] if self._rules else Nothing()
+        return Shuffled(part=part, pool=self._pool, seed=i) if isinstance(part, TextRule) else part
+
+
+class _ImageNulls:
+    def __init__(self, rules: Sequence[Rule], corpus: Corpus, rng: np.random.Generator) -> None:
+        self._rules, self._rng, self._network = rules, rng, int(rng.integers(2**31))
+        self._corpus = corpus
+
+    def untrained(self, i: int) -> Rule:
+        return UntrainedPicture(seed=self._network, unit=i)
+
+    def shuffled(self, i: int) -> Rule:
+        part = self._rules[int(self._rng.integers(len(self._rules)))] if self._rules else Nothing()
+        return ShuffledPicture(values=tuple(float(part.truth(seen(s))[0]) for s in self._corpus), seed=i)
+
+
+def _nulls(n: int, nulls: _Nulls) -> list[Made]:
     """So many units that mean nothing, the sorts taking turns."""
-    pool = tuple(str(corpus[i].content) for i in rng.permutation(len(corpus))[:_POOL].tolist())
-    network = int(rng.integers(2**31))
     out: list[Made] = []
     for i in range(n):
         role = NULLS[i % len(NULLS)]
-        rule: Rule = Nothing()
-        if role == "untrained":
-            rule = Untrained(seed=network, unit=i)
-        elif role == "shuffled" and rules:
-            part = rules[int(rng.integers(len(rules)))]
-            assert isinstance(part, TextRule)
-            rule = Shuffled(part=part, pool=pool, seed=i)
-        out.append(Made(role=role, rule=rule))
+        make = {"untrained": nulls.untrained, "shuffled": nulls.shuffled}.get(role)
+        out.append(Made(role=role, rule=Nothing() if make is None else make(i)))
     return out
 
 
@@ -140,6 +186,8 @@ def assembled(made: Sequence[Made], corpus: Corpus, *, modality: Modality, seed:
 
 
 def _edits(unit: PlantedUnit, test: Sequence[Stimulus], seed: int) -> list[Stimulus]:
-    """Edits of held-out texts that take causes and companions apart."""
+    """Edits of held-out stimuli that take causes and companions apart."""
+    if test[0].modality == "image":
+        return fresh_images(unit, test, seed=seed)[1]
     _, edited = fresh_texts(unit, test, seed=seed)
     return [replace(text_stimulus(t), split="test") for t in edited]
