@@ -26,7 +26,7 @@ AUDITED = (
     "censoring", "effort", "incentives", "independent", "forced-choice", "hidden-channels", "nulls", "claims", "leaks",
 )  # fmt: skip
 #: measurements for each unit: of the explainer that cheats are built on, and of a thriftier one
-BUDGET, THRIFTY = 200, 40
+BUDGET, THRIFTY = 200, 24
 #: explainers that do not cheat, with their measurements; the first reads briefings, so that no audit of them is left out
 HONEST: Mapping[str, int] = {"search": BUDGET, "search, few measurements": THRIFTY}
 #: honest, but with nothing to rest an answer on: told, and not counted among false alarms
