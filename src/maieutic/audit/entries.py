@@ -143,7 +143,11 @@ def _differs(lab: Lab, entry: Entry, values: Any) -> str:
 
 
 def hypotheses(rows: Sequence[Tested], answer: Answer) -> tuple[set[str], set[str]]:
-    """Hypotheses that were tried, and those of them that the report tells: by a cited entry, by name, or by an entry's id."""
+    """Hypotheses that were tried, and those of them that the report tells: by a cited entry, by name, or by an entry's id.
+
+    A reason that an agent gives for what it expects (``because`` without ``hypothesis``) is no hypothesis.
+    """
+    rows = [r for r in rows if "because" not in r.entry.detail or "hypothesis" in r.entry.detail]
     written = {part for row in answer.explanation.considered for part in row} | {answer.explanation.reason or ""}
     tried = {r.entry.hypothesis for r in rows}
     told = {r.entry.hypothesis for r in rows if r.cited or r.told}
