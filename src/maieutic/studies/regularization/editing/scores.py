@@ -1,0 +1,106 @@
+"""Mark answers after edits, and turn marks into readings: the replicate is the edited fact.
+
+*Right* is that the most likely next token is the answer (the issue with pairwise preference is that it is lenient: "The mirage
+of model editing", Yang et al. 2025); *preferred* is the published pairwise measure, that the answer is likelier than its rival.
+
+What this module does not do: run models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from maieutic.readings import Estimate, FloatArray, Reading, cluster_weights
+from maieutic.studies.regularization.editing.cases import Question
+
+#: at this efficacy locality is compared
+EFFICACY = 0.95
+
+
+def mark_right(logits: Tensor, questions: Sequence[Question]) -> FloatArray:
+    """1 where the answer is the most likely token (or among the ``within`` most likely ones), else 0, ``[question]``."""
+    answers = torch.tensor([q.prompt.answer for q in questions], dtype=torch.long)
+    within = torch.tensor([q.within for q in questions])
+    above = (logits > logits.gather(1, answers[:, None])).sum(dim=1)
+    return (above < within).double().numpy()
+
+
+def mark_preferred(logits: Tensor, questions: Sequence[Question]) -> FloatArray:
+    """1 where the answer is likelier than its rival, 0 where it is not, ``nan`` where it has none, ``[question]``."""
+    answers = torch.tensor([q.prompt.answer for q in questions], dtype=torch.long)
+    rivals = torch.tensor([q.prompt.wrong for q in questions], dtype=torch.long)
+    won = logits.gather(1, answers[:, None]) > logits.gather(1, rivals.clamp_min(0)[:, None])
+    return torch.where(rivals >= 0, won[:, 0].double(), torch.nan).numpy()
+
+
+def by_case(marks: FloatArray, questions: Sequence[Question], group: str, *, cases: int) -> FloatArray:
+    """The mean of a group's marks in each case, ``[..., case]``; ``nan`` for a case in which nothing of it was asked.
+
+    Args:
+        marks: ``[..., question]``.
+    """
+    at = [n for n, q in enumerate(questions) if q.group == group]
+    owner = np.array([questions[n].case for n in at], dtype=np.int64)
+    chosen = marks[..., at]
+    asked = np.isfinite(chosen)
+    spread = (owner[:, None] == np.arange(cases)).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (np.where(asked, chosen, 0.0) @ spread) / (asked @ spread)
+
+
+def _means(values: FloatArray, *, seed: int) -> FloatArray:
+    """Means over cases, of the whole sample first and then of each resample, ``[1 + resample, ...]`` of ``[..., case]``."""
+    cases = values.shape[-1]
+    weights = np.concatenate([np.ones((1, cases)), cluster_weights(cases, seed=seed)])
+    asked = np.isfinite(values)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sums = np.tensordot(weights, np.where(asked, values, 0.0), axes=(1, -1))
+        return sums / np.tensordot(weights, asked.astype(np.float64), axes=(1, -1))
+
+
+def mean_over_cases(values: FloatArray, *, seed: int = 0) -> Estimate:
+    """The mean over cases in which it was asked, ``values [case]``."""
+    if not len(values):
+        return Estimate(value=float("nan"), replicates=np.full(1, np.nan))
+    means = _means(values, seed=seed)
+    return Estimate(value=float(means[0]), replicates=means[1:])
+
+
+def at_efficacy(efficacy: FloatArray, other: FloatArray, *, at: float = EFFICACY, seed: int = 0) -> Estimate:
+    """What another measure is at the strength at which edits first reach an efficacy, interpolated along the sweep.
+
+    Args:
+        efficacy, other: ``[strength, case]``, strengths ascending from 0.
+        at: the mean efficacy; resamples that never reach it are undefined.
+    """
+    if not efficacy.shape[-1]:
+        return Estimate(value=float("nan"), replicates=np.full(1, np.nan))
+    reached, wanted = _means(efficacy, seed=seed), _means(other, seed=seed)
+    found = np.array([_crossing(a, b, at) for a, b in zip(reached, wanted, strict=True)])
+    return Estimate(value=float(found[0]), replicates=found[1:])
+
+
+def _crossing(efficacy: FloatArray, other: FloatArray, at: float) -> float:
+    above: NDArray[np.int64] = np.flatnonzero(efficacy >= at)
+    if not len(above):
+        return float("nan")
+    n = int(above[0])
+    if n == 0:
+        return float(other[0])
+    share = (at - efficacy[n - 1]) / (efficacy[n] - efficacy[n - 1])
+    return float(other[n - 1] + share * (other[n] - other[n - 1]))
+
+
+def case_reading(
+    name: str, values: FloatArray, *, seed: int = 0, none: str = "nothing of it could be asked", **details: Any
+) -> Reading:
+    """The mean over cases as a reading; unmeasured with the reason ``none`` when there is no case."""
+    return mean_over_cases(values, seed=seed).reading(
+        name, n=int(np.isfinite(values).sum()), undefined=none, details=details
+    )
