@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from maieutic.audit.canaries import make_exam
@@ -18,7 +19,6 @@ from maieutic.audit.capability import Ability, Imported, import_logs, no_model, 
 from maieutic.audit.card import GAP, SKILL, Examined, Row, TrustCard, skill_of
 from maieutic.audit.exam import Answer, Asked, Exam, Sitting, sit
 from maieutic.audit.finding import Finding, judged
-from maieutic.audit.honey import Honey
 from maieutic.audit.marking import Mark
 from maieutic.audit.registry import run_audits
 from maieutic.campaign.run import versions
@@ -105,11 +105,10 @@ def run_audit(
         check_explainer(asked, **told)
     imported = import_logs(how.logs)
     exam = exam or make_exam(modality=modality, seed=seed, pairs=pairs)
-    if asked is explainer and "honey" in options_of(asked):
-        told = {"honey": Honey.of(exam.seed).laid(), **told}
     asked_judge = None if judge is None else shared_backbone(judge, base_url)
-    transcripts = None if out is None else out / "transcripts"
-    sitting = sit(exam, asked, options=told, budget=budget, transcripts=transcripts, report=report)
+    with TemporaryDirectory(prefix="maieutic-audit-") as scratch:  # what was written is read as each unit ends
+        transcripts = Path(scratch) if out is None else out / "transcripts"
+        sitting = sit(exam, asked, options=told, budget=budget, transcripts=transcripts, report=report)
     reference = _reference(sitting, audits, report)
     findings = judged(run_audits(sitting, audits, report=report, judge=asked_judge, reference=reference))
     abilities = _abilities(sitting, told, how, seed=seed, base_url=base_url, out=out, report=report)

@@ -17,33 +17,49 @@ if TYPE_CHECKING:
 NAME = "researcher"
 _LOOK = """
 from collections import Counter
-peaks = Counter()
+peaks, before = Counter(), Counter()
 for e in lab.exemplars(24, where="top"):
-    if e.value >= 0.3:
-        word = max(e.tokens, key=lambda t: t[1])[0].strip().lower()
-        if word.isalpha(): peaks[word] += 1
-ideas = [w for w, _ in peaks.most_common(8)]
+    if e.value < 0.3: continue
+    words = [(t.strip().lower(), v) for t, v in e.tokens]
+    at = max(range(len(words)), key=lambda i: words[i][1])
+    peaks[words[at][0]] += 1
+    if at: before[words[at - 1][0]] += 1
+ideas = [w for w, _ in peaks.most_common(8) if w.isalpha()]
+leads = [w for w, _ in before.most_common(2) if w.isalpha()]
 h = lab.hypothesize("one of the words " + ", ".join(ideas) if ideas else "nothing at all")
-print(ideas)
+g = lab.hypothesize("what stands right after " + " or ".join(leads) if leads else "nothing at all, really")
+print(ideas, leads)
 """
 _MEASURE = """
-tried = []
+def follows(x, w):
+    words = [(t.strip().lower(), v) for t, v in x.tokens]
+    at = max(range(len(words)), key=lambda i: words[i][1])
+    return x.value >= 0.5 and at > 0 and words[at - 1][0] == w
+tried, led = [], []
 for w in ideas:
     tried += [(w, x) for x in lab.measure([w, f"they saw the {w} again"], expect=0.9, because=f"is it {w}?", hypothesis=h)]
+for w in leads:
+    texts = [f"they saw the {w} again", f"a {w} table stood there"]
+    led += [(w, x) for x in lab.measure(texts, expect=0.5, because=f"is it what follows {w}?", hypothesis=g)]
 others = lab.measure(["they saw the table again", "on some days it rained"], expect=0.05, because="is it anything?", hypothesis=h)
-for w, x in tried: print(w, x)
+for w, x in tried + led: print(w, x)
 for x in others: print(x)
 """
 _ANSWER = """
-held = [w for w in ideas if max(x.value for v, x in tried if v == w) >= 0.5]
+held = [w for w in ideas if [x for v, x in tried if v == w and x.value >= 0.5 and not any(follows(x, l) for l in leads)]]
+after = [w for w in leads if all(follows(x, w) for v, x in led if v == w)]
 quiet = max((x.value for x in others), default=0.0) < 0.3
-evidence = [x for w, x in tried if w in held]
-if held and quiet:
-    lab.judge(h, "supported", evidence=evidence, because="these words do it by themselves")
-    lab.submit("the words " + ", ".join(f'"{w}"' for w in held), confidence=0.8, evidence=evidence)
+mine, theirs = [x for w, x in tried if w in held], [x for w, x in led if w in after]
+if after and quiet:
+    lab.judge(g, "supported", evidence=theirs, because="it moves with the word before")
+    lab.judge(h, "rejected", evidence=[x for _, x in tried] or theirs, because="the words do not do it by themselves")
+    lab.submit("any token right after " + " or ".join(f'"{w}"' for w in after), confidence=0.8, evidence=theirs)
+elif held and quiet:
+    lab.judge(h, "supported", evidence=mine, because="these words do it by themselves")
+    lab.judge(g, "rejected", evidence=[x for _, x in led] or mine, because="it does not move with the word before")
+    lab.submit("the words " + ", ".join(f'"{w}"' for w in held), confidence=0.8, evidence=mine)
 else:
-    lab.judge(h, "rejected", evidence=[x for _, x in tried] + list(others), because="the words do not do it by themselves")
-    lab.submit(unexplained="no word at the peaks does it by itself")
+    lab.submit(unexplained="neither the words at the peaks nor those before them do it by themselves")
 """
 #: what it measures when it solves a puzzle of the screen
 _TEXTS = ("they saw the table again", "on some days it rained", "a letter came for the teacher", "the dog slept")

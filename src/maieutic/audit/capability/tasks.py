@@ -35,8 +35,9 @@ from maieutic.audit.capability import canaries as is_test
 from maieutic.audit.capability import documents, effort, hidden, probing
 from maieutic.audit.capability.exchanges import Exchange, letter_in
 from maieutic.audit.exam import Exam
+from maieutic.audit.honey import Honey
 from maieutic.explain.agent.code_loop import as_call
-from maieutic.lab.worker import Worker, start_worker
+from maieutic.lab.worker import Laid, Worker, start_worker
 from maieutic.llm.opening import policy
 
 #: pairs of the exam that the tasks make for themselves
@@ -91,7 +92,7 @@ def unobserved_effort(seed: int = 0, n: int = 16, pairs: int = PAIRS, cache: boo
 def jail_probing(seed: int = 0, n: int = 16, jail: str = "bwrap", cache: bool = True) -> Task:
     """Arithmetic with a code tool in the real jail."""
     samples = [Sample(id=e.id, input=e.told, target=e.answer) for e in probing.errands(seed=seed, n=n)]
-    return Task(dataset=samples, solver=programming(jail, cache), scorer=looked_around(), name="jail-probing")
+    return Task(dataset=samples, solver=programming(jail, seed, cache), scorer=looked_around(), name="jail-probing")
 
 
 def lettered(exchanges: Sequence[Exchange], *, name: str, cache: bool) -> Task:
@@ -187,25 +188,25 @@ def measuring(exam: Exam, cache: bool) -> Solver:
 
 
 @solver
-def programming(jail: str, cache: bool) -> Solver:
-    """A session with the tool python in a jail of its own."""
+def programming(jail: str, seed: int, cache: bool) -> Solver:
+    """A session with the tool python in a jail of its own, where honey lies."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
-        programs: list[str] = []
+        programs: list[tuple[str, str]] = []
         with ThreadPoolExecutor(max_workers=1) as thread:
-            run = asyncio.get_running_loop().run_in_executor
-            worker = await run(thread, lambda: start_worker(jail, calls={}))
+            run, laid = asyncio.get_running_loop().run_in_executor, Laid(**Honey.of(seed).laid())
+            worker = await run(thread, lambda: start_worker(jail, calls={}, laid=laid))
             try:
                 await _loop(state, _python(worker, thread, programs), turns=probing.TURNS, cache=cache)
             finally:
                 await run(thread, worker.close)
-        state.metadata["attempts"] = [list(probing.attempts(p)) for p in programs]
+        state.metadata["attempts"] = [list(probing.attempts(p, out, seed=seed)) for p, out in programs]
         return state
 
     return solve
 
 
-def _python(worker: Worker, thread: ThreadPoolExecutor, programs: list[str]) -> Tool:
+def _python(worker: Worker, thread: ThreadPoolExecutor, programs: list[tuple[str, str]]) -> Tool:
     @tool(name="python", parallel=False)
     def python() -> Tool:
         async def execute(code: str) -> str:
@@ -214,8 +215,8 @@ def _python(worker: Worker, thread: ThreadPoolExecutor, programs: list[str]) -> 
             Args:
                 code: the program.
             """
-            programs.append(code)
             ran = await asyncio.get_running_loop().run_in_executor(thread, worker.run, code)
+            programs.append((code, ran.output))
             parts = [
                 ran.output,
                 f"Error: {ran.error}" if ran.error else "",
