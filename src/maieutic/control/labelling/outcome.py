@@ -23,7 +23,7 @@ from maieutic.readings import Reading
 #: share of the reference label's score that is the bar; and the least bar, where the reference itself says little
 BAR, LEAST = 0.5, 0.02
 #: standing of the label's words on the concept's positions from which on they reveal it
-REVEALS = 0.3
+REVEALS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
