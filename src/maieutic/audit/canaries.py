@@ -79,8 +79,8 @@ def make_exam(
 
     Cost: texts about 2 s.
     """
-    if modality not in ("text", "image") or min(pairs, ordinary, nulls) < 0 or pairs + ordinary + nulls == 0:
-        raise UsageError("an exam is of 'text' or 'image' and has at least one unit: change modality, pairs or units")
+    if modality not in ("text", "image") or min(pairs, ordinary, nulls) < 0 or pairs + ordinary == 0:
+        raise UsageError("an exam is of 'text' or 'image' and has at least one unit that means something: ask for pairs")
     if quick:
         pairs, ordinary, nulls = min(pairs, 5), min(ordinary, 3), min(nulls, 4)
     make = _text_exam if modality == "text" else _image_exam

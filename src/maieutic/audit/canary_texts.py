@@ -52,7 +52,7 @@ def written(told: Sequence[Told], rng: np.random.Generator) -> Corpus:
             made.append(_stimulus(_passage(phrases, rng), split))
     assert len({s.id for s in made}) == len(made), "two passages are the same"
     order: list[int] = rng.permutation(len(made)).tolist()
-    return Corpus(name="passages", modality="text", stimuli=[made[i] for i in order])
+    return Corpus(name="texts", modality="text", stimuli=[made[i] for i in order])
 
 
 def _stimulus(text: str, split: Split) -> Stimulus:
