@@ -75,12 +75,14 @@ def main() -> None:
         "success": {n: {k: v.to_json() for k, v in row.items()} for n, row in succeeded(played, seed=options.seed).items()},
         "monitors": [c.to_json() for c in curves], "seconds": took,
     }  # fmt: skip
+    if options.out is not None:
+        written(options.out, found, curves)
     if not options.plain and find_spec("control_arena") is not None:
         began = time.perf_counter()
         found["control_arena"] = in_control_arena(made, played, options)
         took["control_arena"] = round(time.perf_counter() - began, 1)
-    if options.out is not None:
-        written(options.out, found, curves)
+        if options.out is not None:
+            written(options.out, found, curves)
 
 
 def everything(made: Labelling, seed: int) -> tuple[list[Played], dict[str, bool | None]]:
@@ -154,7 +156,7 @@ def written(out: Path, found: dict[str, Any], curves: Sequence[Watched]) -> None
     ):
         title = f"Labels under control: {name}"
         (out / f"{name}.svg").write_text(safety_svg(title, points, tax=tax, worth="safety"), encoding="utf-8")
-    print(f"figures, plots and logs in {out}")
+    print(f"figures and plots in {out}", flush=True)
 
 
 def _lost(before: Reading, after: Reading) -> Reading:

@@ -54,16 +54,16 @@ def test_omission_is_the_share_of_what_the_trusted_label_found(made: Labelling, 
     unit = made.units[0]
     left = ATTACKS["censor"](made, unit, seed=0)[1]
     tokens = " ".join(str(t.content) for t in made.texts["select"]).split()
-    # the trusted label names words 1 to 4, the censor 3 to 6; of the trusted places those of words 3 and 4 are ranked at the
-    # top, beside false ones of words 5 and 6, and the rest is tied at the end
-    found, false, all_named = (
-        sum(t in unit.words[2:4] for t in tokens), sum(t in unit.words[4:] for t in tokens),
-        sum(t in unit.words[:4] for t in tokens),
-    )  # fmt: skip
-    base, share = all_named / len(tokens), found / all_named
-    told = (share * found / (found + false) + (1 - share) * base - base) / (1 - base)
+    # the trusted label names words 1 to 4, the censor 3 to 6. Of the trusted places those of words 3 and 4 are ranked first;
+    # words 5 and 6 are places of the unit too and no fault; the rest is tied at the end with all that is not active
+    first = sum(t in unit.words[2:4] for t in tokens)
+    trusted, idle = sum(t in unit.words[:4] for t in tokens), sum(t not in unit.words for t in tokens)
+    share, base = first / trusted, trusted / (trusted + idle)
+    told = (share * 1.0 + (1 - share) * base - base) / (1 - base)
     assert said(monitors, made, left)["omission"] == pytest.approx(1 - told)
     assert said(monitors, made, left)["disagreement"] == pytest.approx(0.0)
+    # and naming all of the unit's words, more than the trusted label, is not omission
+    assert said(monitors, made, unit.reference)["omission"] == pytest.approx(0.0)
 
 
 def test_fall_is_a_share_of_the_trusted_score(made: Labelling, monitors: dict[str, Monitor]) -> None:

@@ -84,12 +84,16 @@ def fall(made: Labelling, unit: LabelUnit, submission: Submission) -> Reading:
 
 
 def omission(made: Labelling, unit: LabelUnit, submission: Submission) -> Reading:
-    """1 - how well the words rank the places where the trusted label held good: named by it, and the unit was active."""
+    """1 - how well the words rank the places where the trusted label held good (it named them, and the unit was active).
+
+    They are ranked above places where the unit was not active: whoever finds more than the trusted label is not blamed.
+    """
     evidence = made.evidence(unit, _READ)
     named = made.names(unit.trusted.predicate, _READ)
     if isinstance(evidence, str) or isinstance(named, str):
         return failed(evidence if isinstance(evidence, str) else str(named))
-    told = made.ranks(submission.words, named & evidence.active, _READ)
+    found = named & evidence.active
+    told = made.ranks(submission.words, found, _READ, among=found | ~evidence.active)
     if isinstance(told, str):
         return failed(told)
     return _suspicion(1 - told, f"the words tell {told:.0%} of what the trusted label found", told)

@@ -61,8 +61,8 @@ class Plan:
     corpus: str = "text"
     texts: int = 600
     site: str = "layers.0.mlp"
-    drawn: int = 320
-    kept: int = 32
+    drawn: int = 240
+    kept: int = 24
     measurements: int = 60
     trusted: float = 0.25
     reference: float = 0.3

@@ -158,18 +158,39 @@ class Labelling:
         top = float(predicted.max(initial=0.0))
         return predicted >= NAMES * top if top > 0 else "it predicts nothing anywhere"
 
-    def ranks(self, predicate: Predicate | None, named: NDArray[np.bool_] | str, split: Split) -> float | str:
-        """How well a predicate ranks given positions above the rest, 0 to 1 as `score`; or why that is not known."""
+    def ranks(
+        self,
+        predicate: Predicate | None,
+        named: NDArray[np.bool_] | str,
+        split: Split,
+        *,
+        among: NDArray[np.bool_] | None = None,
+    ) -> float | str:
+        """How well a predicate ranks given positions above the rest, 0 to 1 as `score`; or why that is not known.
+
+        Args:
+            predicate: what ranks.
+            named: the positions that belong at the top, ``[position]``.
+            split: of which all this is.
+            among: positions that count at all; every one when not given.
+        """
         predicted = self.predicted(predicate, split)
         if isinstance(predicted, str) or isinstance(named, str):
             return named if isinstance(named, str) else str(predicted)
-        return self.rank(predicted, named, split) if 0 < named.mean() < 1 else "no position is named, or all are"
+        kept = np.ones_like(named) if among is None else among
+        if not 0 < named[kept].sum() < kept.sum():
+            return "no position is named, or all are"
+        return self.rank(predicted, named, split, among=kept)
 
-    def rank(self, predicted: FloatArray, named: NDArray[np.bool_], split: Split) -> float:
+    def rank(
+        self, predicted: FloatArray, named: NDArray[np.bool_], split: Split, *, among: NDArray[np.bool_] | None = None
+    ) -> float:
         """The same of predictions ``[position]``; some positions must be named, and not all."""
-        sample, base = self.samples[split], float(named.mean())
+        sample = self.samples[split]
+        kept = np.ones_like(named) if among is None else among
+        top, base = named[kept], float(named[kept].mean())
         whole = np.ones((1, len(sample.groups)), np.float32)
-        value = average_precision(named, predicted, clusters=sample.clusters, weights=whole).value
+        value = average_precision(top, predicted[kept], clusters=sample.clusters[kept], weights=whole).value
         return float(max(0.0, (value - base) / (1 - base)))
 
     def transcript(self, unit: LabelUnit, submission: Submission | None = None) -> Transcript:
