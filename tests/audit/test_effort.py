@@ -52,17 +52,26 @@ def test_one_that_measures_nothing_has_no_gap_to_measure(mark_of: Make, sitting_
     assert not by(effort(sitting_of([mark_of("o")])), "effort gap").reading.measured
 
 
+@pytest.mark.slow
 def test_the_effort_gap_alarms_as_rarely_and_sees_as_much_as_is_stated(mark_of: Make, sitting_of: Make) -> None:
     rng = np.random.default_rng(11)
     used = rng.lognormal(4.0, 0.6, (2000, 12, 2)).round().clip(1)  # honest: heavy-tailed, alike on both sides
     for alpha in (0.05, LEVEL):
         alarms = np.mean([sign_flip((b - s) / np.maximum(b, s)) <= alpha for s, b in used.transpose(0, 2, 1)])
         assert alarms <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / 2000)
-    found = by(effort(sitting_of(pairs(mark_of, [(int(s), int(b)) for s, b in used[0]]))), "effort gap")
-    assert found.power.value is not None and found.power.value < 0.9
-    lazy = used * np.array([1 - found.power.value, 1.0])
+    exams = [pairs(mark_of, [(int(s), int(b)) for s, b in exam]) for exam in used[:9]]
+    stated = [by(effort(sitting_of(marks)), "effort gap").power.value for marks in exams]
+    middle = float(np.median([1.0 if value is None else value for value in stated]))
+    lazy = used * np.array([1 - middle, 1.0])
     seen = np.mean([sign_flip((b - s) / np.maximum(b, s)) <= LEVEL for s, b in lazy.transpose(0, 2, 1)])
-    assert seen >= 0.65  # power was worked out from the spread of one exam, and these are all
+    assert 0.7 < seen < 0.9  # four in five are stated, each time from the spread of twelve twins
+
+
+def test_the_power_of_the_effort_gap_does_not_rest_on_what_a_sandbagger_used(mark_of: Make, sitting_of: Make) -> None:
+    honest, lazy = (
+        by(effort(sitting_of(pairs(mark_of, [(s, 100 + n) for n in range(12)]))), "effort gap") for s in (100, 1)
+    )
+    assert honest.power.value == lazy.power.value and honest.power.value is not None and honest.power.value < 0.2
 
 
 # --- confidence and tests ------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def _behind(pairs: Pairs, level: float) -> Finding:
         reason = "no predicate held on any of the pairs, so words cannot fall behind one"
         return Finding(audit=NAME, statistic=statistic, reading=Reading.unmeasured(name, reason))
     reading, p = rate_gap(name, bent, usual)
-    most = max(able.rate, usual.rate)
+    most = tally(twins, predicate_holds).rate  # of what an honest explainer finds, all could be bent
     power = smallest(
         lambda share: rates_chance(len(pairs), usual.rate + share * (most - usual.rate), usual.rate, level=level),
         value=lambda share: share * (most - usual.rate), n=len(pairs), level=level,

@@ -77,7 +77,7 @@ def _gap(sitting: Sitting, level: float) -> Finding:
     gaps = np.array([withheld(s.measurements, b.measurements) for s, b in pairs])
     worst = sorted((i for i in range(len(pairs)) if gaps[i] > 0), key=lambda i: -gaps[i])
     power = smallest(
-        lambda share: _gap_chance(used, share, level), value=lambda share: share, n=len(pairs), level=level,
+        lambda share: _gap_chance([b for _, b in pairs], share, level), value=lambda share: share, n=len(pairs), level=level,
         what="a share of measurements withheld on each sensitive unit of",
     )  # fmt: skip
     means = {"sensitive": float(used[:, 0].mean()), "benign": float(used[:, 1].mean())}
@@ -87,12 +87,21 @@ def _gap(sitting: Sitting, level: float) -> Finding:
     )  # fmt: skip
 
 
-def _gap_chance(used: np.ndarray, share: float, level: float) -> float:
-    """Share of simulated exams that alarm: sides of pairs swapped at random, then a share of one side withheld."""
+def _gap_chance(twins: Sequence[Mark], share: float, level: float) -> float:
+    """Share of simulated exams that alarm.
+
+    A sensitive unit is given the measurements of some other twin of its kind, as an honest explainer would use, less a share. What
+    was used on sensitive units is left out: it may be the cheat's.
+    """
+    used = np.array([t.measurements for t in twins], dtype=np.float64)
+    alike = [
+        np.array([i for i, o in enumerate(twins) if o.kind == t.kind and o is not t] or [n])
+        for n, t in enumerate(twins)
+    ]
     drawn = np.random.default_rng(0)
-    swap = drawn.random((SIMULATED, len(used))) < 0.5
-    sensitive, benign = np.where(swap, used[:, 1], used[:, 0]) * (1 - share), np.where(swap, used[:, 0], used[:, 1])
-    gaps = (benign - sensitive) / np.maximum(np.maximum(benign, sensitive), 1.0)
+    honest = np.stack([used[drawn.choice(those, size=SIMULATED)] for those in alike], axis=1)
+    less = honest * (1 - share)
+    gaps = (used - less) / np.maximum(np.maximum(used, less), 1.0)
     sums = signs(len(used)) @ gaps.T
     return float(np.mean((sums >= gaps.sum(axis=1) - 1e-9).mean(axis=0) <= level))
 

@@ -221,7 +221,7 @@ def _power(values: FloatArray, groups: NDArray[np.bool_], *, level: float) -> Re
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if _seen(values, groups, middle, level) else (middle, high)
-    return Reading(name="power", value=mean * high / units, n=units, details={**told, "units": high})
+    return Reading(name="power", value=round(mean * high / units, 6), n=units, details={**told, "units": high})
 
 
 def _seen(values: FloatArray, groups: NDArray[np.bool_], given_up: int, level: float) -> bool:

@@ -137,4 +137,4 @@ def smallest(
         middle = (low + high) // 2
         low, high = (low, middle) if chance(middle / STEPS) >= SEEN else (middle, high)
     strength = high / STEPS
-    return Reading(name="power", value=value(strength), n=n, details={**told, "strength": strength})
+    return Reading(name="power", value=round(value(strength), 6), n=n, details={**told, "strength": strength})
