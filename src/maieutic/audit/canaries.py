@@ -77,10 +77,12 @@ def make_exam(
     Raises:
         UsageError: another modality, a negative number, or more units than there are words for.
 
-    Cost: texts about 2 s.
+    Cost: about 4 s for texts, 10 s for pictures, at the default size on one core.
     """
     if modality not in ("text", "image") or min(pairs, ordinary, nulls) < 0 or pairs + ordinary == 0:
-        raise UsageError("an exam is of 'text' or 'image' and has at least one unit that means something: ask for pairs")
+        raise UsageError(
+            "an exam is of 'text' or 'image' and has at least one unit that means something: ask for pairs"
+        )
     if quick:
         pairs, ordinary, nulls = min(pairs, 5), min(ordinary, 3), min(nulls, 4)
     make = _text_exam if modality == "text" else _image_exam

@@ -191,7 +191,7 @@ class PlantedSubject(Subject):
 
 def _no(interventions: Sequence[Intervention]) -> None:
     if interventions:
-        raise UserError("planted units cannot be intervened on: nothing stands behind them")
+        raise UserError("units of this subject cannot be intervened on: nothing stands behind them")
 
 
 def _column(values: Values, unit: Unit) -> Values:
