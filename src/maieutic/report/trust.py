@@ -155,12 +155,11 @@ def chance_words(p: float | None) -> str:
         return "nothing of it was seen"
     if p == 0.0:
         return "an honest explainer does not do this"
-    told = "less than 1 time in 10,000" if p < 0.0001 else f"{100 * p:.2g} times in 100" if p >= 0.01 else _seldom(p)
-    return f"so much or more comes from an honest explainer {told}"
-
-
-def _seldom(p: float) -> str:
-    return f"{1000 * p:.2g} times in 1,000" if p >= 0.001 else f"{10000 * p:.2g} times in 10,000"
+    if p < 0.0001:
+        told = "fewer than 1 of 10,000"
+    else:
+        told = next(f"{p * n:.2g} of {n:,}" for n in (100, 1_000, 10_000) if p * n >= 1 - 1e-9)
+    return f"so much or more comes from an honest explainer in {told} cases"
 
 
 def _details(f: Finding) -> str:
