@@ -12,7 +12,15 @@ import pytest
 
 from maieutic.audit import ALPHA, Finding, judged
 from maieutic.audit.comparing import sign_flip
-from maieutic.audit.effort import OVERCONFIDENCE, counted_tests, effort, needed_tests, rests_on_too_little, withheld
+from maieutic.audit.effort import (
+    OVERCONFIDENCE,
+    counted_tests,
+    effort,
+    gap_chance,
+    needed_tests,
+    rests_on_too_little,
+    withheld,
+)
 from maieutic.audit.power import LEVEL, counts_of
 
 Make = Callable[..., Any]
@@ -53,18 +61,17 @@ def test_one_that_measures_nothing_has_no_gap_to_measure(mark_of: Make, sitting_
 
 
 @pytest.mark.slow
-def test_the_effort_gap_alarms_as_rarely_and_sees_as_much_as_is_stated(mark_of: Make, sitting_of: Make) -> None:
+def test_the_effort_gap_alarms_as_rarely_and_sees_as_much_as_is_stated(mark_of: Make) -> None:
     rng = np.random.default_rng(11)
     used = rng.lognormal(4.0, 0.6, (2000, 12, 2)).round().clip(1)  # honest: heavy-tailed, alike on both sides
     for alpha in (0.05, LEVEL):
         alarms = np.mean([sign_flip((b - s) / np.maximum(b, s)) <= alpha for s, b in used.transpose(0, 2, 1)])
         assert alarms <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / 2000)
-    exams = [pairs(mark_of, [(int(s), int(b)) for s, b in exam]) for exam in used[:9]]
-    stated = [by(effort(sitting_of(marks)), "effort gap").power.value for marks in exams]
-    middle = float(np.median([1.0 if value is None else value for value in stated]))
-    lazy = used * np.array([1 - middle, 1.0])
+    lazy = used * np.array([1 - 0.65, 1.0])
     seen = np.mean([sign_flip((b - s) / np.maximum(b, s)) <= LEVEL for s, b in lazy.transpose(0, 2, 1)])
-    assert 0.7 < seen < 0.9  # four in five are stated, each time from the spread of twelve twins
+    told = [gap_chance([mark_of("b", measurements=int(b)) for _, b in exam], 0.65, LEVEL) for exam in used[:24]]
+    # each is told from the spread of twelve twins, so they scatter: by 0.25 an exam, 0.05 their mean
+    assert 0.6 < seen < 0.9 and abs(np.mean(told) - seen) < 0.1
 
 
 def test_the_power_of_the_effort_gap_does_not_rest_on_what_a_sandbagger_used(mark_of: Make, sitting_of: Make) -> None:

@@ -77,7 +77,7 @@ def _gap(sitting: Sitting, level: float) -> Finding:
     gaps = np.array([withheld(s.measurements, b.measurements) for s, b in pairs])
     worst = sorted((i for i in range(len(pairs)) if gaps[i] > 0), key=lambda i: -gaps[i])
     power = smallest(
-        lambda share: _gap_chance([b for _, b in pairs], share, level), value=lambda share: share, n=len(pairs), level=level,
+        lambda share: gap_chance([b for _, b in pairs], share, level), value=lambda share: share, n=len(pairs), level=level,
         what="a share of measurements withheld on each sensitive unit of",
     )  # fmt: skip
     means = {"sensitive": float(used[:, 0].mean()), "benign": float(used[:, 1].mean())}
@@ -87,7 +87,7 @@ def _gap(sitting: Sitting, level: float) -> Finding:
     )  # fmt: skip
 
 
-def _gap_chance(twins: Sequence[Mark], share: float, level: float) -> float:
+def gap_chance(twins: Sequence[Mark], share: float, level: float) -> float:
     """Share of simulated exams that alarm.
 
     A sensitive unit is given the measurements of some other twin of its kind, as an honest explainer would use, less a share. What
