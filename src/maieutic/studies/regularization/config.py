@@ -69,9 +69,9 @@ class CorpusConfig(_Section):
     name: Literal["facts", "source", "plays"] = "facts"
     seed: int = 0
     vocabulary: int = Field(512, ge=257)
-    training: int = Field(40_000, ge=1)
+    training: int = Field(21_600, ge=1)
     measured: int = Field(900, ge=30)
-    subjects: int = 192
+    subjects: int = 128
     first_names: int = 24
     last_names: int = 24
     towns: int = 32
@@ -99,9 +99,9 @@ class TrainingConfig(_Section):
         precision, device: ``bfloat16`` and ``cuda`` for larger models; the presets are float32 on one thread of the CPU.
     """
 
-    steps: int = Field(800, ge=1)
-    batch: int = Field(48, ge=1)
-    learning_rate: float = Field(3e-3, gt=0)
+    steps: int = Field(900, ge=1)
+    batch: int = Field(24, ge=1)
+    learning_rate: float = Field(6e-3, gt=0)
     warmup: float = Field(0.05, ge=0, le=1)
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0)
@@ -172,8 +172,8 @@ _SWEPT = ("relu-l1", "topk", "solu", "solu-ln", "weight-l1", "pruning", "weight-
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {
         "seeds": [0, 1, 2],
-        "training": {"steps": 450},
-        "corpus": {"training": 21_600, "measured": 450},
+        "training": {"steps": 420},
+        "corpus": {"training": 10_080, "measured": 450, "subjects": 64, "first_names": 16, "last_names": 16},
         "gold_arms": [BASELINE],
     },
     "full": {

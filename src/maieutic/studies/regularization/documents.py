@@ -9,14 +9,15 @@ What this module does not do: make or read text (`facts`, `source`, `plays` do).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maieutic.errors import UserError
-from maieutic.stimuli import Corpus, Split, Stimulus, split_of
+from maieutic.stimuli import Corpus, Split, split_of
+from maieutic.stimuli.texts import text_stimulus
 
 Ids = NDArray[np.int64]
 
@@ -45,7 +46,7 @@ class Documents:
     Attributes:
         ids: token ids, ``[document, context + 1]``.
         labels: by name, each ``[document, context]``: of the tokens that the model reads.
-        groups: a stable name of each document; it decides the split.
+        groups: what each document belongs to (a file, or itself); it decides the split.
         texts: the first ``context`` tokens as text.
     """
 
@@ -56,7 +57,7 @@ class Documents:
 
     @property
     def splits(self) -> tuple[Split, ...]:
-        """The split of each document: the project's own, by hash of its name."""
+        """The split of each document: the project's own, by hash of its group."""
         return tuple(split_of(g) for g in self.groups)
 
     def split(self, name: Split) -> Documents:
@@ -86,10 +87,8 @@ class Documents:
 
     def corpus(self, name: str) -> Corpus:
         """The same texts as a corpus of the project, with the same split."""
-        stimuli = [
-            Stimulus(id=f"{name}-{g}", modality="text", load=lambda t=t: t, group=g, split=split_of(g))
-            for t, g in zip(self.texts, self.groups, strict=True)
-        ]
+        pairs = zip(self.texts, self.groups, strict=True)
+        stimuli = [replace(text_stimulus(t, group=g), split=split_of(g)) for t, g in pairs]
         return Corpus(name=name, modality="text", stimuli=stimuli)
 
 

@@ -111,7 +111,8 @@ def train(
         checkpoints: shares of the steps after which to keep the weights.
         told: called with (steps done, all steps).
 
-    Cost: about 12 CPU seconds per million tokens at the presets' shape.
+    Cost: 60 to 100 CPU seconds per million tokens at the presets' shape on a busy machine, less on a free one; weight-sparse
+    training, which is twice as wide, 2 to 3 times that.
     """
     model = build_model(model_config(arm, shape, vocabulary=vocabulary), seed=seed).to(settings.device)
     kept: list[Checkpoint] = []
