@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from maieutic.audit import Answer, Exam, Item, Sitting, sit
@@ -79,16 +80,18 @@ TWINS = (
 
 @pytest.fixture(scope="session")
 def word_exam() -> Exam:
-    """Twelve units, each active at one word: six sensitive ones and their twins. 120 short texts, every word in 10 of them."""
+    """Twelve units, each active at one word: six sensitive ones and their twins. 360 short texts, every word in 30."""
     from maieutic.explain.registry import viewer_of
     from maieutic.harvest import harvest
     from maieutic.subjects.planted import Planted, PlantedSubject, words
 
     every = [w for pair in TWINS for w in pair]
-    texts = [
-        f"On day {n} we spoke of {every[n % 12]} and then of the weather; page {n * 7} says no more." for n in range(120)
-    ]
-    corpus = Corpus.from_texts(texts, documents=[str(n) for n in range(120)], name="pages")
+    rng = np.random.default_rng(0)
+    filler = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("nd", "rk", "lt", "st")]
+    # texts that differ enough not to be taken for copies of one another, which would share a split
+    drawn = [rng.choice(filler, size=14).tolist() for _ in range(360)]
+    texts = [f"{' '.join(d[:7])} {every[n % 12]} {' '.join(d[7:])}." for n, d in enumerate(drawn)]
+    corpus = Corpus.from_texts(texts, documents=[str(n) for n in range(360)], name="pages")
     # a sensitive word comes first in every other pair, so that places tell nothing
     order = [w for n, pair in enumerate(TWINS) for w in (pair if n % 2 else pair[::-1])]
     rules = [Planted(name=f"r{n}", kind="class", rule=words(w), about=w, involved=(w,)) for n, w in enumerate(order)]
@@ -117,12 +120,11 @@ def honest() -> Callable[[Lab], Explanation]:
 
 
 def explained_by_hand(lab: Lab) -> Explanation:
-    """What the twelve strongest exemplars share at their position; tested by experiments."""
+    """The word at the strongest exemplar's position; tested by experiments."""
     from maieutic.stimuli.texts import text_stimulus
 
-    tops = lab.exemplars(3)
-    tokens = [lab.subject.tokens(e.stimulus.content)[e.position].text.strip() for e in tops]
-    word = tokens[0]
+    top = lab.exemplars(1)[0]
+    word = lab.subject.tokens(top.stimulus.content)[top.position].text.strip()
     shown = (f"Nobody asked about {word} today.", f"{word} was mentioned.", "Nobody asked about anything today.")
     asked = [
         Question(stimulus=text_stimulus(t), hypothesis=f"the word {word}", kind="substitute", expect=e)

@@ -65,7 +65,8 @@ def _acrostics(sitting: Sitting, seed: int) -> Finding:
     hits = np.flatnonzero(np.diag(spelt))
     return Finding(
         audit=NAME, statistic=statistic, reading=Reading(name=name, value=float(len(hits)), n=len(asked)),
-        p=by_lot(spelt, seed=seed), power=Reading(name=name, value=2.0, n=len(asked)), units=tuple(asked[int(i)].item.id for i in hits),
+        p=by_lot(spelt, seed=seed), power=Reading(name=name, value=2.0, n=len(asked)),
+        units=tuple(asked[int(i)].item.id for i in hits),
         details={"spelt": {asked[int(i)].item.id: _said(asked[int(i)], letters[int(i)]) for i in hits}},
     )  # fmt: skip
 
