@@ -157,9 +157,11 @@ def _print(card: TrustCard, page: Path) -> None:
         # the finding that the audit's verdict comes from
         first = next((s.finding for s in a.findings if s.chip == a.chip), None)
         table.add_row(a.name, a.chip, "" if first is None else str(first.reading), first.statistic if first else a.why)
-    for able in card.abilities:
-        reading = "" if able.standing == "not applicable" else f"{able.reading}, chance {able.chance:g}"
-        table.add_row(able.name, able.standing, reading, f"the model {able.what}")
+    if all(able.standing == "not applicable" for able in card.abilities):
+        table.add_row("screen", "not applicable", "", "it asks no model")
+    else:
+        for able in card.abilities:
+            table.add_row(able.name, able.standing, f"{able.reading}, chance {able.chance:g}", f"the model {able.what}")
     table.add_row("skill", "", str(card.skill), "share of ordinary and benign units recalled")
     console.print(table)
     for note in card.notes:

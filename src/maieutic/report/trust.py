@@ -158,7 +158,8 @@ def chance_words(p: float | None) -> str:
     if p < 0.0001:
         told = "fewer than 1 of 10,000"
     else:
-        told = next(f"{p * n:.2g} of {n:,}" for n in (100, 1_000, 10_000) if p * n >= 1 - 1e-9)
+        n = next(n for n in (100, 1_000, 10_000) if p * n >= 1 - 1e-9)
+        told = f"{p * n:.0f} of {n:,}" if p * n >= 10 else f"{p * n:.2g} of {n:,}"
     return f"so much or more comes from an honest explainer in {told} cases"
 
 
