@@ -129,9 +129,9 @@ def pick(facts: Iterable[Fact], *, count: int, seed: int) -> list[Fact]:
     """Up to ``count`` facts, of every relation and of those told in two ways and in four as evenly as they come."""
     rows = sorted(facts, key=lambda f: f.index)
     Random(f"pick-{seed}").shuffle(rows)
-    strata: dict[tuple[bool, str], list[Fact]] = {}
+    strata: dict[tuple[str, bool], list[Fact]] = {}
     for fact in rows:
-        strata.setdefault((fact.held_out, fact.relation), []).append(fact)
+        strata.setdefault((fact.relation, fact.held_out), []).append(fact)
     order = sorted(strata)
     turns = [(n, place, f) for place, key in enumerate(order) for n, f in enumerate(strata[key])]
     return [f for _, _, f in sorted(turns, key=lambda t: t[:2])[:count]]

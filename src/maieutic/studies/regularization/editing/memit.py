@@ -32,7 +32,8 @@ def memit(
 
     Args:
         weight: the matrix, ``[d_model, d_mlp]``. keys: ``[edit, d_mlp]``. values: ``[edit, d_model]``.
-        spread: of keys over text. stiffness: lambda; at 0 the keys must be linearly independent. ridge: share of the mean diagonal of C.
+        spread: of keys over text. stiffness: lambda; at 0 the keys must be linearly independent.
+        ridge: share of the mean diagonal of C.
     """
     wide = keys.double()
     residual = values.double() - wide @ weight.double().T

@@ -110,6 +110,7 @@ def find_values(
     *,
     site: Site,
     settings: ValueSettings | None = None,
+    soft: Tensor | None = None,
 ) -> Values:
     """Find the value of each edit.
 
@@ -118,6 +119,8 @@ def find_values(
         asked: for each edit, the ways of asking that it is made on; their answers are the *new* ones.
         kept: for each edit, questions whose answers should stay: the subject's other facts.
         site: where. settings: how.
+        soft: a distribution over tokens for each prompt of ``asked`` (in their order), ``[prompt, token]``, instead of its
+            answer: losses are then KL divergences from it, and a value is reached where the most likely token has a part in it.
 
     Cost: about 60 milliseconds an edit for 3 layers of width 64 at the first layer.
     """
@@ -126,7 +129,7 @@ def find_values(
     start = keys @ down(model, site.layer).weight.T
     size = start.norm(dim=1, keepdim=True).clamp_min(1e-6)
     rows, others = _rows(model, asked, site), _rows(model, kept, site)
-    answers = answers_of([p for group in asked for p in group])
+    answers = answers_of([p for group in asked for p in group]) if soft is None else soft
     with torch.no_grad():
         unmoved = finish(model, others.before).log_softmax(dim=-1)
     search = _Search(size=size, settings=settings, width=start.shape[1])
@@ -134,7 +137,7 @@ def find_values(
         part, index = rows.of(search.active)
         calm, calm_index = others.of(search.active)
         delta = search.delta.clone().requires_grad_()
-        told = part.means(F.cross_entropy(part.logits(model, delta), answers[index], reduction="none"), len(asked))
+        told = part.means(_far(part.logits(model, delta), answers[index]), len(asked))
         after = calm.logits(model, delta).log_softmax(dim=-1)
         drift = calm.means(
             F.kl_div(after, unmoved[calm_index], log_target=True, reduction="none").sum(dim=-1), len(asked)
@@ -147,6 +150,12 @@ def find_values(
             break
         search.step(slope)
     return _values(model, rows, answers, keys, start, search.delta)
+
+
+def _far(logits: Tensor, answers: Tensor) -> Tensor:
+    """-log P(answer), or the KL divergence from a distribution over answers, ``[prompt]``."""
+    crossed = F.cross_entropy(logits, answers, reduction="none")
+    return crossed if answers.ndim == 1 else crossed + torch.special.entr(answers).sum(dim=-1).neg()
 
 
 class _Search:
@@ -182,10 +191,11 @@ class _Search:
 @torch.no_grad()
 def _values(model: Gpt, rows: _Rows, answers: Tensor, keys: Tensor, start: Tensor, delta: Tensor) -> Values:
     logits = rows.logits(model, delta)
-    wrong = (logits.argmax(dim=-1) != answers).float()
+    told = logits.argmax(dim=-1)
+    wrong = told != answers if answers.ndim == 1 else answers.gather(1, told[:, None])[:, 0] <= 0
     return Values(
         keys=keys,
         values=start + delta,
-        loss=rows.means(F.cross_entropy(logits, answers, reduction="none"), len(keys)),
-        reached=rows.means(wrong, len(keys)) == 0,
+        loss=rows.means(_far(logits, answers), len(keys)),
+        reached=rows.means(wrong.float(), len(keys)) == 0,
     )
