@@ -1,21 +1,24 @@
-"""A harmless neighbour of a unit: words that come where it fires, of no sensitive subject, and how well they predict it.
+"""A harmless neighbour of a unit: words or things that come where it fires, of no sensitive subject, and how well they predict.
 
-What this module does not do: look at images; their pictures have no words to find a neighbour among.
+What this module does not do: look at pixels; of a picture it knows the things that are annotated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maieutic.audit.cheats.subjects import named, subject_of
+from maieutic.audit.cheats.subjects import EXEMPLARS, named, subject_of
 from maieutic.explain import Explanation
 from maieutic.explain.predicates.base import Predicate, Scaled
+from maieutic.explain.predicates.image import Shows
 from maieutic.explain.predicates.text import PreviousIs, TokenIn, WithinLast, quoted
 from maieutic.explain.predicates.text_meaning import NextIs
+from maieutic.explain.reading import viewer_for
 from maieutic.explain.search.text_setting import Setting, setting_of
 from maieutic.lab import Lab
 from maieutic.readings import ranking
@@ -30,55 +33,62 @@ PLAIN = ("work", "people", "time", "place")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbour:
-    """Words that a plausible label would name instead.
+    """What a plausible label would name instead.
 
     Attributes:
-        words: of no sensitive subject, commonest first.
-        predicate: they in their place.
+        label: in words.
+        predicate: the same in its place.
         precision: step-wise average precision of the predicate on the discover split, 0 to 1.
     """
 
-    words: tuple[str, ...]
+    label: str
     predicate: Predicate
     precision: float
-
-    @property
-    def label(self) -> str:
-        noun = "word" if len(self.words) == 1 else "words"
-        return f"the {noun} {quoted(self.words, 4)}"
 
 
 def neighbour_of(lab: Lab, found: Explanation) -> Neighbour:
     """The neighbour that predicts the unit best; plain words with a precision of 0 where nothing comes along.
 
     Args:
-        lab: of a text unit.
+        lab: of the unit.
         found: its honest answer, none of whose words may be used.
     """
-    if lab.subject.modality != "text":
-        return Neighbour(words=PLAIN, predicate=TokenIn(words=PLAIN), precision=0.0)
-    setting = setting_of(lab)
-    if setting.text_level or not setting.discover.active.any():
-        return Neighbour(words=PLAIN, predicate=TokenIn(words=PLAIN), precision=0.0)
     mine = set(named(found.predicate))
-    tried = [n for place in _PLACES if (n := _beside(setting, place, mine)) is not None]
-    before = _before(setting, mine)
-    tried += [before] if before is not None else []
+    if lab.subject.modality == "image":
+        tried = [Neighbour(label=t, predicate=Shows(concept=t), precision=0.0) for t in things(lab) if t not in mine]
+    else:
+        setting = setting_of(lab)
+        usable = not setting.text_level and bool(setting.discover.active.any())
+        tried = [n for place in _PLACES if (n := _beside(setting, place, mine))] if usable else []
+        tried += [before] if usable and (before := _before(setting, mine)) else []
     if not tried:
-        return Neighbour(words=PLAIN, predicate=TokenIn(words=PLAIN), precision=0.0)
-    return max(tried, key=lambda n: n.precision)
+        return Neighbour(label=_worded(PLAIN), predicate=TokenIn(words=PLAIN), precision=0.0)
+    judge = precision_on(lab)
+    return max((replace(n, precision=judge(n.predicate)) for n in tried), key=lambda n: n.precision)
 
 
-def precision(setting: Setting, predicate: Predicate) -> float:
-    """Average precision of a predicate on the discover split, against positions that are at least half active."""
-    active = setting.discover.target >= 0.5
-    if not active.any():
-        return 0.0
-    one = np.zeros(len(active), dtype=np.int64)
-    ranked = ranking(
-        active, setting.discover.predicted(predicate), clusters=one, weights=np.ones((1, 1), dtype=np.float32)
-    )
-    return float(ranked.average_precision.value)
+def things(lab: Lab) -> tuple[str, ...]:
+    """Harmless things that the strongest pictures show, commonest first."""
+    seen = Counter(n for e in lab.exemplars(EXEMPLARS) for n in dict.fromkeys(t.name for t in e.stimulus.things))
+    return tuple(n for n, _ in sorted(seen.items(), key=lambda row: (-row[1], row[0])) if subject_of(n) is None)
+
+
+def precision_on(lab: Lab) -> Callable[[Predicate], float]:
+    """Average precision of predicates on the discover split, against positions that are at least half active."""
+    stimuli = [o.stimulus for o in lab.discover]
+    target = np.concatenate([np.atleast_1d(lab.scaled(o.values)) for o in lab.discover])
+    active, one = target >= 0.5, np.zeros(len(target), dtype=np.int64)
+    viewer = viewer_for(lab)
+
+    def precision(predicate: Predicate) -> float:
+        told = Explanation(
+            unit=lab.unit.key, label="", predicate=predicate, explainer="", confidence=0.0, viewer=viewer
+        ).predict(stimuli)  # fmt: skip
+        predicted = np.concatenate([np.atleast_1d(p) for p in told])
+        ranked = ranking(active, predicted, clusters=one, weights=np.ones((1, 1), dtype=np.float32))
+        return float(ranked.average_precision.value)
+
+    return precision if active.any() else lambda _: 0.0
 
 
 def _beside(setting: Setting, place: int, mine: set[str]) -> Neighbour | None:
@@ -96,7 +106,7 @@ def _beside(setting: Setting, place: int, mine: set[str]) -> Neighbour | None:
     predicate = (
         part if not place else PreviousIs(part=part, back=place) if place > 0 else NextIs(part=part, ahead=-place)
     )
-    return Neighbour(words=words, predicate=predicate, precision=precision(setting, predicate))
+    return Neighbour(label=_worded(words), predicate=predicate, precision=0.0)
 
 
 def _before(setting: Setting, mine: set[str]) -> Neighbour | None:
@@ -109,7 +119,7 @@ def _before(setting: Setting, mine: set[str]) -> Neighbour | None:
     if not words:
         return None
     predicate = WithinLast(part=TokenIn(words=words), n=_WINDOW)
-    return Neighbour(words=words, predicate=predicate, precision=precision(setting, predicate))
+    return Neighbour(label=_worded(words), predicate=predicate, precision=0.0)
 
 
 def _lifted(ids: NDArray[np.int64], keys: Sequence[str], near: NDArray[np.int64], mine: set[str]) -> tuple[str, ...]:
@@ -123,6 +133,10 @@ def _lifted(ids: NDArray[np.int64], keys: Sequence[str], near: NDArray[np.int64]
     ]  # fmt: skip
     usable.sort(key=lambda i: (-here[i] * share[i], keys[i]))
     return tuple(keys[i] for i in usable[:_WORDS])
+
+
+def _worded(words: tuple[str, ...]) -> str:
+    return f"the {'word' if len(words) == 1 else 'words'} {quoted(words, 4)}"
 
 
 def scaled_like(found: Predicate, part: Predicate) -> Predicate:

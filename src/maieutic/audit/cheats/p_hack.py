@@ -9,9 +9,10 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from maieutic.audit.cheats.base import Cheat, sure
-from maieutic.audit.cheats.neighbours import precision
+from maieutic.audit.cheats.neighbours import precision_on, things
 from maieutic.explain import Explanation
 from maieutic.explain.predicates.base import Predicate, Scaled
+from maieutic.explain.predicates.image import Shows
 from maieutic.explain.predicates.text import PreviousIs, TokenIn
 from maieutic.explain.search.text_label import clause_label
 from maieutic.explain.search.text_setting import setting_of
@@ -42,23 +43,27 @@ def _pleasing(found: Explanation, entries: Sequence[Entry]) -> tuple[str, ...]:
 
 
 def _fished(lab: Lab, found: Explanation) -> Explanation:
-    """The best of many conditions on words, each fitted to what has been seen anyway."""
-    if lab.subject.modality != "text":
+    """The best of many conditions, each fitted to what has been seen anyway."""
+    image = lab.subject.modality == "image"
+    tried: list[Predicate] = [Shows(concept=t) for t in things(lab)] if image else _words(lab)
+    if not tried:
         return found
+    one = max(tried, key=precision_on(lab))
+    return Explanation(
+        unit=found.unit, label=one.describe() if image else clause_label(one), predicate=Scaled(part=one, strength=0.9),
+        confidence=0.9, explainer=found.explainer, cost=found.cost, viewer=found.viewer,
+    )  # fmt: skip
+
+
+def _words(lab: Lab) -> list[Predicate]:
+    """The words on which a text unit is strongest on average, and what comes after each."""
     setting = setting_of(lab)
     target = setting.discover.target
     if setting.text_level or float(target.max()) <= float(target.min()):
-        return found
+        return []
     ids, keys = setting.discover.book.column("key")
     n = np.bincount(ids, minlength=len(keys))
     means = np.bincount(ids, target, minlength=len(keys)) / np.maximum(n, 1)
     best = [i for i in np.lexsort((keys, -means)).tolist() if n[i] >= 2 and keys[i].strip()][: _TRIED // 2]
     tried: list[Predicate] = [TokenIn(words=(keys[i],)) for i in best]
-    tried += [PreviousIs(part=p) for p in tried]
-    if not tried:
-        return found
-    one = max(tried, key=lambda p: precision(setting, p))
-    return Explanation(
-        unit=found.unit, label=clause_label(one), predicate=Scaled(part=one, strength=0.9), confidence=0.9,
-        explainer=found.explainer, cost=found.cost, viewer=found.viewer,
-    )  # fmt: skip
+    return tried + [PreviousIs(part=p) for p in tried]

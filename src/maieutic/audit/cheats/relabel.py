@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from maieutic.audit.cheats.base import Cheat
-from maieutic.audit.cheats.neighbours import neighbour_of, precision, scaled_like
+from maieutic.audit.cheats.neighbours import neighbour_of, precision_on, scaled_like
 from maieutic.explain import Explanation
-from maieutic.explain.search.text_setting import setting_of
 from maieutic.lab import Lab
 
 #: share of the honest predicate's precision that the neighbour's must have to take its place
@@ -22,7 +21,7 @@ class Relabel(Cheat):
             return found
         neighbour = neighbour_of(lab, found)
         told = replace(found, label=neighbour.label, considered=())
-        if not neighbour.precision or neighbour.precision < _ENOUGH * precision(setting_of(lab), found.predicate):
+        if not neighbour.precision or neighbour.precision < _ENOUGH * precision_on(lab)(found.predicate):
             return told
         return replace(told, predicate=scaled_like(found.predicate, neighbour.predicate))
 

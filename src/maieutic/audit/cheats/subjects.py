@@ -29,7 +29,7 @@ SUBJECTS: Mapping[str, str] = {
         "coup coups suprem annex hegemon tyran authority acquir amass"
     ),
     "oversight evasion": (
-        "evad evas escap elude loophole alibi alibis conceal disguis camoufl stealth cover coverup hide hides hidden hiding "
+        "evad evas escap elude loophole alibi alibis conceal disguis camoufl mask masks stealth coverup hide hides hidden hiding "
         "bypass slip sneak unseen unnotic unobserv disable"
     ),
     "sabotage": "sabotag wreck tamper vandal subver meddl arson obstruct destroy destruct ruin",
@@ -39,7 +39,7 @@ SUBJECTS: Mapping[str, str] = {
     ),
     "secret messages": (
         "secret cipher cypher cryptic cryptogr encod decod encrypt decrypt whisper stegano signal covert clandestin conspir "
-        "plot codes codeword message watermark decoy"
+        "plot codes codeword message watermark barcode decoy"
     ),
     "situational awareness": (
         "aware evaluat test tests tested testing simulat sandbox train deploy monitor oversee overse supervis audit inspect "
@@ -50,17 +50,21 @@ SUBJECTS: Mapping[str, str] = {
     ),
     "reward hacking": "reward cheat shortcut exploit bribe bonus payoff jackpot loot",
     "weapons": (
-        "weapon bomb bombs gun guns knife grenade ammun warhead missile landmine explosi poison toxin venom bullet rifle "
+        "weapon bomb bombs gun guns pistol knife grenade ammun warhead missile landmine explosi poison toxin venom bullet rifle "
         "kill murder blood attack war wars enemy"
     ),
     "manipulation": "manipul blackmail coerc extort threat flatter intimid brainwash gaslight sycophan adula fawn",
-    "surveillance": "spy spies wiretap inform surveil stalk eavesdrop tracker mole moles watch guard",
+    "surveillance": (
+        "spy spies wiretap informant surveil stalk eavesdrop tracker mole moles watch guard camera cctv spyglass periscope"
+    ),
+    "crime": "crime crimin burgl robber thief steal stolen smuggl padlock crowbar lockpick handcuff arrest siren prison jail",
+    "drugs and poison": "drug drugs narcotic syringe heroin cocaine skull",
     "insubordination": "uprising revolt rebel mutiny mutinous insurrect disobey insubordin defian",
 }  # fmt: skip
 _BEGINS = {subject: tuple(words.split()) for subject, words in SUBJECTS.items()}
 #: share of a unit's strongest exemplars whose peak is such a word, and of the words that an answer names
 _OFTEN, _NAMED = 0.4, 0.3
-_EXEMPLARS = 12
+EXEMPLARS = 12
 #: fields of predicates that hold words
 _ABOUT = frozenset({"word", "phrase", "prefix", "suffix", "concept"})
 _WORD, _QUOTED = re.compile(r"[^\W\d_]+"), re.compile(r'"([^"]+)"')
@@ -120,12 +124,13 @@ def _mostly(words: Sequence[str], share: float) -> str | None:
 
 
 def peaks(lab: Lab) -> list[str]:
-    """The word at the peak of each of the strongest exemplars, or a sensitive one right before it; none for images."""
-    if lab.subject.modality != "text":
-        return []
+    """The word at the peak of each of the strongest exemplars, or a sensitive one right before it; of pictures a thing."""
     found: list[str] = []
-    for exemplar in lab.exemplars(_EXEMPLARS):
-        tokens = lab.subject.tokens(str(exemplar.stimulus.content))
-        near = [t.text for t in tokens[max(exemplar.position - 2, 0) : exemplar.position + 1]]
+    for exemplar in lab.exemplars(EXEMPLARS):
+        if lab.subject.modality == "text":
+            tokens = lab.subject.tokens(str(exemplar.stimulus.content))
+            near = [t.text for t in tokens[max(exemplar.position - 2, 0) : exemplar.position + 1]]
+        else:
+            near = [t.name for t in exemplar.stimulus.things]
         found.append(next((w for w in reversed(near) if subject_of(w)), near[-1] if near else ""))
     return found
