@@ -96,13 +96,16 @@ class StudyCorpus(Protocol):
     """What a model is trained on.
 
     Attributes:
-        name: short, as in files. words: the text of every token by id.
-        context: tokens that a model reads.
+        name: short, as in files. context: tokens that a model reads.
     """
 
     name: str
-    words: tuple[str, ...]
     context: int
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The text of every token by id."""
+        ...
 
     @property
     def fingerprint(self) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from maieutic.studies.regularization.arms import Arm, Shape
@@ -246,10 +246,13 @@ def _activations(model: Gpt, *, wanted: bool) -> Generator[list[Tensor]]:
     """The hidden activations (before any extra LayerNorm) of each pass, by layer."""
     seen: list[Tensor] = []
     handles: list[Any] = []
+
+    def note(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        seen.append(output)
+
     try:
         if wanted:
-            for mlp in model.mlps():
-                handles.append(mlp.act.register_forward_hook(lambda _m, _i, out: seen.append(out)))  # pyright: ignore[reportUnknownLambdaType]
+            handles += [mlp.act.register_forward_hook(note) for mlp in model.mlps()]
         yield seen
     finally:
         for handle in handles:
