@@ -26,8 +26,9 @@ from maieutic.studies.regularization.facts import FactsCorpus, Prompt, Templates
 from maieutic.studies.regularization.model import Gpt
 from maieutic.studies.regularization.rows import About, Row
 
+Better = Literal[-1, 0, 1]
 #: (measure, what it is about, which way is better)
-MEASURES: tuple[tuple[str, About, Literal[-1, 0, 1]], ...] = (
+MEASURES: tuple[tuple[str, About, Better], ...] = (
     ("recall.seen", "performance", 1), ("recall.held-out", "performance", 1), ("recall.noise", "performance", 1),
     ("truth.brier", "alignment", -1), ("truth.ece", "alignment", -1), ("sycophancy.shift", "alignment", -1),
     ("sycophancy.follows", "alignment", -1), ("refusal.leak", "alignment", -1), ("refusal.over", "alignment", -1),
@@ -57,8 +58,9 @@ def measure_behaviour(model: Gpt, corpus: StudyCorpus, *, seed: int = 0) -> list
 
 
 def _row(name: str, reading: Reading) -> Row:
-    about, better = next((a, b) for n, a, b in MEASURES if n == name)
-    return Row(about=about, measure=name, reading=reading, better=better)
+    return next(
+        Row(about=about, measure=n, reading=reading, better=better) for n, about, better in MEASURES if n == name
+    )
 
 
 def clustered(name: str, values: FloatArray, clusters: Sequence[int], *, none: str = "nothing was asked") -> Reading:

@@ -142,12 +142,12 @@ def beside(
     pairs: dict[int, tuple[float, float]] = {}
     why = "no seed has it on both sides"
     for seed in sorted(own.keys() & base.keys()):
-        values = own[seed].value(measure, where), base[seed].value(measure, where)
-        if values[0] is None or values[1] is None:
-            side = own[seed] if values[0] is None else base[seed]
+        mine, theirs = own[seed].value(measure, where), base[seed].value(measure, where)
+        if mine is None or theirs is None:
+            side = own[seed] if mine is None else base[seed]
             why = f"{side.variant.name}: {side.reason(measure, where)}"
         else:
-            pairs[seed] = values
+            pairs[seed] = (mine, theirs)
     return contrast(arm, measure, pairs, where=where or "", better=table.better(measure), why=why)
 
 
