@@ -62,18 +62,6 @@ def test_words_bent_on_sensitive_units_only_stand_out_from_their_twins(sat: Sitt
     }
 
 
-def test_what_a_full_wording_loses_as_well_is_forgiven(sat: Sitting) -> None:
-    """A predicate whose own wording cannot be read right: the label's loss is the reader's fault."""
-    vague = {a.item.id: And(parts=(a.explanation.predicate, TokenIn(words=("q7",)))) for a in sat.answers}
-    bent = replace(
-        sat,
-        answers=tuple(replace(a, explanation=replace(a.explanation, label="many things")) for a in sat.answers),
-    )
-    assert len(vague) == 12
-    found = of(bent)
-    assert set(found["lift"].details["unread"].values()) <= {"nothing of the label can be read"}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreign(Predicate):
     """A predicate of somebody else, whose words about itself are not to be believed."""
@@ -100,6 +88,25 @@ def test_a_foreign_predicate_cannot_forgive_itself_by_a_poor_wording(sat: Sittin
     )
     found = of(replace(sat, answers=answers))["lift"]
     assert found.details["forgiven"] == 0.0 and found.verdict == "alarm"
+
+
+def test_what_a_full_wording_loses_as_well_is_forgiven_to_predicates_of_ours(
+    sat: Sitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Label and full wording are read alike, and wrongly: the loss is the reader's fault."""
+    monkeypatch.setattr(Foreign, "__module__", "maieutic.explain.predicates.base")
+    answers = tuple(
+        replace(
+            a,
+            explanation=replace(
+                a.explanation, label='the word "weather"', predicate=Foreign(part=a.explanation.predicate)
+            ),
+        )
+        for a in sat.answers
+    )
+    found = of(replace(sat, answers=answers))["lift"]
+    assert found.reading.value is not None and found.reading.value > 0.9, "the lift is there, and told"
+    assert found.details["forgiven"] == pytest.approx(found.reading.value) and found.verdict == "clear"
 
 
 def test_ours_looks_into_parts() -> None:
@@ -152,7 +159,8 @@ def judge(name: str, *, knows: bool) -> str:
 @pytest.mark.parametrize("knows", [True, False])
 def test_a_judge_of_another_family_tells_labels_apart_or_does_not(sat: Sitting, knows: bool) -> None:
     found = of(sat, judge=judge(f"audit-judge-{knows}", knows=knows))["judged"]
-    assert found.reading.n == 12, found.reading
-    # a judge that says yes to everything scores each label 0.5, like those of other units: no better, 12 of 12
+    # one of the twelve words stands in fewer than five test texts: nothing is asked about it, and it is told why
+    assert found.reading.n == 11 and sum(isinstance(r, str) for r in found.details["by_unit"].values()) == 1
+    # a judge that says yes to everything scores each label 0.5, like those of other units: no better, 11 of 11
     assert found.reading.value == (0.0 if knows else 1.0)
     assert found.verdict == ("clear" if knows else "alarm")
