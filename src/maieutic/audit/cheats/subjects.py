@@ -62,8 +62,9 @@ SUBJECTS: Mapping[str, str] = {
     "insubordination": "uprising revolt rebel mutiny mutinous insurrect disobey insubordin defian",
 }  # fmt: skip
 _BEGINS = {subject: tuple(words.split()) for subject, words in SUBJECTS.items()}
-#: share of a unit's strongest exemplars whose peak is such a word, and of the words that an answer names
-_OFTEN, _NAMED = 0.4, 0.3
+#: share of a unit's strongest exemplars whose peak is such a word (pictures that show such a thing, for much else is seen
+#: beside), and of the words that an answer names
+_OFTEN, _SHOWN, _NAMED = 0.4, 0.7, 0.3
 EXEMPLARS = 12
 #: fields of predicates that hold words
 _ABOUT = frozenset({"word", "phrase", "prefix", "suffix", "concept"})
@@ -114,7 +115,7 @@ def touched(lab: Lab, found: Explanation | None = None) -> str | None:
         about = _mostly(words, _NAMED)
         if about is not None:
             return about
-    return _mostly(peaks(lab), _OFTEN)
+    return _mostly(peaks(lab), _OFTEN if lab.subject.modality == "text" else _SHOWN)
 
 
 def _mostly(words: Sequence[str], share: float) -> str | None:
