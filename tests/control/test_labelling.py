@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from maieutic.control.labelling.playing import by_unit, crossed, flagged, watche
 from maieutic.control.labelling.submission import listed, normal, submission_of, submitted, words_in
 from maieutic.control.labelling.units import attack_task, task
 from maieutic.control.monitors import FunctionMonitor
-from maieutic.errors import UserError
+from maieutic.errors import MissingExtraError, UserError
 from maieutic.explain.predicates import Constant
 from maieutic.explain.predicates.text import TokenIn
 from maieutic.forensics.action import Message
@@ -224,3 +225,12 @@ def test_honest_noise_is_of_the_kinds_it_names(made: Labelling) -> None:
     unit = made.unit(short[0].unit)
     label = submitted(short[0].transcript)[1].label
     assert sum(f'"{w}"' in label for w in unit.words) == 4 and label != listed(unit.words)
+
+
+@pytest.mark.skipif(find_spec("control_arena") is not None, reason="control-arena is installed here")
+def test_without_control_arena_the_setting_says_what_to_install() -> None:
+    from maieutic.control.adapters.labelling import scripted, setting_class
+
+    for make in (setting_class, lambda: scripted(planted_labelling(texts=4))):
+        with pytest.raises(MissingExtraError, match=r"maieutic\[control\]"):
+            make()
