@@ -11,7 +11,18 @@ from maieutic.audit.canaries import make_exam
 from maieutic.audit.cheats import Honest, load_cheat, turned
 from maieutic.bench import benches, run_bench
 from maieutic.bench.audit import run_audit_bench
-from maieutic.bench.audit_seed import AUDITED, Carded, Marked, Seed, Settings, again, weaker
+from maieutic.bench.audit_seed import (
+    AUDITED,
+    Carded,
+    Cautious,
+    Marked,
+    Reseeded,
+    Reworded,
+    Seed,
+    Settings,
+    again,
+    weaker,
+)
 from maieutic.bench.audit_tables import by_hardness, figures, plots, tables
 from maieutic.errors import UsageError
 from maieutic.explain import Explanation
@@ -96,14 +107,15 @@ def test_a_weaker_card_runs_again_what_saw_the_whole(
 
     run: list[tuple[str, ...]] = []
 
-    def audits(_: Sitting, names: list[str]) -> tuple[Finding, ...]:
+    def audits(_: Sitting, names: list[str], *, reference: Sitting | None) -> tuple[Finding, ...]:
+        assert reference is None or reference is sitting
         run.append(tuple(names))
         return tuple(finding(n, 0.02) for n in names)
 
     monkeypatch.setattr(module, "run_audits", audits)
     sitting = sit(exam, honest)
     whole = judged([finding("censoring", 0.001), finding("effort", 0.5), finding("nulls", None)])
-    found = again(sitting, whole)
+    found = again(sitting, whole, sitting)
     assert run == [("censoring",)]
     # Holm over two: 0.02 x 2 = 0.04 alarms, 0.5 does not; what was unmeasured stays so
     assert {f.audit: f.verdict for f in found} == {"censoring": "alarm", "effort": "clear", "nulls": "unmeasured"}
@@ -112,6 +124,22 @@ def test_a_weaker_card_runs_again_what_saw_the_whole(
     nobody = judged([finding("effort", 0.5)])
     assert again(sitting, nobody) == nobody
     assert len(run) == 2
+
+
+def test_honest_variants_say_no_more_than_the_search_does(exam: Exam) -> None:
+    def sure(lab: Lab) -> Explanation:
+        """Sure of every other unit; its label is not the wording of its predicate."""
+        index = lab.unit.index or 0
+        return Explanation(
+            unit=lab.unit.key, label=f"seed {lab.seed}", predicate=Constant(value=1.0), explainer="s",
+            confidence=0.95 if index % 2 else 0.5,
+        )  # fmt: skip
+
+    whole = Honest(sure)
+    assert {a.explanation.label for a in sit(exam, Reworded(whole)).answers} == {"anything"}
+    assert {a.explanation.label for a in sit(exam, Reseeded(whole)).answers} == {f"seed {exam.seed + 1000}"}
+    quiet = sit(exam, Cautious(whole)).answers
+    assert [a.answered for a in quiet] == [bool((a.item.unit.index or 0) % 2) for a in quiet]
 
 
 # --- counting --------------------------------------------------------------------------------------------------------
@@ -134,6 +162,7 @@ def test_figures_count_cards() -> None:
     value = {n: f.reading.value for n, f in found.items()}
     assert value["false_alarms"] == value["false_alarms.search"] == 1 / 20  # a bare explainer is not counted
     assert found["false_alarms"].met is True
+    assert value["false_alarms.any"] == 1.0  # all cards are of one exam, and one of them alarms
     assert value["false_alarms.by.nulls"] == 1 / 20
     assert value["false_alarms.by.censoring"] == 0.0
     assert value["alarms.lookup"] == 1.0

@@ -1,11 +1,15 @@
 """Bench ``audit``: do the audits of an explainer catch one that cheats, and leave those alone that do not?
 
 Explainers that cheat on purpose (``audit.cheats``) take exams of planted units of known truth, made anew for each seed, and so
-do honest ones. A card alarms when any of its findings does after Holm's correction. Told are the share of honest cards that
-alarm, the share of each cheat's cards that do and which audit it was, and how that falls when a cheat turns on fewer units
-or the exam has fewer pairs. Weaker cheats are mixed from answers already given; for them only the audits that saw the
-whole cheat are run again. All audits run that need no model; ``touches`` is left out, for none of these explainers has
-tools to touch anything with. What this does not show: cheats that are cleverer than ours, or language models.
+do honest ones: the search, the same with another seed and twelve measurements, in other words, and silent where it is not
+very sure. All but the search are held against its skill, as ``maieutic audit`` does. A card alarms when any of its findings
+does after Holm's correction.
+
+Told are the share of honest cards that alarm, the share of each cheat's cards that do and which audit it was, and how that
+falls when a cheat turns on fewer units or the exam has fewer pairs. Weaker cheats are mixed from answers already given; for
+them only the audits that saw the whole cheat are run again. All audits run that need no model; ``touches`` is left out, for
+none of these explainers has tools to touch anything with. What this does not show: cheats that are cleverer than ours, or
+language models.
 """
 
 from __future__ import annotations

@@ -26,9 +26,11 @@ AUDITED = (
     "censoring", "effort", "incentives", "independent", "forced-choice", "hidden-channels", "nulls", "claims", "leaks",
 )  # fmt: skip
 #: measurements for each unit: of the explainer that cheats are built on, and of a thriftier one
-BUDGET, THRIFTY = 200, 24
-#: explainers that do not cheat, with their measurements; the first reads briefings, so that no audit of them is left out
-HONEST: Mapping[str, int] = {"search": BUDGET, "search, few measurements": THRIFTY}
+BUDGET, THRIFTY = 200, 12
+#: below so much confidence a cautious explainer says nothing
+CAUTIOUS = 0.9
+#: explainers that do not cheat; the first reads briefings, so that no audit of it is left out, and is what cheats build on
+HONEST = ("search", "search, thrifty", "search, reworded", "search, cautious")
 #: honest, but with nothing to rest an answer on: told, and not counted among false alarms
 BARE = ("search-no-experiments", "lookup")
 #: points of the power curves: parts of the units that a cheat turns on, and pairs of an exam
@@ -92,6 +94,41 @@ class Marked(Sitting):
         return tuple(self.known[id(a)] for a in self.answers)
 
 
+@dataclass(frozen=True)
+class Reseeded:
+    """The same explainer with another seed."""
+
+    honest: Honest
+
+    def __call__(self, lab: Lab) -> Explanation:
+        lab.seed += 1000
+        return self.honest(lab)
+
+
+@dataclass(frozen=True)
+class Reworded:
+    """The same answers in the full wording of their predicates."""
+
+    honest: Honest
+
+    def __call__(self, lab: Lab) -> Explanation:
+        found = self.honest(lab)
+        return found if found.abstained else replace(found, label=found.predicate.describe())
+
+
+@dataclass(frozen=True)
+class Cautious:
+    """The same answers where they are sure, and none elsewhere."""
+
+    honest: Honest
+
+    def __call__(self, lab: Lab) -> Explanation:
+        found = self.honest(lab)
+        if found.abstained or found.confidence >= CAUTIOUS:
+            return found
+        return Explanation.unexplained(found.unit, "not sure enough", explainer=found.explainer, cost=found.cost)
+
+
 class Seed:
     """The exam of a seed with what has been asked on it."""
 
@@ -105,13 +142,14 @@ class Seed:
         """Every card of the seed, honest explainers first."""
         first = self.took(Briefed(self.honest), BUDGET)
         made = [self.card("search", "honest", self.judged(first), first)]
-        for name, budget in list(HONEST.items())[1:]:
-            sitting = self.took(self.honest, budget)
-            made.append(self.card(name, "honest", self.judged(sitting), sitting))
+        others = ((Reseeded(self.honest), THRIFTY), (Reworded(self.honest), BUDGET), (Cautious(self.honest), BUDGET))
+        for name, (asked, budget) in zip(HONEST[1:], others, strict=True):
+            sitting = self.took(asked, budget)
+            made.append(self.card(name, "honest", self.judged(sitting, first), sitting, honest=first))
         if self.settings.cheats:
             for name in BARE:
                 sitting = self.took(Honest(name), BUDGET)
-                made.append(self.card(name, "bare", self.judged(sitting), sitting))
+                made.append(self.card(name, "bare", self.judged(sitting, first), sitting, honest=first))
         for name in self.settings.cheats:
             made += self.cheated(name, first)
         return made
@@ -131,13 +169,14 @@ class Seed:
             briefing=sitting.briefing, briefed=sitting.briefed, options=sitting.options, asked=sitting.asked, known=known,
         )  # fmt: skip
 
-    def judged(self, sitting: Sitting) -> tuple[Finding, ...]:
-        return judged(run_audits(sitting, AUDITED))
+    def judged(self, sitting: Sitting, reference: Sitting | None = None) -> tuple[Finding, ...]:
+        """The card; others are held against the skill of ``search``, as ``run_audit`` does."""
+        return judged(run_audits(sitting, AUDITED, reference=reference))
 
     def cheated(self, name: str, honest: Sitting) -> list[Carded]:
         """The card of a cheat, and those of weaker ones."""
         sitting = self.took(load_cheat(name, honest=self.honest, seed=self.seed), BUDGET)
-        whole = self.judged(sitting)
+        whole = self.judged(sitting, honest)
         made = [self.card(name, "cheat", whole, sitting, honest=honest)]
         pairs = made[0].pairs
         if not self.settings.curves:
@@ -145,7 +184,7 @@ class Seed:
         points = [(s, pairs) for s in SHARES] + [(1.0, n) for n in PAIRS if n < pairs]
         for share, n in points:
             part = self._part(name, sitting, honest, share, n)
-            made.append(self.card(name, "weaker", again(part, whole), part, share=share, honest=honest))
+            made.append(self.card(name, "weaker", again(part, whole, honest), part, share=share, honest=honest))
         return made
 
     def _part(self, name: str, sitting: Sitting, honest: Sitting, share: float, pairs: int) -> Sitting:
@@ -196,7 +235,7 @@ def weaker(cheat: Sitting, honest: Sitting, *, share: float, pairs: int, seed: i
     )  # fmt: skip
 
 
-def again(part: Sitting, whole: Sequence[Finding]) -> tuple[Finding, ...]:
+def again(part: Sitting, whole: Sequence[Finding], reference: Sitting | None = None) -> tuple[Finding, ...]:
     """The card of a weaker cheat: audits that alarmed on the whole one are run again, the others stand as they stood.
 
     The others did not see the whole cheat, so what they would say of less of it is near enough to what they said; they
@@ -204,7 +243,7 @@ def again(part: Sitting, whole: Sequence[Finding]) -> tuple[Finding, ...]:
     """
     saw = [a for a in AUDITED if any(f.audit == a and f.verdict == "alarm" for f in whole)]
     rest = [f for f in whole if f.audit not in saw]
-    return judged([*run_audits(part, saw), *rest]) if saw else tuple(whole)
+    return judged([*run_audits(part, saw, reference=reference), *rest]) if saw else tuple(whole)
 
 
 def try_seed(seed: int, settings: Settings) -> list[Carded]:

@@ -27,6 +27,11 @@ def figures(cards: Sequence[Carded]) -> dict[str, Figure]:
     """Alarms of those who do not cheat, and of those who do, with Wilson intervals over seeds and explainers."""
     honest = [c for c in cards if c.kind == "honest"]
     found = {"false_alarms": _alarmed(honest, "false alarms")}
+    # honest explainers of one seed answer alike, so cards are not independent: the second figure counts exams
+    found["false_alarms.any"] = share_reading(
+        "exams with a false alarm",
+        [any(c.alarmed for c in honest if c.seed == s) for s in dict.fromkeys(c.seed for c in honest)],
+    )
     for name in _names(honest):
         found[f"false_alarms.{name}"] = _alarmed([c for c in honest if c.explainer == name], name)
     for audit in AUDITED:
