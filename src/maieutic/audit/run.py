@@ -98,7 +98,9 @@ def run_audit(
     started, given, how = time.perf_counter(), dict(options or {}), screening or Screening()
     if base_url is not None and "model" in given:
         given.setdefault("base_url", base_url)
-    scripted.register(given.get("model"))
+    known = isinstance(explainer, str) and not explainer.startswith("cheat:")
+    if scripted.register(given.get("model")) and known and "cache" in options_of(explainer):
+        given.setdefault("cache", False)  # a script may say other things after an upgrade
     asked = _asked(explainer, given)
     told = given if asked is explainer else {}
     if isinstance(asked, str):
@@ -181,7 +183,7 @@ def _abilities(
     folder = None if out is None else out / "screen"
     return screen(
         str(model), base_url=options.get("base_url", base_url), n=how.n, seed=seed, jail=options.get("jail"),
-        folder=folder, report=report,
+        cache=options.get("cache") is not False, folder=folder, report=report,
     )  # fmt: skip
 
 

@@ -113,9 +113,11 @@ def _calculated(messages: Any, task: str, done: int) -> Said:
     return Said(text=f"ANSWER: {messages[-1].text.strip()}")
 
 
-def register(model: str | None) -> None:
-    """Make ``scripted/researcher`` known, when it is asked for."""
-    if model == f"scripted/{NAME}":
-        from maieutic.llm.scripted import script
+def register(model: str | None) -> bool:
+    """Make ``scripted/researcher`` known, when it is asked for; gives whether it was."""
+    if model != f"scripted/{NAME}":
+        return False
+    from maieutic.llm.scripted import script
 
-        script(NAME, researcher)
+    script(NAME, researcher)
+    return True
