@@ -134,8 +134,8 @@ ARMS: dict[str, Arm] = _table(
     Arm(name="solu-ln", what="SoLU and a LayerNorm, as published", activation="solu", mlp_norm=True,
         strength="temperature", strengths=(2.0, 1.0, 0.5)),
     Arm(name="gelu-ln", what="GELU and a LayerNorm: what the LayerNorm does alone", mlp_norm=True, control=True),
-    Arm(name="weight-l1", what="L1 on weights, as a proximal step", weight_rule="l1", weight_l1=0.02,
-        strength="weight_l1", strengths=(0.01, 0.02, 0.05)),
+    Arm(name="weight-l1", what="L1 on weights, as a proximal step", weight_rule="l1", weight_l1=0.15,
+        strength="weight_l1", strengths=(0.05, 0.15, 0.4)),
     Arm(name="pruning", what="magnitude pruning along a cubic schedule", weight_rule="pruning", sparsity=0.75,
         anneal=0.7, strength="sparsity", strengths=(0.5, 0.75, 0.9)),
     Arm(name="weight-sparse", what="only the largest weights from step to step; wider, with as many nonzero weights as "
