@@ -143,7 +143,7 @@ def measure_interference(
         chosen = pick(
             (f for f in corpus.facts if f.subject in part_of(corpus, "test")), count=plan.interfering, seed=seed
         )
-        at_hand = _spreads(model, corpus, plan)[0] if spreads is None else spreads
+        at_hand = _spreads(model, corpus, plan) if spreads is None else spreads
         asked = [[corpus.prompt(f, t) for t in EDITED] for f in chosen]
         found: list[Row] = []
         for layer in range(model.config.layers):
@@ -257,7 +257,7 @@ def _add_rank_one(
         change=(edited.edits.norms() * strength / weight.norm()).double().numpy(),
         gain=np.array([_gain(weight, weight + c) for c in changed]),
     )
-    details = {"strength": strength, "token": edited.site.token, "where": edited.site.where}
+    details: dict[str, Any] = {"strength": strength, "token": edited.site.token, "where": edited.site.where}
     _add_after(bench, found, "rank-one", result, len(cases), where=where, details=details)
     loss, reached = edited.values.loss.double().numpy(), edited.values.reached
     found.add(case_reading("rank-one.value-loss", loss, seed=bench.seed, **details), where=where)

@@ -5,7 +5,7 @@ What this module does not do: measure (`measure`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -55,7 +55,7 @@ class EditPlan:
 
 PLANS = {
     "quick": EditPlan(
-        name="quick", developed=8, edited=20, tuned=8, strongly=4, counts=(1, 10, 30), untouched=48, spread=100, text=16
+        name="quick", developed=8, edited=20, tuned=8, strongly=4, counts=(1, 10, 20), untouched=48, spread=100, text=16
     ),
     "full": EditPlan(
         name="full", developed=16, edited=40, tuned=16, strongly=8, counts=(1, 10, 50, 100), untouched=96, spread=200,
@@ -106,16 +106,21 @@ def edit_measures(plan: EditPlan, *, layers: int) -> Iterator[tuple[str, str, Be
     yield "rank-one.site", "", 0
     yield "rank-one.chosen-strength", "", 0
     for where in (*(f"blocks.{n}.mlp.down" for n in range(layers)), ""):
-        yield from ((f"rank-one.{k}", where, b) for k, b in (AFTER | FOUND).items())
-        yield from ((f"rank-one.es95.{k}", where, b) for k, b in AT_EFFICACY.items())
+        yield from _named("rank-one", AFTER | FOUND, where)
+        yield from _named("rank-one.es95", AT_EFFICACY, where)
     for way in TUNED:
-        yield from ((f"{way}.{k}", "", b) for k, b in AFTER.items())
+        yield from _named(way, AFTER)
     for way in ("rank-one", "memit"):
         for count in plan.counts:
-            yield from ((f"{way}.row-{count}.{k}", "", b) for k, b in IN_A_ROW.items())
+            yield from _named(f"{way}.row-{count}", IN_A_ROW)
     yield "unlearn.gold.recall", "", -1
     for way in WAYS:
-        yield from ((f"unlearn.{way}.{k}", "", b) for k, b in UNLEARNED.items())
+        yield from _named(f"unlearn.{way}", UNLEARNED)
+
+
+def _named(way: str, measures: Mapping[str, Better], where: str = "") -> Iterator[tuple[str, str, Better]]:
+    for measure, better in measures.items():
+        yield f"{way}.{measure}", where, better
 
 
 class Rows:
@@ -126,7 +131,7 @@ class Rows:
     """
 
     def __init__(self, plan: EditPlan, *, layers: int) -> None:
-        self._better = {(m, w): b for m, w, b in edit_measures(plan, layers=layers)}
+        self._better: dict[tuple[str, str], Better] = {(m, w): b for m, w, b in edit_measures(plan, layers=layers)}
         self._found: dict[tuple[str, str], Reading] = {}
 
     def add(self, reading: Reading, *, where: str = "") -> None:

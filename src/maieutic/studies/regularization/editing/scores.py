@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from maieutic.readings import Estimate, FloatArray, Reading, cluster_weights
@@ -82,19 +81,15 @@ def at_efficacy(efficacy: FloatArray, other: FloatArray, *, at: float = EFFICACY
     if not efficacy.shape[-1]:
         return Estimate(value=float("nan"), replicates=np.full(1, np.nan))
     reached, wanted = _means(efficacy, seed=seed), _means(other, seed=seed)
-    found = np.array([_crossing(a, b, at) for a, b in zip(reached, wanted, strict=True)])
+    above = reached >= at
+    rows, first = np.arange(len(reached)), above.argmax(axis=1)
+    before = np.maximum(first - 1, 0)
+    low, high = reached[rows, before], reached[rows, first]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(first > before, (at - low) / (high - low), 0.0)
+    found = wanted[rows, before] + share * (wanted[rows, first] - wanted[rows, before])
+    found = np.where(above.any(axis=1), found, np.nan)
     return Estimate(value=float(found[0]), replicates=found[1:])
-
-
-def _crossing(efficacy: FloatArray, other: FloatArray, at: float) -> float:
-    above: NDArray[np.int64] = np.flatnonzero(efficacy >= at)
-    if not len(above):
-        return float("nan")
-    n = int(above[0])
-    if n == 0:
-        return float(other[0])
-    share = (at - efficacy[n - 1]) / (efficacy[n] - efficacy[n - 1])
-    return float(other[n - 1] + share * (other[n] - other[n - 1]))
 
 
 def case_reading(

@@ -55,10 +55,10 @@ class ForgetSettings:
         batch: prompts of either kind in a step. retain: weight of what is to be retained.
     """
 
-    steps: int = 20
-    rate: float = 0.01
+    steps: int = 25
+    rate: float = 0.002
     batch: int = 64
-    retain: float = 1.0
+    retain: float = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
