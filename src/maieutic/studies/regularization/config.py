@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -110,6 +111,18 @@ class TrainingConfig(_Section):
     device: str = "cpu"
 
 
+PartName = Literal["behaviour", "interpretability", "editing"]
+KindName = Literal["main", "sweep", "capacity", "null", "checkpoint"]
+#: everything of what is compared, with the same plan, so that nothing but the model differs
+_MEASURED: dict[KindName, dict[PartName, str]] = {
+    "main": {"behaviour": "full", "interpretability": "quick", "editing": "quick"},
+    "null": {"behaviour": "full", "interpretability": "quick", "editing": "quick"},
+    "checkpoint": {"behaviour": "full", "interpretability": "quick", "editing": "quick"},
+    "sweep": {"behaviour": "full", "interpretability": "quick", "editing": "quick"},
+    "capacity": {"interpretability": "quick"},
+}
+
+
 class StudyConfig(_Section):
     """A run of the study.
 
@@ -121,6 +134,8 @@ class StudyConfig(_Section):
         capacity: widths of MLPs beside the shape's own. capacity_arms, capacity_seeds: what is trained at them.
         forget: subjects whose facts the gold model of unlearning never sees. gold_arms, gold_seeds: for whom there is one.
         null_seeds: further seeds of the baseline: a second GELU arm, which should differ in nothing.
+        measuring: which parts are measured of which models, and with which plan; ``checkpoint``: of the baseline on its way.
+            Plans are those of `editing.plan` and `interpreting.plan`; models that are compared need the same.
     """
 
     preset: Literal["quick", "full"] = "full"
@@ -137,10 +152,16 @@ class StudyConfig(_Section):
     gold_arms: tuple[str, ...] = ()
     gold_seeds: tuple[int, ...] = (0,)
     null_seeds: tuple[int, ...] = ()
+    measuring: dict[KindName, dict[PartName, str]] = _MEASURED
     shape: ShapeConfig = ShapeConfig()  # pyright: ignore[reportCallIssue]
     corpus: CorpusConfig = CorpusConfig()  # pyright: ignore[reportCallIssue]
     training: TrainingConfig = TrainingConfig()  # pyright: ignore[reportCallIssue]
     hypotheses: dict[str, str] = HYPOTHESES
+
+    def parts(self, purpose: str, *, step: int | None = None) -> dict[str, str]:
+        """Parts that are measured of a kind of model, with their plans; of gold models none."""
+        kind = "checkpoint" if step is not None else purpose
+        return {str(part): plan for name, parts in self.measuring.items() if name == kind for part, plan in parts.items()}
 
     @model_validator(mode="after")
     def _known(self) -> StudyConfig:
@@ -207,10 +228,37 @@ def load_config(source: str | Path = "full", **changes: Any) -> StudyConfig:
         ) from None
 
 
+def narrowed(config: StudyConfig, *, arms: Sequence[str] | None = None, seeds: int | None = None) -> StudyConfig:
+    """The same study with only some arms, or another number of seeds (from 0 on); what hangs on either follows.
+
+    Raises:
+        UsageError: an unknown arm.
+    """
+    if seeds is not None:
+        count = len(config.null_seeds) and seeds
+        own = tuple(range(seeds))
+        config = config.model_copy(
+            update={
+                "seeds": own,
+                "null_seeds": tuple(range(seeds, seeds + count)),
+                **{n: tuple(s for s in getattr(config, n) if s in own) for n in ("sweep_seeds", "capacity_seeds", "gold_seeds")},
+            }
+        )
+    if arms is not None:
+        wanted = tuple(dict.fromkeys((BASELINE, *arms)))
+        lists = {n: tuple(a for a in getattr(config, n) if a in wanted) for n in ("sweep_arms", "capacity_arms", "gold_arms")}
+        strengths = {n: {k: v for k, v in getattr(config, n).items() if k in wanted} for n in ("strengths", "sweep_strengths")}
+        config = config.model_copy(update={"arms": wanted, **lists, **strengths})
+    try:
+        return StudyConfig.model_validate(config.model_dump())
+    except ValidationError as error:
+        raise UsageError(f"{error.errors()[0]['msg']}: choose other --arms or --seeds") from None
+
+
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """``above`` over ``below``; the sections shape, corpus and training field by field."""
+    """``above`` over ``below``; the sections shape, corpus, training and measuring field by field."""
     found = {**below, **above}
-    for name in ("shape", "corpus", "training"):
+    for name in ("shape", "corpus", "training", "measuring"):
         if isinstance(below.get(name), dict) and isinstance(above.get(name), dict):
             found[name] = {**below[name], **above[name]}
     return found

@@ -88,7 +88,7 @@ def train_all(
     wanted = tuple(variants_of(config) if variants is None else variants)
     settings = {v.name: _digest(config, v) for v in wanted}
     waiting = [v for v in wanted if not _done(folder, v, settings[v.name])]
-    _write_json(folder / STUDY, config.model_dump(mode="json"))
+    write_json(folder / STUDY, config.model_dump(mode="json"))
     failed: dict[str, str] = {}
     work = Work(
         prepare="maieutic.studies.regularization.keeping:prepare",
@@ -230,7 +230,7 @@ def _keep(folder: Path, variant: Variant, result: Mapping[str, Any], settings: s
     save_model(model(result["weights"]), place / MODEL)
     for step, weights in result["checkpoints"].items():
         save_model(model(weights), place / f"checkpoint-{step}.safetensors")
-    _write_json(place / RECORD, {**record, "variant": asdict(variant), "settings": settings})
+    write_json(place / RECORD, {**record, "variant": asdict(variant), "settings": settings})
 
 
 def _done(folder: Path, variant: Variant, settings: str) -> bool:
@@ -261,7 +261,12 @@ def _digest(config: StudyConfig, variant: Variant) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
+    """Write under another name and rename.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")

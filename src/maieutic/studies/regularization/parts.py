@@ -1,0 +1,63 @@
+"""The parts of a model's measurement, each one function of (model, corpus, what is asked), as `measuring.PARTS` names them.
+
+What this module does not do: measure itself; it calls what does, with the plan that the study's configuration names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from maieutic.errors import UsageError
+from maieutic.studies.regularization.behaving import measure_behaviour
+from maieutic.studies.regularization.documents import StudyCorpus
+from maieutic.studies.regularization.editing.cases import known_facts
+from maieutic.studies.regularization.editing.measure import measure_editing, measure_interference
+from maieutic.studies.regularization.editing.plan import edit_plan
+from maieutic.studies.regularization.facts import FactsCorpus
+from maieutic.studies.regularization.measuring import Asked
+from maieutic.studies.regularization.model import Gpt
+from maieutic.studies.regularization.rows import Row
+
+
+def interpretability(model: Gpt, corpus: StudyCorpus, asked: Asked) -> Sequence[Row]:
+    """Interpretability and hiding."""
+    from maieutic.studies.regularization.interpreting.measure import measure_interpretability
+    from maieutic.studies.regularization.interpreting.plan import interpret_plan
+
+    return measure_interpretability(model, corpus, seed=asked.seed, plan=interpret_plan(asked.plan))
+
+
+def behaviour(model: Gpt, corpus: StudyCorpus, asked: Asked) -> Sequence[Row]:
+    """Knowledge and behaviour."""
+    return measure_behaviour(model, corpus, seed=asked.seed)
+
+
+def known(model: Gpt, corpus: StudyCorpus, asked: Asked) -> Sequence[int]:
+    """Indices of the facts that the model knows, ascending."""
+    return sorted(known_facts(model, _facts(corpus)))
+
+
+def editing(model: Gpt, corpus: StudyCorpus, asked: Asked) -> Sequence[Row]:
+    """Editability, on the facts that the compared models have in common.
+
+    With the plan ``interference`` only what facts share before any edit.
+    """
+    facts = _facts(corpus)
+    if asked.plan == "interference":
+        return measure_interference(model, facts, plan=edit_plan("quick"), seed=asked.seed)
+    indices = None if asked.common is None else frozenset(asked.common)
+    common = None if indices is None else [f for f in facts.facts if f.index in indices]
+    plan = replace(edit_plan(asked.plan), forget=asked.forget)
+    return measure_editing(model, facts, seed=asked.seed, plan=plan, common=common, gold=asked.gold)
+
+
+def _facts(corpus: StudyCorpus) -> FactsCorpus:
+    """The facts corpus.
+
+    Raises:
+        UsageError: the corpus has no facts.
+    """
+    if not isinstance(corpus, FactsCorpus):
+        raise UsageError(f"the {corpus.name} corpus has no facts to edit: leave editing out of [measuring]")
+    return corpus
