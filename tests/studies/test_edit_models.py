@@ -245,7 +245,7 @@ def test_a_trained_model_shows_the_published_pattern(corpus, trained):
     with frozen(trained):
         behind = spread(trained, corpus.documents(60).ids[:, :-1], layer=0)
         values, edits = _edits(trained, cases, site, behind)
-        marks = sweep_rank_one(trained, cases, edits, layer=0, strengths=(0.7,))
+        marks = sweep_rank_one(trained, cases, edits, layer=0, strengths=(1.0,))
         found = {g: by_case(marks.right[0], marks.questions, g, cases=len(cases)) for g in GROUPS}
         shares = {}
         for bound in (None, 0.1):
@@ -258,9 +258,11 @@ def test_a_trained_model_shows_the_published_pattern(corpus, trained):
                 g: float(np.nanmean(by_case(flat, questions_of(cases), g, cases=len(cases)))) for g in GROUPS[:5]
             }
     assert values.reached.float().mean() > 0.8
-    assert found["edit"].mean() > 0.8 and np.nanmean(found["paraphrase.seen"]) > 0.6
+    assert found["edit"].mean() > 0.8 and np.nanmean(found["paraphrase.seen"]) > 0.5
+    assert shares[0.1]["paraphrase.seen"] < np.nanmean(found["paraphrase.seen"])
     assert shares[None]["edit"] > 0.9
-    assert shares[None]["locality.near"] < np.nanmean(found["locality.near"])
+    for group in ("locality.near", "locality.same-subject"):
+        assert shares[None][group] < np.nanmean(found[group])
     assert shares[0.1]["edit"] < shares[None]["edit"]
     assert shares[0.1]["locality.near"] > shares[None]["locality.near"]
 
