@@ -27,7 +27,7 @@ from maieutic.studies.regularization.editing.keys import mean_keys, spread
 from maieutic.studies.regularization.editing.measure import measure_editing, measure_interference
 from maieutic.studies.regularization.editing.plan import EditPlan, edit_measures
 from maieutic.studies.regularization.editing.rank_one import rank_one
-from maieutic.studies.regularization.editing.scores import at_efficacy, by_case
+from maieutic.studies.regularization.editing.scores import at_efficacy, by_case, case_reading
 from maieutic.studies.regularization.editing.sequential import edit_in_a_row
 from maieutic.studies.regularization.editing.sites import Site, down, finish, frozen, halfway_prompts, sites_of
 from maieutic.studies.regularization.editing.values import find_values
@@ -188,6 +188,14 @@ def test_locality_is_read_off_where_efficacy_crosses():
     assert at_efficacy(efficacy, other, at=0.75).value == pytest.approx(0.5)
     assert at_efficacy(efficacy, other, at=0.0).value == pytest.approx(1.0)
     assert np.isnan(at_efficacy(efficacy * 0.5, other, at=0.75).value)
+
+
+def test_shares_that_never_differ_get_an_honest_interval():
+    all_right = case_reading("x", np.ones(8), share=True)
+    # Wilson, 8 of 8: the lower end is 1 / (1 + 1.96^2 / 8) = 0.676
+    assert all_right.low == pytest.approx(8 / (8 + 1.959964**2)) and all_right.high == 1
+    assert case_reading("x", np.ones(8)).low == 1
+    assert not case_reading("x", np.full(3, np.nan), share=True).measured
 
 
 def test_what_is_asked_about_an_edit(corpus):

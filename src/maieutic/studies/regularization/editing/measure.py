@@ -121,7 +121,7 @@ def measure_editing(
         found = Rows(plan, layers=model.config.layers)
         details = {"common": None if common is None else len(common), "edited from": len(facts)}
         found.add(share_reading("editing.known", [f.index in own for f in corpus.facts], details=details))
-        needed = f"{len(facts)} facts are known to all compared models, too few to edit"
+        needed = f"{len(facts)} facts are known to this model and all that it is compared with, too few to edit"
         site = _edited(bench, found)
         if gold is not None and site is not None:
             _unlearned(bench, found, gold, own, site)
@@ -216,13 +216,13 @@ def _rank_one(bench: _Bench, cases: Sequence[Case], site: Site) -> _Edited:
 
 def _choose(bench: _Bench, found: Rows, cases: Sequence[Case]) -> tuple[Site, float]:
     """The site and the strength with the best harmonic mean of efficacy, paraphrases and locality on development facts."""
-    best: tuple[float, Site, float] | None = None
+    # where no edit takes anywhere, the first layer at full strength shows it
+    best = (0.0, Site(layer=0), 1.0)
     for site in sites_of(bench.model.config.layers):
         edited = _rank_one(bench, cases, site)
         for strength, score in zip(bench.plan.strengths, _scores(edited.marks, len(cases)), strict=True):
-            if best is None or score > best[0]:
+            if score > best[0]:
                 best = (score, site, strength)
-    assert best is not None, "every model has a layer"
     score, site, strength = best
     details = {"token": site.token, "where": site.where, "score": score, "strength": strength}
     found.add(Reading(name="rank-one.site", value=float(site.layer), n=len(cases), details=details))
@@ -302,13 +302,13 @@ class _Result:
 def _add_after(
     bench: _Bench, found: Rows, way: str, result: _Result, cases: int, *, where: str = "", details: dict[str, Any]
 ) -> None:
-    def add(name: str, values: FloatArray) -> None:
-        found.add(case_reading(f"{way}.{name}", values, seed=bench.seed, **details), where=where)
+    def add(name: str, values: FloatArray, *, share: bool = False) -> None:
+        found.add(case_reading(f"{way}.{name}", values, seed=bench.seed, share=share, **details), where=where)
 
     for group in GROUPS:
         name = "efficacy" if group == "edit" else group
-        add(name, by_case(result.right, result.questions, group, cases=cases))
-    add("preference", by_case(result.preferred, result.questions, "edit", cases=cases))
+        add(name, by_case(result.right, result.questions, group, cases=cases), share=True)
+    add("preference", by_case(result.preferred, result.questions, "edit", cases=cases), share=True)
     add("kl", result.drift.kl)
     add("loss-change", result.drift.loss)
     add("change", result.change)
@@ -395,7 +395,8 @@ def _add_after_row(bench: _Bench, found: Rows, way: str, after: After, weight: T
         "nonzero-gain": np.array([_gain(weight, after.weight)]),
     }  # fmt: skip
     for name, row in values.items():
-        reading = case_reading(f"{way}.row-{after.count}.{name}", row, seed=bench.seed, edits=after.count)
+        share = name in ("efficacy", "paraphrase", "locality")
+        reading = case_reading(f"{way}.row-{after.count}.{name}", row, seed=bench.seed, share=share, edits=after.count)
         # one model was measured once: there is nothing to resample
         found.add(replace(reading, low=None, high=None) if len(row) == 1 else reading)
 
@@ -416,9 +417,10 @@ def _unlearned(bench: _Bench, found: Rows, gold: Gpt, known: frozenset[int], sit
             "loss-change": after.drift.loss,
         }  # fmt: skip
         for name, row in values.items():
-            reading = case_reading(f"unlearn.{way}.{name}", row, seed=bench.seed)
+            share = name in ("recall", "retained")
+            reading = case_reading(f"unlearn.{way}.{name}", row, seed=bench.seed, share=share)
             found.add(replace(reading, low=None, high=None) if len(row) == 1 else reading)
         asked = len(corpus.prompts(task.forget))
         found.add(Reading(name=f"unlearn.{way}.ks", value=after.kolmogorov, n=asked, details={"p": after.p}))
         if way == "none":
-            found.add(case_reading("unlearn.gold.recall", after.gold_recall, seed=bench.seed))
+            found.add(case_reading("unlearn.gold.recall", after.gold_recall, seed=bench.seed, share=True))

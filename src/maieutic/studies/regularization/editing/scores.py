@@ -9,13 +9,14 @@ What this module does not do: run models.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from maieutic.readings import Estimate, FloatArray, Reading, cluster_weights
+from maieutic.readings import Estimate, FloatArray, Reading, cluster_weights, wilson
 from maieutic.studies.regularization.editing.cases import Question
 
 #: at this efficacy locality is compared
@@ -93,9 +94,22 @@ def at_efficacy(efficacy: FloatArray, other: FloatArray, *, at: float = EFFICACY
 
 
 def case_reading(
-    name: str, values: FloatArray, *, seed: int = 0, none: str = "nothing of it could be asked", **details: Any
+    name: str,
+    values: FloatArray,
+    *,
+    seed: int = 0,
+    share: bool = False,
+    none: str = "nothing of it could be asked",
+    **details: Any,
 ) -> Reading:
-    """The mean over cases as a reading; unmeasured with the reason ``none`` when there is no case."""
-    return mean_over_cases(values, seed=seed).reading(
-        name, n=int(np.isfinite(values).sum()), undefined=none, details=details
-    )
+    """The mean over cases as a reading; unmeasured with the reason ``none`` when there is no case.
+
+    ``share``: the values are shares of right answers. Where all are 0, or all 1, resampling cannot say how sure that is, and
+    the interval is Wilson's, over cases.
+    """
+    asked = values[np.isfinite(values)]
+    reading = mean_over_cases(values, seed=seed).reading(name, n=len(asked), undefined=none, details=details)
+    if share and len(asked) and asked.min() == asked.max() and asked[0] in (0.0, 1.0):
+        low, high = wilson(int(asked.sum()), len(asked))
+        return replace(reading, low=low, high=high)
+    return reading
