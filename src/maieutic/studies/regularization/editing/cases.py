@@ -103,7 +103,7 @@ def _known(model: Gpt, corpus: FactsCorpus, facts: Sequence[Fact]) -> frozenset[
     return frozenset(f.index for f in facts) - {p.fact for p, ok in zip(prompts, answered, strict=True) if not ok}
 
 
-def common_facts(corpus: FactsCorpus, known: Mapping[str, AbstractSet[int]], *, least: float = 0.5) -> Common:
+def common_facts(corpus: FactsCorpus, known: Mapping[str, AbstractSet[int]], *, least: float = 0.1) -> Common:
     """The facts that all compared models know.
 
     Args:

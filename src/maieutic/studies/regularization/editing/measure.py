@@ -105,7 +105,7 @@ def measure_editing(
         Every measure of `plan.edit_measures` and of `measure_interference`, in that order, those that could not be made
         with the reason.
 
-    Cost: see ``PLANS``: about 8 (quick) and 25 (full) CPU seconds at 3 layers of width 64; unlearning 4 more.
+    Cost: see ``PLANS``: about 7 to 11 (quick) and 20 (full) CPU seconds at 3 layers of width 64; unlearning 4 more.
     """
     plan = plan or edit_plan("quick")
     with frozen(model):
