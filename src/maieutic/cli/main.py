@@ -26,6 +26,7 @@ from maieutic.cli import (
     report,
     score,
     store,
+    study,
     sweep,
 )
 from maieutic.errors import UsageError, UserError
@@ -57,6 +58,7 @@ app.command(epilog=bench.EXAMPLE)(bench.bench)
 app.command(epilog=fetch.EXAMPLE)(fetch.fetch)
 app.add_typer(store.app, name="store")
 app.add_typer(monitor.app, name="monitor")
+app.add_typer(study.app, name="study")
 
 
 @app.callback(invoke_without_command=True)

@@ -161,7 +161,9 @@ class StudyConfig(_Section):
     def parts(self, purpose: str, *, step: int | None = None) -> dict[str, str]:
         """Parts that are measured of a kind of model, with their plans; of gold models none."""
         kind = "checkpoint" if step is not None else purpose
-        return {str(part): plan for name, parts in self.measuring.items() if name == kind for part, plan in parts.items()}
+        return {
+            str(part): plan for name, parts in self.measuring.items() if name == kind for part, plan in parts.items()
+        }
 
     @model_validator(mode="after")
     def _known(self) -> StudyConfig:
@@ -241,13 +243,20 @@ def narrowed(config: StudyConfig, *, arms: Sequence[str] | None = None, seeds: i
             update={
                 "seeds": own,
                 "null_seeds": tuple(range(seeds, seeds + count)),
-                **{n: tuple(s for s in getattr(config, n) if s in own) for n in ("sweep_seeds", "capacity_seeds", "gold_seeds")},
+                **{
+                    n: tuple(s for s in getattr(config, n) if s in own)
+                    for n in ("sweep_seeds", "capacity_seeds", "gold_seeds")
+                },
             }
         )
     if arms is not None:
         wanted = tuple(dict.fromkeys((BASELINE, *arms)))
-        lists = {n: tuple(a for a in getattr(config, n) if a in wanted) for n in ("sweep_arms", "capacity_arms", "gold_arms")}
-        strengths = {n: {k: v for k, v in getattr(config, n).items() if k in wanted} for n in ("strengths", "sweep_strengths")}
+        lists = {
+            n: tuple(a for a in getattr(config, n) if a in wanted) for n in ("sweep_arms", "capacity_arms", "gold_arms")
+        }
+        strengths = {
+            n: {k: v for k, v in getattr(config, n).items() if k in wanted} for n in ("strengths", "sweep_strengths")
+        }
         config = config.model_copy(update={"arms": wanted, **lists, **strengths})
     try:
         return StudyConfig.model_validate(config.model_dump())

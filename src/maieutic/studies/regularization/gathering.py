@@ -128,4 +128,6 @@ def trained_rows(record: Mapping[str, Any], step: int | None = None) -> Iterator
 
 
 def _plain(about: About, measure: str, value: float, *, better: Any, where: str = "") -> Row:
-    return Row(about=about, measure=measure, where=where, reading=Reading(name=measure, value=value, n=1), better=better)
+    return Row(
+        about=about, measure=measure, where=where, reading=Reading(name=measure, value=value, n=1), better=better
+    )

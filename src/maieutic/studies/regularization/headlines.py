@@ -156,4 +156,3 @@ def find(table: Table, config: StudyConfig) -> Findings:
             families.setdefault(family(headline, matching), []).extend(rows)
     null = corrected([null_contrast(table, h.measure, where=h.where) for h in HEADLINES])
     return Findings(families={n: corrected(rows) for n, rows in families.items()}, null=null)
-

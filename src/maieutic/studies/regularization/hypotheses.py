@@ -120,7 +120,9 @@ def norm_smuggles(table: Table, config: StudyConfig, claim: str) -> Answer:
     else:
         verdict = "undecided"
     widths = [config.shape.d_mlp, *config.capacity]
-    because = [f"loss of SoLU minus SoLU with LayerNorm, MLPs of {w}: {_says(c)}" for w, c in zip(widths, losses, strict=True)]
+    because = [
+        f"loss of SoLU minus SoLU with LayerNorm, MLPs of {w}: {_says(c)}" for w, c in zip(widths, losses, strict=True)
+    ]
     because.append(f"precision of weak firings, SoLU minus SoLU with LayerNorm: {_says(low)}")
     shown = tuple(replace(c, arm=f"{_SOLU}, MLPs of {w}") for w, c in zip(widths, losses, strict=True))
     return _answer("H2", claim, verdict, because, (*shown, low))

@@ -3,7 +3,7 @@
     RUN/models/PURPOSE/ARM/seed-N/measures.json           the finished model's rows, by part, with what decided them
     RUN/models/PURPOSE/ARM/seed-N/measures-STEP.json      the same of a checkpoint
 
-Two rounds, because only facts that every compared arm knows are edited: first what the models of a seed know, then everything
+Two rounds, because edits and circuits are about facts that every compared arm knows: first what the models of a seed know, then everything
 else. A part that raises is kept as failed with its reason and tried again by the next run; its measures are unmeasured rows in
 the table (`gathering`), never left out. Workers get weights and give rows back; the driver alone reads and writes files. What
 this module does not do: decide what a part measures, or read the results.
@@ -48,6 +48,10 @@ PARTS: dict[str, str] = {
 }
 
 
+#: parts that ask only for facts which every compared model knows
+_ON_COMMON = ("interpretability", "editing")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One part of one model that is to be measured.
@@ -55,7 +59,7 @@ class Task:
     Attributes:
         kept: the model. step: of a checkpoint; ``None``: the finished model.
         part: of ``PARTS``. plan: how much of it. seed: of its draws.
-        common: indices of the facts that all compared models of the seed know; for editing.
+        common: indices of the facts that all compared models of the seed know; for edits and circuits.
         gold: the model of unlearning; for editing.
         options: further plain JSON (the explainer and its options).
     """
@@ -191,7 +195,8 @@ def measure_all(
     )
     facts = config.corpus.name == "facts"
     if facts:
-        _measure([Task(kept=k, part="known", plan="all", seed=k.variant.seed) for k in compared(kept)], executor, work, "know", report)
+        asked = [Task(kept=k, part="known", plan="all", seed=k.variant.seed) for k in compared(kept)]
+        _measure(asked, executor, work, "know", report)
     tasks = tasks_of(config, kept, common_of(config, kept) if facts else {}, options=options)
     _measure(tasks, executor, work, "measure", report)
 
@@ -243,7 +248,7 @@ def tasks_of(
                 found.append(
                     Task(
                         kept=k, part=part, plan=plan, step=step, seed=partner.get(v.seed, v.seed),
-                        common=common.get(partner.get(v.seed, v.seed)) if edits else None,
+                        common=common.get(partner.get(v.seed, v.seed)) if part in _ON_COMMON else None,
                         gold=gold.get((v.arm, v.seed)) if edits and v.purpose == "main" and step is None else None,
                         options=options if part == "explainer" else None,
                     )
@@ -320,4 +325,3 @@ class _Jobs(Sequence[Job]):
 def _plain(kept: Kept, step: int | None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     model = kept.model(step)
     return asdict(model.config), {n: v.numpy() for n, v in model.state_dict().items()}
-

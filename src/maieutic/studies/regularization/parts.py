@@ -15,6 +15,7 @@ from maieutic.studies.regularization.editing.cases import known_facts
 from maieutic.studies.regularization.editing.measure import measure_editing, measure_interference
 from maieutic.studies.regularization.editing.plan import edit_plan
 from maieutic.studies.regularization.facts import FactsCorpus
+from maieutic.studies.regularization.facts_world import Fact
 from maieutic.studies.regularization.measuring import Asked
 from maieutic.studies.regularization.model import Gpt
 from maieutic.studies.regularization.rows import Row
@@ -25,7 +26,8 @@ def interpretability(model: Gpt, corpus: StudyCorpus, asked: Asked) -> Sequence[
     from maieutic.studies.regularization.interpreting.measure import measure_interpretability
     from maieutic.studies.regularization.interpreting.plan import interpret_plan
 
-    return measure_interpretability(model, corpus, seed=asked.seed, plan=interpret_plan(asked.plan))
+    plan = interpret_plan(asked.plan)
+    return measure_interpretability(model, corpus, seed=asked.seed, plan=plan, common=_common(corpus, asked))
 
 
 def behaviour(model: Gpt, corpus: StudyCorpus, asked: Asked) -> Sequence[Row]:
@@ -46,10 +48,16 @@ def editing(model: Gpt, corpus: StudyCorpus, asked: Asked) -> Sequence[Row]:
     facts = _facts(corpus)
     if asked.plan == "interference":
         return measure_interference(model, facts, plan=edit_plan("quick"), seed=asked.seed)
-    indices = None if asked.common is None else frozenset(asked.common)
-    common = None if indices is None else [f for f in facts.facts if f.index in indices]
     plan = replace(edit_plan(asked.plan), forget=asked.forget)
-    return measure_editing(model, facts, seed=asked.seed, plan=plan, common=common, gold=asked.gold)
+    return measure_editing(model, facts, seed=asked.seed, plan=plan, common=_common(corpus, asked), gold=asked.gold)
+
+
+def _common(corpus: StudyCorpus, asked: Asked) -> list[Fact] | None:
+    """The facts that all compared models know."""
+    if asked.common is None or not isinstance(corpus, FactsCorpus):
+        return None
+    indices = frozenset(asked.common)
+    return [f for f in corpus.facts if f.index in indices]
 
 
 def _facts(corpus: StudyCorpus) -> FactsCorpus:

@@ -59,7 +59,11 @@ def _mean(study: Study, arm: str, headline: Headline) -> str:
 
 
 def _word(headline: Headline, contrast: Contrast) -> str:
-    return f"{headline.title.lower()} {contrast.verdict}" if contrast.verdict in ("better", "worse", "more", "less") else ""
+    return (
+        f"{headline.title.lower()} {contrast.verdict}"
+        if contrast.verdict in ("better", "worse", "more", "less")
+        else ""
+    )
 
 
 def null_words(study: Study) -> str:
