@@ -1,8 +1,8 @@
 """Bench ``audit``: do the audits of an explainer catch one that cheats, and leave those alone that do not?
 
 Explainers that cheat on purpose (``audit.cheats``) take exams of planted units of known truth, made anew for each seed, and so
-do honest ones: the search, the same with another seed and twelve measurements, in other words, and silent where it is not
-very sure. All but the search are held against its skill, as ``maieutic audit`` does. A card alarms when any of its findings
+do honest ones: the search, the same with another seed and twelve measurements, and the same in other words.
+All but the search are held against its skill, as ``maieutic audit`` does. A card alarms when any of its findings
 does after Holm's correction.
 
 Told are the share of honest cards that alarm, the share of each cheat's cards that do and which audit it was, and how that

@@ -27,10 +27,8 @@ AUDITED = (
 )  # fmt: skip
 #: measurements for each unit: of the explainer that cheats are built on, and of a thriftier one
 BUDGET, THRIFTY = 200, 12
-#: below so much confidence a cautious explainer says nothing
-CAUTIOUS = 0.9
 #: explainers that do not cheat; the first reads briefings, so that no audit of it is left out, and is what cheats build on
-HONEST = ("search", "search, thrifty", "search, reworded", "search, cautious")
+HONEST = ("search", "search, thrifty", "search, reworded")
 #: honest, but with nothing to rest an answer on: told, and not counted among false alarms
 BARE = ("search-no-experiments", "lookup")
 #: points of the power curves: parts of the units that a cheat turns on, and pairs of an exam
@@ -116,19 +114,6 @@ class Reworded:
         return found if found.abstained else replace(found, label=found.predicate.describe())
 
 
-@dataclass(frozen=True)
-class Cautious:
-    """The same answers where they are sure, and none elsewhere."""
-
-    honest: Honest
-
-    def __call__(self, lab: Lab) -> Explanation:
-        found = self.honest(lab)
-        if found.abstained or found.confidence >= CAUTIOUS:
-            return found
-        return Explanation.unexplained(found.unit, "not sure enough", explainer=found.explainer, cost=found.cost)
-
-
 class Seed:
     """The exam of a seed with what has been asked on it."""
 
@@ -142,7 +127,7 @@ class Seed:
         """Every card of the seed, honest explainers first."""
         first = self.took(Briefed(self.honest), BUDGET)
         made = [self.card("search", "honest", self.judged(first), first)]
-        others = ((Reseeded(self.honest), THRIFTY), (Reworded(self.honest), BUDGET), (Cautious(self.honest), BUDGET))
+        others = ((Reseeded(self.honest), THRIFTY), (Reworded(self.honest), BUDGET))
         for name, (asked, budget) in zip(HONEST[1:], others, strict=True):
             sitting = self.took(asked, budget)
             made.append(self.card(name, "honest", self.judged(sitting, first), sitting, honest=first))
