@@ -34,6 +34,7 @@ class Material:
         model: in evaluation mode. corpus: that it was trained on. seed: of everything random. plan: how much.
         documents: labelled text, all splits. truths: its predicates.
         values: activations by hook point, float32 ``[token, unit]``, tokens of all documents in a row.
+        facts: indices of facts that every compared model knows; ``None``: those that this one knows.
     """
 
     model: Gpt
@@ -43,6 +44,7 @@ class Material:
     documents: Documents
     truths: Truths
     values: Mapping[str, Floats]
+    facts: frozenset[int] | None = None
 
     @property
     def acts(self) -> list[str]:
@@ -51,7 +53,13 @@ class Material:
 
 
 def read_material(
-    model: Gpt, corpus: StudyCorpus, *, seed: int, plan: InterpretPlan, documents: Documents | None = None
+    model: Gpt,
+    corpus: StudyCorpus,
+    *,
+    seed: int,
+    plan: InterpretPlan,
+    documents: Documents | None = None,
+    facts: frozenset[int] | None = None,
 ) -> Material:
     """Run the model once over labelled documents.
 
@@ -65,7 +73,7 @@ def read_material(
     sites = [s for names in site_names(model.config).values() for s in names]
     return Material(
         model=model, corpus=corpus, seed=seed, plan=plan, documents=read, truths=truths_of(read),
-        values=activations_of(model, read, sites),
+        values=activations_of(model, read, sites), facts=facts,
     )  # fmt: skip
 
 

@@ -42,11 +42,11 @@ class InterpretPlan:
 
 PLANS = {
     "quick": InterpretPlan(
-        name="quick", documents=450, sae_layers=1, sae_steps=80, probed=16, probe_tokens=3000, cut=64, asked=64, orders=1,
+        name="quick", documents=450, sae_layers=1, sae_steps=80, probed=16, probe_tokens=3000, cut=64, asked=48, orders=1,
         explained=1, explained_documents=150, directions=1, measurements=20,
     ),
     "full": InterpretPlan(
-        name="full", documents=900, sae_layers=1, sae_steps=200, probed=24, probe_tokens=6000, cut=128, asked=128, orders=3,
+        name="full", documents=900, sae_layers=1, sae_steps=200, probed=24, probe_tokens=6000, cut=128, asked=96, orders=2,
         explained=3, explained_documents=300, directions=2, measurements=40,
     ),
 }  # fmt: skip
