@@ -37,7 +37,7 @@ from maieutic.studies.regularization.summary import arms_in_words, cautions, nul
 
 PAGE, SUMMARY = "report.html", "summary.txt"
 #: behind an extra LayerNorm the same firings are looked at again
-BANDS = (("bands", "before any LayerNorm", "own"), ("hiding.bands", "behind the LayerNorm", "after"))
+BANDS = (("bands.{}", "before any LayerNorm", "own"), ("hiding.{}.after", "behind the LayerNorm", "after"))
 #: columns of the table of arms, beside what is always there
 _COLUMNS: tuple[tuple[str, str | None, str, int], ...] = (
     ("loss", "", "loss", 3), ("recall.held-out", "", "recall", 2), ("neurons.gap", None, "neuron gap", 3),

@@ -286,17 +286,17 @@ def band_charts(table: Table, arms: Sequence[str], series: Sequence[tuple[str, s
     """Precision of weak, middle and strong firings of each arm, mean over seeds and layers.
 
     Args:
-        series: (prefix of the measures, name, class): ``bands`` and what stands behind the LayerNorm.
+        series: (measure with ``{}`` for the band, name, class): as it is, and behind the LayerNorm.
     """
     charts: list[Small] = []
     for arm in arms:
         found: list[Line] = []
-        for prefix, name, kind in series:
-            means = [_seed_mean(table, arm, f"{prefix}.{band}") for band in ("low", "middle", "high")]
+        for measure, name, kind in series:
+            means = [_seed_mean(table, arm, measure.format(band)) for band in ("low", "middle", "high")]
             known = [v for v in means if v is not None]
             if len(known) == 3:
                 found.append(line(name, kind, known))
-        why = "" if found else _reason(table, arm, f"{series[0][0]}.low")
+        why = "" if found else _reason(table, arm, series[0][0].format("low"))
         charts.append(Small(arm=arm, family=family_of(arm), lines=tuple(found), why=why))
     return charts
 

@@ -3,10 +3,10 @@
     RUN/models/PURPOSE/ARM/seed-N/measures.json           the finished model's rows, by part, with what decided them
     RUN/models/PURPOSE/ARM/seed-N/measures-STEP.json      the same of a checkpoint
 
-Two rounds, because edits and circuits are about facts that every compared arm knows: first what the models of a seed know, then everything
-else. A part that raises is kept as failed with its reason and tried again by the next run; its measures are unmeasured rows in
-the table (`gathering`), never left out. Workers get weights and give rows back; the driver alone reads and writes files. What
-this module does not do: decide what a part measures, or read the results.
+Two rounds, because edits and circuits are about facts that every compared arm knows: first what the models of a seed know, then
+everything else. A part that raises is kept as failed with its reason and tried again by the next run; its measures are
+unmeasured rows in the table (`gathering`), never left out. Workers get weights and give rows back; the driver alone reads and
+writes files. What this module does not do: decide what a part measures, or read the results.
 """
 
 from __future__ import annotations
