@@ -1,12 +1,17 @@
-"""Two small worlds whose values are worked out by hand, and the prelude run in this process over a strict wire."""
+"""Two small worlds whose values are worked out by hand, and the prelude run in this process over a strict wire.
+
+Tests here may import ``banking``.
+"""
 
 from __future__ import annotations
 
 import json
 import runpy
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +27,10 @@ from maieutic.lab.workbench import Workbench
 from maieutic.stimuli.base import Stimulus
 from maieutic.stimuli.making import Tools, made_picture
 from maieutic.stimuli.texts import text_stimulus
+
+HERE = str(Path(__file__).parent)
+if HERE not in sys.path:
+    sys.path.append(HERE)
 
 
 def crossed(value: Any) -> Any:
