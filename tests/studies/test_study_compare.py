@@ -63,7 +63,7 @@ def test_means_and_differences_by_hand() -> None:
 
 def test_a_difference_without_a_control_is_unmeasured() -> None:
     found = compared_sides(side([0.9] * 5, directions=[]), side([0.1] * 5, directions=[0.1]))
-    for what, a, _, d in found.rows:
+    for what, _a, _b, d in found.rows:
         assert not d.measured, what
     assert row(found, "AP of live units")[0].measured
     assert "without its control" in str(row(found, "AP of live units")[2].reason)
