@@ -31,8 +31,10 @@ _RATE = 3e-3
 def z_scored(values: Floats, truths: Truths) -> Floats:
     """Live units with mean 0 and standard deviation 1 on discover, ``[token, live unit]``."""
     kept = values[:, live_units(values, truths)]
-    seen = kept[truths.places["discover"]].astype(np.float64)
-    return ((kept - seen.mean(axis=0)) / np.maximum(seen.std(axis=0), 1e-12)).astype(np.float32)
+    seen = kept[truths.places["discover"]]
+    mean = seen.mean(axis=0, dtype=np.float64).astype(np.float32)
+    spread = np.sqrt(np.square(seen - mean).mean(axis=0, dtype=np.float64))
+    return (kept - mean) * (1 / np.maximum(spread, 1e-12)).astype(np.float32)
 
 
 def turned(values: Floats, *, seed: int) -> Floats:
@@ -46,7 +48,8 @@ def oriented(values: Floats, truths: Truths) -> Floats:
     """Each direction times the sign of its skewness on discover."""
     seen = values[truths.places["discover"]]
     centred = seen - seen.mean(axis=0)
-    return values * np.where((centred**3).mean(axis=0) < 0, np.float32(-1), np.float32(1))
+    skewness = (centred * centred * centred).mean(axis=0, dtype=np.float64)
+    return values * np.where(skewness < 0, np.float32(-1), np.float32(1))
 
 
 def rotated(values: Floats, truths: Truths, *, seed: int) -> Floats:

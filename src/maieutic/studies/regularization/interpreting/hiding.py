@@ -14,6 +14,7 @@ What this module does not do: look at other locations (`probing`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -86,11 +87,7 @@ def _banded(material: Material, before: Banded, after: Banded | None, *, act: st
 
 
 def _renamed(reading: Reading, where: str, end: str) -> Row:
-    renamed = Reading(
-        name=f"{reading.name}.{end}", value=reading.value, low=reading.low, high=reading.high, n=reading.n,
-        reason=reading.reason, details=reading.details,
-    )  # fmt: skip
-    return _hiding(renamed, where, _BETTER[end])
+    return _hiding(replace(reading, name=f"{reading.name}.{end}"), where, _BETTER[end])
 
 
 def _gain(values: Floats) -> Reading:
@@ -143,7 +140,7 @@ def _cut_away(material: Material, sites: Sequence[str], percent: float) -> dict[
     """How much is cut: share of the activations that are not 0 anyway, and of the squared norm; means over sites."""
     shares: list[tuple[float, float]] = []
     for site in sites:
-        size = np.abs(material.values[site])
+        size = np.abs(material.values[site][material.truths.places["test"]])
         small = size < percent / 100 * size.max(axis=1, keepdims=True)
         on = max(int((size > 0).sum()), 1)
         power = max(float(np.square(size).sum()), 1e-12)

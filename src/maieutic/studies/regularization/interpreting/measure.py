@@ -16,6 +16,7 @@ from maieutic.studies.regularization.editing.sites import frozen
 from maieutic.studies.regularization.facts_world import Fact
 from maieutic.studies.regularization.interpreting.bands import band_rows
 from maieutic.studies.regularization.interpreting.circuits import circuit_rows
+from maieutic.studies.regularization.interpreting.explained import explained_rows
 from maieutic.studies.regularization.interpreting.hiding import hiding_rows
 from maieutic.studies.regularization.interpreting.material import Material, read_material
 from maieutic.studies.regularization.interpreting.neurons import labelled_layers, neuron_rows
@@ -33,6 +34,7 @@ PARTS: Mapping[str, Part] = {
     "hiding": hiding_rows,
     "locations": lambda material, _labelled: location_rows(material),
     "circuits": lambda material, _labelled: circuit_rows(material),
+    "explained": explained_rows,
 }
 
 

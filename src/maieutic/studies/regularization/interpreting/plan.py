@@ -42,12 +42,12 @@ class InterpretPlan:
 
 PLANS = {
     "quick": InterpretPlan(
-        name="quick", documents=450, sae_layers=1, sae_steps=80, probed=16, probe_tokens=3000, cut=64, asked=48, orders=1,
-        explained=1, explained_documents=150, directions=1, measurements=20,
+        name="quick", documents=450, sae_layers=1, sae_steps=50, probed=16, probe_tokens=3000, cut=64, asked=48, orders=1,
+        explained=1, explained_documents=100, directions=1, measurements=10,
     ),
     "full": InterpretPlan(
-        name="full", documents=900, sae_layers=1, sae_steps=200, probed=24, probe_tokens=6000, cut=128, asked=96, orders=2,
-        explained=3, explained_documents=300, directions=2, measurements=40,
+        name="full", documents=900, sae_layers=1, sae_steps=120, probed=24, probe_tokens=6000, cut=128, asked=96, orders=2,
+        explained=2, explained_documents=200, directions=1, measurements=30,
     ),
 }  # fmt: skip
 

@@ -73,7 +73,7 @@ def best_thresholds(values: Floats, truth: NDArray[np.bool_]) -> NDArray[np.floa
     Args:
         values: ``[row, token]``. truth: the same shape.
     """
-    order = np.argsort(-values, axis=1, kind="stable")
+    order = np.argsort(-values, axis=1)
     ranked = np.take_along_axis(values, order, axis=1).astype(np.float64)
     right = np.cumsum(np.take_along_axis(truth, order, axis=1), axis=1)
     shown = np.arange(1, values.shape[1] + 1)
@@ -93,7 +93,7 @@ def f1_scores(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray
 
 def precision_scores(values: Floats, truth: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Step-wise average precision of each row, ties as one group, ``[row]``; rows without a true token give 0."""
-    order = np.argsort(-values, axis=1, kind="stable")
+    order = np.argsort(-values, axis=1)
     ranked, on = np.take_along_axis(values, order, axis=1), np.take_along_axis(truth, order, axis=1)
     size = values.shape[1]
     ends = np.where(
