@@ -122,10 +122,11 @@ def test_a_failed_null_is_the_first_thing_said(study: Study, page: str) -> None:
 
 def test_a_frontier_has_a_point_for_each_model_and_says_who_is_left_out(study: Study) -> None:
     found = frontier(study.table, study.config.arms, LOSS, GAP)
-    models = [m for m in study.table.models if m.variant.purpose in ("main", "sweep")]
+    models = [m for m in study.table.models if m.variant.purpose in ("main", "sweep") and m.variant.arm != "untrained"]
     assert len(found.points) == len(models)
-    assert [a for a, _ in found.left_out] == ["pruning"] and "not finite" in found.left_out[0][1]
-    assert {m.arm for m in found.means} == set(study.config.arms) - {"pruning"}
+    assert [a for a, _ in found.left_out] == ["pruning", "untrained"]
+    assert "not finite" in found.left_out[0][1] and "loss 5.2" in found.left_out[1][1]
+    assert {m.arm for m in found.means} == set(study.config.arms) - {"pruning", "untrained"}
     for m in found.means:
         assert 0 <= m.x <= 100 and 0 <= m.y <= 100
 

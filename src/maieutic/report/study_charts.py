@@ -13,7 +13,7 @@ from typing import Literal
 from maieutic.readings import Reading
 from maieutic.studies.regularization.arms import ARMS
 from maieutic.studies.regularization.comparing import Contrast, t_reading
-from maieutic.studies.regularization.headlines import MATCHINGS, Findings, Headline, Matching
+from maieutic.studies.regularization.headlines import MATCHINGS, Findings, Headline, Matching, absent
 from maieutic.studies.regularization.measured import Measured, Table
 
 Family = Literal["control", "activation", "solu", "weights", "other"]
@@ -119,10 +119,14 @@ class Frontier:
 
 
 def frontier(table: Table, arms: Sequence[str], x: Headline, y: Headline) -> Frontier:
-    """Every model that has both measures, and the means of arms."""
+    """Every model that has both measures, and the means of arms.
+
+    Untrained models are told in words: their loss would press all others together.
+    """
     shown = [m for m in table.models if m.variant.purpose in ("main", "sweep") and m.variant.arm in arms]
     pairs = [(m, x.of(m), y.of(m)) for m in shown]
-    known = [(m, a, b) for m, a, b in pairs if a is not None and b is not None]
+    every = [(m, a, b) for m, a, b in pairs if a is not None and b is not None]
+    known = [(m, a, b) for m, a, b in every if ARMS[m.variant.arm].trained]
     across, up = axis(a for _, a, _ in known), axis(b for _, _, b in known)
     points = tuple(
         Point(x=across.at(a), y=100 - up.at(b), kind=_kind(m), family=family_of(m.variant.arm), name=_point_name(m, x, a, y, b))
@@ -131,8 +135,11 @@ def frontier(table: Table, arms: Sequence[str], x: Headline, y: Headline) -> Fro
     means: list[Mean] = []
     left_out: list[tuple[str, str]] = []
     for number, arm in enumerate(arms, start=1):
-        own = [(a, b) for m, a, b in known if m.variant.arm == arm and _kind(m) == "main"]
-        if own:
+        own = [(a, b) for m, a, b in every if m.variant.arm == arm and _kind(m) == "main"]
+        if own and not ARMS[arm].trained:
+            at = [sum(column) / len(own) for column in zip(*own, strict=True)]
+            left_out.append((arm, f"{x.title.lower()} {at[0]:.2f}, {y.title.lower()} {at[1]:.2f}"))
+        elif own:
             means.append(_mean(number, arm, own, across, up, f"{x.title} {{}}, {y.title} {{}}"))
         else:
             left_out.append((arm, _why(table, arm, (x, y))))
@@ -165,7 +172,7 @@ def _mean(number: int, arm: str, own: Sequence[tuple[float, float]], across: Axi
 def _why(table: Table, arm: str, measures: Sequence[Headline]) -> str:
     models = table.of(arm)
     if not models:
-        return next((why for name, why in table.missing if name.startswith(f"main/{arm}")), "no model of it is there")
+        return absent(table, arm)
     for m in models.values():
         for h in measures:
             if h.of(m) is None:
@@ -206,6 +213,11 @@ class Forest:
     zero: float
     rows: tuple[ForestRow, ...]
 
+    @property
+    def drawn(self) -> bool:
+        """Whether there is anything to draw."""
+        return any(r.bar is not None for r in self.rows)
+
 
 def forest(findings: Findings, headline: Headline, *, matchings: Sequence[Matching] = MATCHINGS) -> Forest:
     """The differences of a measure, arm by arm, at each matching that was compared."""
@@ -231,7 +243,7 @@ def forest_of(headline: Headline, rows: Sequence[tuple[str, str, Contrast]]) -> 
 
 
 def _ends(reading: Reading) -> list[float]:
-    """Value and interval, the interval cut at ten times the value's distance: two seeds can have an endless one."""
+    """Value and interval, the interval cut at three times the value's distance from it: two seeds can have an endless one."""
     if reading.value is None:
         return []
     reach = 3 * abs(reading.value) + 1e-6
@@ -322,7 +334,7 @@ def _seed_mean(table: Table, arm: str, measure: str) -> float | None:
 
 
 def _reason(table: Table, arm: str, measure: str) -> str:
-    return next((m.reason(measure) for m in table.of(arm).values()), "no model of it is there")
+    return next((m.reason(measure) for m in table.of(arm).values()), absent(table, arm))
 
 
 def _curve(table: Table, arm: str, measure: str) -> list[float]:

@@ -11,9 +11,10 @@ What this module does not do: answer hypotheses (`hypotheses`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from maieutic.readings import Reading
 from maieutic.studies.regularization.arms import ARMS
 from maieutic.studies.regularization.comparing import Contrast, compare, corrected, null_contrast
 from maieutic.studies.regularization.config import BASELINE, StudyConfig
@@ -131,9 +132,9 @@ def treatments(config: StudyConfig) -> tuple[str, ...]:
 
 def beside_baseline(table: Table, arm: str, headline: Headline, matching: Matching) -> Contrast:
     """An arm beside the baseline in one measure, with something alike on both sides."""
-    if matching == "tokens":
-        return compare(table, arm, headline.measure, where=headline.where)
-    return matched(table, arm, headline, matching)
+    if matching != "tokens":
+        return matched(table, arm, headline, matching)
+    return _named(table, compare(table, arm, headline.measure, where=headline.where))
 
 
 def matched(table: Table, arm: str, headline: Headline, on: On) -> Contrast:
@@ -142,7 +143,20 @@ def matched(table: Table, arm: str, headline: Headline, on: On) -> Contrast:
     if early.reading.measured:
         return early
     swept = along_its_sweep(table, arm, headline.measure, on=on, where=headline.where)
-    return swept if swept.reading.measured else early
+    return _named(table, swept if swept.reading.measured else early)
+
+
+def _named(table: Table, contrast: Contrast) -> Contrast:
+    """The contrast with what stopped the arm, where none of its models is there."""
+    if contrast.reading.measured or table.of(contrast.arm):
+        return contrast
+    return replace(contrast, reading=Reading.unmeasured(contrast.measure, absent(table, contrast.arm)))
+
+
+def absent(table: Table, arm: str) -> str:
+    """Why there is no model of an arm."""
+    own = (why for name, why in table.missing if name.startswith((f"main/{arm}/", f"main/{arm}@")))
+    return next(own, f"no model of {arm} is there")
 
 
 def find(table: Table, config: StudyConfig) -> Findings:

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from statistics import fmean
 
 from maieutic.studies.regularization.arms import ARMS
-from maieutic.studies.regularization.comparing import Contrast
 from maieutic.studies.regularization.config import BASELINE
-from maieutic.studies.regularization.headlines import GAP, LOCALITY, LOSS, Headline, compared_arms
+from maieutic.studies.regularization.headlines import PRIMARY, Headline, absent, compared_arms
 from maieutic.studies.regularization.run import Study
 
 WORDS = {"supported": "The data support it.", "against": "The data speak against it.",
@@ -42,12 +41,20 @@ def claims(study: Study) -> Iterator[str]:
 
 
 def arms_in_words(study: Study) -> Iterator[str]:
-    """One line for each arm: its primary measures beside GELU, at equal tokens."""
-    for arm in (BASELINE, *compared_arms(study.config)):
-        values = [f"{h.title.lower()} {_mean(study, arm, h)}" for h in (LOSS, GAP, LOCALITY)]
-        told = [_word(h, c) for h in (LOSS, GAP, LOCALITY) for c in study.findings.of(h, "tokens") if c.arm == arm]
-        beside = f" ({'; '.join(t for t in told if t) or 'no reliable difference'} beside {BASELINE.upper()})"
-        yield f"{arm}, {ARMS[arm].what}: {', '.join(values)}{'' if arm == BASELINE else beside}."
+    """One line for each arm: its primary measures, and what is reliable of them beside GELU at equal tokens."""
+    for arm in study.config.arms:
+        values = [f"{h.title.lower()} {_mean(study, arm, h)}" for h in PRIMARY]
+        yield f"{arm}, {ARMS[arm].what}: {', '.join(values)}{_beside(study, arm)}."
+
+
+def _beside(study: Study, arm: str) -> str:
+    if arm not in compared_arms(study.config):
+        return ""
+    found = [(h, c) for h in PRIMARY for c in study.findings.of(h, "tokens") if c.arm == arm]
+    if not any(c.reading.measured for _, c in found):
+        return f" (not compared: {absent(study.table, arm)})" if not study.table.of(arm) else " (not compared)"
+    told = [f"{h.title.lower()} {c.verdict}" for h, c in found if c.verdict in ("better", "worse", "more", "less")]
+    return f" ({'; '.join(told) or 'no reliable difference'} beside {BASELINE.upper()})"
 
 
 def _mean(study: Study, arm: str, headline: Headline) -> str:
@@ -56,14 +63,6 @@ def _mean(study: Study, arm: str, headline: Headline) -> str:
     if not known:
         return "unmeasured"
     return f"{fmean(known):.3f}{'' if len(known) == len(values) else f' (of {len(known)} of {len(values)} seeds)'}"
-
-
-def _word(headline: Headline, contrast: Contrast) -> str:
-    return (
-        f"{headline.title.lower()} {contrast.verdict}"
-        if contrast.verdict in ("better", "worse", "more", "less")
-        else ""
-    )
 
 
 def null_words(study: Study) -> str:
