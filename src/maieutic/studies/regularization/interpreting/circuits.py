@@ -2,9 +2,9 @@
 
 Behaviours: ``recall`` of facts that the model knows, and ``nesting``: which bracket closes. Units of all layers are ranked by
 attribution (gradient of the answer's margin times activation minus mean, averaged along the way from the means), then the
-number that is kept is bisected until 90 % of the answers that were right still are. Units that are not kept are held at their
-mean over text ("mean ablation"; Gao et al. 2025, "Weight-sparse transformers have interpretable circuits", who learn their masks
-instead and find smaller circuits).
+number that is kept is searched for at which 90 % of the answers that were right still are. Units that are not kept write
+their mean over text ("mean ablation"; Gao et al. 2025, "Weight-sparse transformers have interpretable circuits", who learn
+their masks instead and find smaller circuits).
 
 Rows of a behaviour ``B``: ``circuit.B.units``, ``.share`` of all units, ``.edges`` (non-zero weights between kept units and the
 residual stream), ``.random`` (units needed when the order is drawn), ``.without`` (share still right when only the circuit stands
@@ -169,7 +169,7 @@ def _right(material: Material, asked: Questions) -> Questions | str:
 
 
 def attributions(model: Gpt, asked: Questions, means: Mapping[str, Tensor], *, points: int = POINTS) -> Tensor:
-    """What each unit adds to the margin of the answers beside its mean, ``[layer, unit]``: mean over questions.
+    """What each unit adds to the margin of an answer beside its mean, ``[question, layer, unit]``.
 
     Gradients are averaged over ``points`` places half-way along equal steps from all units at their means to none; ``points``
     1 with the activations themselves would be the plain gradient.
@@ -178,7 +178,7 @@ def attributions(model: Gpt, asked: Questions, means: Mapping[str, Tensor], *, p
     full: dict[str, Tensor] = {}
     with torch.no_grad(), hooked(model, sites, lambda s, out: full.__setitem__(s, out)):
         asked.margins(model)
-    total = torch.zeros(len(sites), next(iter(means.values())).shape[0])
+    total = torch.zeros(len(asked.ids), len(sites), next(iter(means.values())).shape[0])
     for n in range(points):
         share, seen = (n + 0.5) / points, dict[str, Tensor]()
 
@@ -190,8 +190,8 @@ def attributions(model: Gpt, asked: Questions, means: Mapping[str, Tensor], *, p
         with torch.enable_grad(), hooked(model, sites, between):
             grads = torch.autograd.grad(asked.margins(model).sum(), [seen[s] for s in sites])
         for layer, (site, grad) in enumerate(zip(sites, grads, strict=True)):
-            total[layer] += (grad * (full[site] - means[site])).sum(dim=(0, 1)) / points
-    return total / len(asked.ids)
+            total[:, layer] += (grad * (full[site] - means[site])).sum(dim=1) / points
+    return total
 
 
 @torch.no_grad()
@@ -203,12 +203,17 @@ def share_right(model: Gpt, asked: Questions, kept: Tensor, means: Mapping[str, 
 
 
 def smallest(order: Tensor, enough: Callable[[int], bool]) -> int:
-    """The least number, by bisection, of units in an order that are enough; all of them are taken to be."""
-    low, high = -1, len(order)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    """A least number of units in an order that are enough; all of them are taken to be.
+
+    Tried in doublings from none, then bisected: a unit more can also do harm, and this finds the small sets first.
+    """
+    below, found = -1, 0
+    while found < len(order) and not enough(found):
+        below, found = found, min(max(1, 2 * found), len(order))
+    while found - below > 1:
+        middle = (below + found) // 2
+        below, found = (below, middle) if enough(middle) else (middle, found)
+    return found
 
 
 def find_circuit(
@@ -216,21 +221,30 @@ def find_circuit(
 ) -> Circuit:
     """The smallest first part of a ranking of units that keeps ``share`` of right answers right.
 
+    Two rankings are tried, by mean attribution and by mean magnitude of it: behind a LayerNorm units that many answers lean on,
+    some up and some down, are needed as well. The smaller circuit counts.
+
     Args:
         means: of each unit over text, by hook point, ``[unit]``.
-        order: indices into ``[layer * unit]``; by attribution when not given.
+        order: indices into ``[layer * unit]``; the two by attribution when not given.
     """
     shape = (len(means), next(iter(means.values())).shape[0])
-    ranking = (
-        attributions(model, asked, means).flatten().argsort(descending=True, stable=True) if order is None else order
-    )
+    if order is None:
+        added = attributions(model, asked, means).flatten(1)
+        orders = [x.argsort(descending=True, stable=True) for x in (added.mean(dim=0), added.abs().mean(dim=0))]
+    else:
+        orders = [order]
 
-    def first(count: int) -> Tensor:
+    def first(ranking: Tensor, count: int) -> Tensor:
         kept = torch.zeros(shape[0] * shape[1], dtype=torch.bool)
         kept[ranking[:count]] = True
         return kept.view(shape)
 
-    kept = first(smallest(ranking, lambda n: share_right(model, asked, first(n), means) >= share))
+    def enough(ranking: Tensor) -> Callable[[int], bool]:
+        return lambda count: share_right(model, asked, first(ranking, count), means) >= share
+
+    tried = [first(ranking, smallest(ranking, enough(ranking))) for ranking in orders]
+    kept = min(tried, key=lambda k: int(k.sum()))
     return Circuit(
         kept=kept, right=share_right(model, asked, kept, means), without=share_right(model, asked, ~kept, means)
     )
@@ -246,11 +260,15 @@ def edges(model: Gpt, kept: Tensor) -> int:
 
 
 def unit_means(material: Material) -> dict[str, Tensor]:
-    """Mean of every unit over discover, by hook point."""
+    """Mean of what every unit writes, behind any extra LayerNorm, over discover; by hook point."""
     places = material.truths.places["discover"]
-    return {
-        s: torch.from_numpy(material.values[s][places].mean(axis=0, dtype=np.float64)).float() for s in material.acts
-    }
+    found: dict[str, Tensor] = {}
+    for act in material.acts:
+        norm = act.replace(".act", ".norm")
+        # without a LayerNorm the module there hands on what it gets
+        values = material.values[norm if norm in material.values else act]
+        found[norm] = torch.from_numpy(values[places].mean(axis=0, dtype=np.float64)).float()
+    return found
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
