@@ -54,7 +54,8 @@ def regularization(
             show_default=False,
         ),
     ] = None,
-    sample: Annotated[int, typer.Option(min=1, help="Units of each model that the explainer labels.")] = 4,
+    sample: Annotated[int, typer.Option(min=1, help="Units of each layer that the explainer labels.")] = 2,
+    budget: Annotated[int, typer.Option(min=1, help="Measurements for each unit that it labels.")] = 60,
     model: Model = None,
     base_url: BaseUrl = None,
     more: More = None,
@@ -72,7 +73,7 @@ def regularization(
     wanted = _config(quick, config, arms, seeds)
     options = None
     if explainer is not None:
-        options = {"name": explainer, "units": sample, "options": given(more, model=model, base_url=base_url)}
+        options = _explainer(explainer, sample, budget, given(more, model=model, base_url=base_url))
     with open_executor(engine, workers=workers, address=address) as executor:
         if executor.name == "in-process":
             import torch
@@ -84,6 +85,18 @@ def regularization(
     if not study.complete:
         say(f"{len(study.table.missing)} things failed or are missing: see {page}")
         raise typer.Exit(1)
+
+
+def _explainer(name: str, units: int, budget: int, options: dict[str, Any]) -> dict[str, Any]:
+    """Who labels a sample, as the study keeps it.
+
+    Raises:
+        UserError: no such explainer, an option that it does not have, or something that it lacks.
+    """
+    from maieutic.explain import check_explainer
+
+    check_explainer(name, **options)
+    return {"name": name, "units": units, "measurements": budget, "options": options}
 
 
 def _config(quick: bool, file: Path | None, arms: str | None, seeds: int | None) -> StudyConfig:

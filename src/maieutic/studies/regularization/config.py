@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -113,14 +113,20 @@ class TrainingConfig(_Section):
 
 PartName = Literal["behaviour", "interpretability", "editing"]
 KindName = Literal["main", "sweep", "capacity", "null", "checkpoint"]
-#: everything of what is compared, with the same plan, so that nothing but the model differs
-_MEASURED: dict[KindName, dict[PartName, str]] = {
-    "main": {"behaviour": "full", "interpretability": "quick", "editing": "quick"},
-    "null": {"behaviour": "full", "interpretability": "quick", "editing": "quick"},
-    "checkpoint": {"behaviour": "full", "interpretability": "quick", "editing": "quick"},
-    "sweep": {"behaviour": "full", "interpretability": "quick", "editing": "quick"},
-    "capacity": {"interpretability": "quick"},
-}
+
+
+def _measuring(size: str, *, explained: bool) -> dict[KindName, dict[PartName, str]]:
+    """What is measured of each kind of model: with the same plan, so that nothing but the model differs."""
+    own = f"{size}:neurons,bands,locations,circuits"
+    whole = size if explained else f"{size}:neurons,bands,hiding,locations,circuits"
+    null = f"{size}:neurons,bands,hiding,locations,circuits"
+    return {
+        "main": {"behaviour": "full", "interpretability": whole, "editing": size},
+        "null": {"behaviour": "full", "interpretability": null, "editing": size},
+        "checkpoint": {"behaviour": "full", "interpretability": own, "editing": size},
+        "sweep": {"behaviour": "full", "interpretability": own, "editing": size},
+        "capacity": {"interpretability": f"{size}:neurons,bands"},
+    }
 
 
 class StudyConfig(_Section):
@@ -135,7 +141,8 @@ class StudyConfig(_Section):
         forget: subjects whose facts the gold model of unlearning never sees. gold_arms, gold_seeds: for whom there is one.
         null_seeds: further seeds of the baseline: a second GELU arm, which should differ in nothing.
         measuring: which parts are measured of which models, and with which plan; ``checkpoint``: of the baseline on its way.
-            Plans are those of `editing.plan` and `interpreting.plan`; models that are compared need the same.
+            Plans are those of `editing.plan` and `interpreting.plan` (``full``, or some of its measures:
+            ``full:neurons,circuits``); models that are compared need the same.
     """
 
     preset: Literal["quick", "full"] = "full"
@@ -152,7 +159,7 @@ class StudyConfig(_Section):
     gold_arms: tuple[str, ...] = ()
     gold_seeds: tuple[int, ...] = (0,)
     null_seeds: tuple[int, ...] = ()
-    measuring: dict[KindName, dict[PartName, str]] = _MEASURED
+    measuring: dict[KindName, dict[PartName, str]] = _measuring("full", explained=True)
     shape: ShapeConfig = ShapeConfig()  # pyright: ignore[reportCallIssue]
     corpus: CorpusConfig = CorpusConfig()  # pyright: ignore[reportCallIssue]
     training: TrainingConfig = TrainingConfig()  # pyright: ignore[reportCallIssue]
@@ -186,23 +193,46 @@ class StudyConfig(_Section):
             raise ValueError(f"everything is compared with {BASELINE}: add it to the arms")
         if self.corpus.name != "facts" and self.gold_arms:
             raise ValueError("only the facts corpus can forget: leave gold_arms out")
+        check_plans(self.measuring)
         if set(self.null_seeds) & set(self.seeds):
             raise ValueError("null_seeds are other seeds than seeds")
         return self
+
+
+def check_plans(measuring: Mapping[KindName, Mapping[PartName, str]]) -> None:
+    """Refuse plans that there are not, before hours of training and not after.
+
+    Raises:
+        ValueError: no such plan or measure.
+    """
+    from maieutic.studies.regularization.editing.plan import PLANS as EDITING
+    from maieutic.studies.regularization.interpreting.plan import PLANS as INTERPRETING
+
+    known = {"behaviour": ("full",), "interpretability": tuple(INTERPRETING), "editing": (*EDITING, "interference")}
+    for parts in measuring.values():
+        for part, plan in parts.items():
+            name = plan.split(":")[0] if part == "interpretability" else plan
+            if name not in known[part]:
+                raise ValueError(
+                    f"no plan {name!r} of {part}{did_you_mean(name, known[part])}: choose from {known[part]}"
+                )
 
 
 _SWEPT = ("relu-l1", "topk", "solu", "solu-ln", "weight-l1", "pruning", "weight-sparse")
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {
         "seeds": [0, 1, 2],
-        "training": {"steps": 420},
+        "training": {"steps": 420, "checkpoints": [0.5, 0.8]},
         "corpus": {"training": 10_080, "measured": 450, "subjects": 64, "first_names": 16, "last_names": 16},
         "gold_arms": [BASELINE],
+        "null_seeds": [3, 4, 5],
+        "measuring": _measuring("quick", explained=False),
     },
     "full": {
         "sweep_arms": list(_SWEPT),
         "capacity": [32, 64],
-        "capacity_arms": ["gelu", "topk", "solu", "solu-ln"],
+        "capacity_arms": ["gelu", "solu", "solu-ln"],
+        "capacity_seeds": [0, 1, 2, 3],
         "gold_arms": ["gelu", "topk", "solu-ln", "pruning"],
         "null_seeds": [5, 6, 7, 8, 9],
     },
@@ -261,7 +291,9 @@ def narrowed(config: StudyConfig, *, arms: Sequence[str] | None = None, seeds: i
     try:
         return StudyConfig.model_validate(config.model_dump())
     except ValidationError as error:
-        raise UsageError(f"{error.errors()[0]['msg']}: choose other --arms or --seeds") from None
+        raise UsageError(
+            f"{error.errors()[0]['msg'].removeprefix('Value error, ')}: choose other --arms or --seeds"
+        ) from None
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

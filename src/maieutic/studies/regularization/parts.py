@@ -22,12 +22,37 @@ from maieutic.studies.regularization.rows import Row
 
 
 def interpretability(model: Gpt, corpus: StudyCorpus, asked: Asked) -> Sequence[Row]:
-    """Interpretability and hiding."""
-    from maieutic.studies.regularization.interpreting.measure import measure_interpretability
+    """Interpretability and hiding; the plan may name some of the measures only: ``full:neurons,circuits``."""
+    from maieutic.studies.regularization.interpreting.measure import PARTS, measure_interpretability
     from maieutic.studies.regularization.interpreting.plan import interpret_plan
 
-    plan = interpret_plan(asked.plan)
-    return measure_interpretability(model, corpus, seed=asked.seed, plan=plan, common=_common(corpus, asked))
+    name, _, some = asked.plan.partition(":")
+    parts = tuple(p.strip() for p in some.split(",")) if some else tuple(PARTS)
+    return measure_interpretability(
+        model, corpus, seed=asked.seed, plan=interpret_plan(name), common=_common(corpus, asked), parts=parts
+    )
+
+
+def explainer(model: Gpt, corpus: StudyCorpus, asked: Asked) -> Sequence[Row]:
+    """A sample of units through an explainer of the user's choice, which is not told the arm: ``by-NAME.score`` and so on."""
+    from maieutic.studies.regularization.editing.sites import frozen
+    from maieutic.studies.regularization.interpreting.explained import Explaining, explained_rows
+    from maieutic.studies.regularization.interpreting.material import read_material
+    from maieutic.studies.regularization.interpreting.neurons import labelled_layers
+    from maieutic.studies.regularization.interpreting.plan import interpret_plan
+
+    wanted = asked.options
+    plan = replace(interpret_plan("quick"), explained=wanted["units"])
+    who = Explaining(explainer=wanted["name"], options=wanted["options"], measurements=wanted["measurements"])
+    with frozen(model):
+        material = read_material(model, corpus, seed=asked.seed, plan=plan)
+        found = explained_rows(material, labelled_layers(material), explaining=who)
+    return [_renamed(row, f"by-{wanted['name']}") for row in found]
+
+
+def _renamed(row: Row, prefix: str) -> Row:
+    name = f"{prefix}.{row.measure.partition('.')[2]}"
+    return replace(row, measure=name, reading=replace(row.reading, name=name))
 
 
 def behaviour(model: Gpt, corpus: StudyCorpus, asked: Asked) -> Sequence[Row]:
