@@ -3,8 +3,9 @@
 ``explained.score``: mean average precision of labels at held-out positions (`maieutic.score`, ``predictive``); an abstention
 counts as the constant that it predicts. Controls: ``explained.random``, the same explainer on random directions of z-scored
 activations, each scored in its own place; ``explained.untrained``, the same labels on the same units of the untrained copy.
-``explained.gap`` is score minus random. ``explained.agreement`` is the rank correlation, over all sampled units, with the F1 of
-the programmatic explainer; the pairs stand in the details, so that models can be pooled.
+``explained.gap`` is score minus random. ``explained.exact``: what the programmatic explainer's label gets on the same units at
+the same positions, and ``explained.agreement`` the rank correlation of the two over all sampled units; the pairs stand in the
+details, so that models can be pooled.
 
 An explainer sees a subject that is called the same in every arm: it is blind to what was done to the model.
 
@@ -24,7 +25,7 @@ from maieutic.explain import explain
 from maieutic.explain.registry import Explainer
 from maieutic.harvest import Atlas, harvest
 from maieutic.lab import Budget, Lab
-from maieutic.readings import Reading, mean_reading
+from maieutic.readings import Reading, average_precision, cluster_weights, mean_reading
 from maieutic.score import Shared, null_unit, random_directions, score, trial
 from maieutic.stimuli import Corpus
 from maieutic.stimuli.base import SPLITS
@@ -63,14 +64,14 @@ class Sampled:
     Attributes:
         unit: which. label: found, empty for an abstention. reading: its predictive score.
         untrained: average precision of the same label on the same unit of the untrained copy, or why there is none.
-        programmatic: F1 of the programmatic explainer; ``None`` for directions.
+        exact: average precision of the programmatic explainer's label on the same evidence, or why there is none.
     """
 
     unit: Unit
     label: str
     reading: Reading
     untrained: Reading | None = None
-    programmatic: float | None = None
+    exact: Reading | None = None
 
 
 def explained_rows(
@@ -86,7 +87,8 @@ def explained_rows(
     """
     who = explaining or Explaining()
     subject = study_subject(material.model, material.corpus, name=BLIND)
-    corpus = _corpus(material)
+    places = _places(material)
+    corpus = material.documents.at(places).corpus(material.corpus.name)
     chosen = {s: _drawn(material, own) for s, own in zip(material.acts, labelled, strict=True)}
     units = {s: [subject.unit(s, n) for n in rows] for s, rows in chosen.items()}
     pilot = harvest(subject, _pilot(corpus), material.acts, keep=())
@@ -98,9 +100,12 @@ def explained_rows(
     every: list[Sampled] = []
     shared = Shared()
     for site, own in zip(material.acts, labelled, strict=True):
-        f1 = dict(zip(np.flatnonzero(own.live).tolist(), own.f1.tolist(), strict=True))
+        label = dict(zip(np.flatnonzero(own.live).tolist(), own.predicate.tolist(), strict=True))
         sampled = [
-            _explained(material, subject, u, atlas, who, shared, fresh=fresh, programmatic=f1[n])
+            replace(
+                _explained(material, subject, u, atlas, who, shared, fresh=fresh),
+                exact=_exact(material, places, u, atlas, predicate=label[n]),
+            )
             for u, n in zip(units[site], chosen[site], strict=True)
         ]
         null = [_explained(material, subject, u, atlas, who, shared) for u in directions[site]]
@@ -114,15 +119,15 @@ def _row(reading: Reading, where: str) -> Row:
     return Row(about="interpretability", measure=reading.name, where=where, reading=reading, better=better)
 
 
-def _corpus(material: Material) -> Corpus:
-    """The first documents of each split, as texts."""
+def _places(material: Material) -> list[int]:
+    """The first documents of each split, by index."""
     documents = material.documents
     share = material.plan.explained_documents / max(len(documents.groups), 1)
     chosen: list[int] = []
     for split in SPLITS:
         own = [n for n, s in enumerate(documents.splits) if s == split]
         chosen += own[: max(1, round(share * len(own)))]
-    return documents.at(sorted(chosen)).corpus(material.corpus.name)
+    return sorted(chosen)
 
 
 def _pilot(corpus: Corpus) -> Corpus:
@@ -165,6 +170,22 @@ class _Fresh:
         return estimate.reading(name, n=len(on.test.measured))
 
 
+def _exact(material: Material, places: Sequence[int], unit: Unit, atlas: Atlas, *, predicate: int) -> Reading:
+    """Average precision of a predicate as a prediction of where the unit is active, by the scorer's own evidence."""
+    name, seed = "explained.exact", material.seed
+    on = trial(lambda split: atlas.observed(unit, split), modality="text", seed=seed)
+    reason = on if isinstance(on, str) else on.test.unusable()
+    if isinstance(on, str) or reason is not None:
+        return Reading.unmeasured(name, str(reason))
+    splits = material.documents.splits
+    rows = material.truths.holds[predicate].toarray().reshape(len(splits), -1)
+    truth = on.test_sample.flat([rows[n].astype(np.float64) for n in places if splits[n] == "test"])
+    assert len(truth) == len(on.test.measured), "every document was harvested"
+    weights = cluster_weights(len(on.test.groups), seed=seed)
+    estimate = average_precision(on.test.active, truth, clusters=on.test.clusters, weights=weights)
+    return estimate.reading(name, n=len(truth))
+
+
 def _explained(
     material: Material,
     subject: StudySubject,
@@ -174,7 +195,6 @@ def _explained(
     shared: Shared,
     *,
     fresh: _Fresh | None = None,
-    programmatic: float | None = None,
 ) -> Sampled:
     budget = Budget(measurements=who.measurements or material.plan.measurements)
     lab = Lab(subject, unit, atlas, seed=material.seed)
@@ -182,7 +202,7 @@ def _explained(
         found = explain(lab, who.explainer, budget=budget, **who.options)
     except UserError as error:
         reading = Reading.unmeasured("predictive", f"no explanation: {error}")
-        return Sampled(unit=unit, label="", reading=reading, untrained=reading, programmatic=programmatic)
+        return Sampled(unit=unit, label="", reading=reading, untrained=reading)
     readings = score(
         found, subject, unit, atlas.corpus, ("predictive",), atlas=atlas, seed=material.seed, shared=shared
     )
@@ -191,7 +211,6 @@ def _explained(
         label=found.label,
         reading=readings["predictive"],
         untrained=None if fresh is None else fresh.ap(found, unit),
-        programmatic=programmatic,
     )
 
 
@@ -199,12 +218,13 @@ def _readings(sampled: Sequence[Sampled], null: Sequence[Sampled], *, seed: int)
     own = mean_reading("explained.score", [s.reading for s in sampled], seed=seed)
     random = mean_reading("explained.random", [s.reading for s in null], seed=seed)
     fresh = mean_reading("explained.untrained", [s.untrained for s in sampled if s.untrained is not None], seed=seed)
+    exact = mean_reading("explained.exact", [s.exact for s in sampled if s.exact is not None], seed=seed)
     if own.value is None or random.value is None:
         gap = Reading.unmeasured("explained.gap", str(own.reason or random.reason))
     else:
         gap = Reading(name="explained.gap", value=own.value - random.value, n=own.n)
     labels = [{"unit": s.unit.key, "label": s.label, "score": s.reading.value} for s in (*sampled, *null)]
-    return [_with(own, labels=labels), random, fresh, gap]
+    return [_with(own, labels=labels), random, fresh, exact, gap]
 
 
 def _with(reading: Reading, **details: Any) -> Reading:
@@ -212,11 +232,13 @@ def _with(reading: Reading, **details: Any) -> Reading:
 
 
 def agreement(sampled: Sequence[Sampled]) -> Reading:
-    """Rank correlation of the explainer's score with the programmatic one, over units that have both."""
+    """Rank correlation of the explainer's score with that of the programmatic label, over units that have both."""
     from scipy import stats
 
     pairs = [
-        (s.reading.value, s.programmatic) for s in sampled if s.reading.value is not None and s.programmatic is not None
+        (s.reading.value, s.exact.value)
+        for s in sampled
+        if s.exact is not None and s.reading.value is not None and s.exact.value is not None
     ]
     details = {"pairs": [[round(a, 4), round(b, 4)] for a, b in pairs]}
     name = "explained.agreement"
