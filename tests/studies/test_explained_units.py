@@ -125,6 +125,23 @@ def test_all_parts_give_the_same_names_in_arms_with_and_without_a_layer_norm() -
     assert [r.to_json() for r in again] == [r.to_json() for r in rows["relu"]]
 
 
+def test_a_layer_of_dead_units_is_unmeasured_and_never_a_number() -> None:
+    dead = model()
+    with torch.no_grad():
+        dead.mlps()[0].up.bias.fill_(-1000.0)
+    parts = ["neurons", "bands", "hiding", "locations", "explained"]
+    rows = {
+        r.measure: r.reading
+        for r in measure_interpretability(dead, corpus(), seed=0, plan=plan(explained_documents=60), parts=parts)
+        if r.where == "blocks.0.mlp.act"
+    }
+    assert rows.pop("neurons.live").value == 0 and rows.pop("neurons.score.all").value == 0
+    # nothing is covered; what is cut away from zeros changes nothing
+    zero = {"neurons.distinct", "rotated.distinct", "hiding.cut.10", "hiding.cut.25", "sae.live", "sae.explained"}
+    assert all(rows.pop(name).value == 0 for name in zero)
+    assert rows and {k: v.value for k, v in rows.items() if v.measured} == {}
+
+
 def test_the_model_is_as_it_was_afterwards() -> None:
     own = model().train()
     before = {k: v.clone() for k, v in own.state_dict().items()}

@@ -95,7 +95,7 @@ def explained_rows(
     directions = {s: random_directions(pilot, s, material.plan.directions, seed=material.seed) for s in material.acts}
     kept = [u for s in material.acts for u in (*units[s], *directions[s])]
     atlas = harvest(subject, corpus, material.acts, keep=kept)
-    fresh = _Fresh.of(subject, corpus, [u for s in material.acts for u in units[s]], seed=material.seed)
+    fresh = _Fresh.of(subject, corpus, material.acts, [u for s in material.acts for u in units[s]], seed=material.seed)
     found: list[Row] = []
     every: list[Sampled] = []
     shared = Shared()
@@ -150,11 +150,13 @@ class _Fresh:
     seed: int
 
     @classmethod
-    def of(cls, subject: StudySubject, corpus: Corpus, units: Sequence[Unit], *, seed: int) -> _Fresh:
+    def of(
+        cls, subject: StudySubject, corpus: Corpus, sites: Sequence[str], units: Sequence[Unit], *, seed: int
+    ) -> _Fresh:
         copy = subject.untrained(seed)
         return cls(
             subject=copy,
-            atlas=harvest(copy, corpus, list(dict.fromkeys(u.site for u in units)), keep=units),
+            atlas=harvest(copy, corpus, sites, keep=units),
             seed=seed,
         )
 
