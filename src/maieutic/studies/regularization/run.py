@@ -5,25 +5,27 @@ What this module does not do: draw anything (`maieutic.report.study`).
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from maieutic.errors import StoreError
 from maieutic.executors import Executor
 from maieutic.progress import Report, silent
 from maieutic.studies.regularization.config import StudyConfig
 from maieutic.studies.regularization.gathering import gather
 from maieutic.studies.regularization.headlines import Findings, find
 from maieutic.studies.regularization.hypotheses import Answer, answer_all
-from maieutic.studies.regularization.keeping import Kept, all_kept, train_all, write_json
+from maieutic.studies.regularization.keeping import Failed, Kept, all_kept, train_all, write_json
 from maieutic.studies.regularization.measured import Table
 from maieutic.studies.regularization.measuring import measure_all
 from maieutic.studies.regularization.tables import write_tables
 
-RESULTS = "results.json"
+RESULTS, FAILED = "results.json", "failed.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,7 @@ def run_study(
     """
     started = time.monotonic()
     models = train_all(config, folder, executor, report=report)
+    write_json(folder / FAILED, {m.variant.name: m.reason for m in models if isinstance(m, Failed)})
     measure_all(config, [m for m in models if isinstance(m, Kept)], executor, options=explainer, report=report)
     study = conclude(config, folder, seconds=time.monotonic() - started)
     write_tables(study.table, study.findings, folder)
@@ -91,9 +94,25 @@ def run_study(
 
 def conclude(config: StudyConfig, folder: Path, *, seconds: float = 0.0) -> Study:
     """What a run folder says, as far as it went. Cost: seconds; nothing is trained or measured."""
-    table = gather(config, all_kept(config, folder))
+    why = _failed(folder)
+    models = [
+        replace(m, reason=why.get(m.variant.name, m.reason)) if isinstance(m, Failed) else m
+        for m in all_kept(config, folder)
+    ]
+    table = gather(config, models)
     findings = find(table, config)
     return Study(
         config=config, table=table, findings=findings, answers=answer_all(table, config), seconds=seconds,
         machine=f"{platform.system()} {platform.machine()}, {platform.processor() or 'CPU'}",
     )  # fmt: skip
+
+
+def _failed(folder: Path) -> dict[str, str]:
+    """Why models could not be trained, by name, as the last run kept it; empty when it was stopped before."""
+    try:
+        found: dict[str, str] = json.loads((folder / FAILED).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        raise StoreError(f"{folder / FAILED} cannot be read: delete it and run the same command again") from None
+    return found
