@@ -137,7 +137,15 @@ def test_a_layer_of_dead_units_is_unmeasured_and_never_a_number() -> None:
     }
     assert rows.pop("neurons.live").value == 0 and rows.pop("neurons.score.all").value == 0
     # nothing is covered; what is cut away from zeros changes nothing
-    zero = {"neurons.distinct", "rotated.distinct", "hiding.cut.10", "hiding.cut.25", "sae.live", "sae.explained"}
+    zero = {
+        "neurons.distinct",
+        "contextual.distinct",
+        "rotated.distinct",
+        "hiding.cut.10",
+        "hiding.cut.25",
+        "sae.live",
+        "sae.explained",
+    }
     assert all(rows.pop(name).value == 0 for name in zero)
     assert rows and {k: v.value for k, v in rows.items() if v.measured} == {}
 

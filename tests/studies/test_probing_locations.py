@@ -102,6 +102,7 @@ def test_coherence_by_hand() -> None:
         names=(("l0", "on"), ("l1", "on"), ("l2", "on")),
         holds=truths().holds[[truths().names.index((f"l{n}", "on")) for n in range(3)]],
         places=truths().places,
+        lexical=np.zeros(3, bool),
     )
     found = coherence(z, only)
     # cosines 0, 1/sqrt 2, 1/sqrt 2: root mean square sqrt(1/3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -29,7 +30,7 @@ from maieutic.studies.regularization.interpreting.predicates import (
     label_directions,
     precision_scores,
 )
-from maieutic.studies.regularization.interpreting.truths import Truths, truths_of
+from maieutic.studies.regularization.interpreting.truths import Truths, foretold, truths_of
 
 DOCUMENTS, LENGTH, VALUES = 150, 20, tuple(f"v{n}" for n in range(12))
 Floats = NDArray[np.float32]
@@ -73,7 +74,7 @@ def test_predicates_that_hold_at_the_same_tokens_are_one() -> None:
     names = truths().names
     # "none" holds at 40 %, under the limit of half; "no" at 95 %, over it; "the same as v2" is v2
     assert names == (("what", "none"), *(("what", v) for v in VALUES))
-    assert not truths().lexical().any()
+    assert not truths().lexical.any()
 
 
 def test_every_token_is_in_the_split_of_its_document() -> None:
@@ -82,6 +83,24 @@ def test_every_token_is_in_the_split_of_its_document() -> None:
         [n for n, s in enumerate(documents().splits) if s == wanted] for wanted in SPLITS
     ]
     assert sum(len(p) for p in truths().places.values()) == DOCUMENTS * LENGTH
+
+
+def test_what_the_word_alone_foretells_is_lexical_by_hand() -> None:
+    from scipy import sparse
+
+    ids = np.array([7, 7, 7, 2, 2, 5])
+    holds = sparse.csr_matrix(np.array([[1, 1, 1, 0, 0, 0], [1, 0, 1, 1, 0, 0]], np.float32))
+    # row 0 is the word 7. Row 1: said at 7 (2 of 3, more than half), not at 2 (1 of 2): 2 right of 3 said, 3 true: 4/6
+    assert foretold(holds, ids) == pytest.approx([1.0, 4 / 6])
+
+
+def test_contextual_predicates_are_those_that_the_word_does_not_decide() -> None:
+    one = documents()
+    known = truths_of(replace(one, ids=np.pad(one.labels["what"].values, ((0, 0), (0, 1)))))
+    assert known.lexical.all() and known.contextual() is known  # the word is the value
+    half = replace(known, lexical=np.arange(len(known.names)) < 4)
+    assert half.contextual().names == known.names[4:]
+    assert np.array_equal(half.contextual().at(np.array([0]), "test"), known.at(np.array([4]), "test"))
 
 
 def test_too_little_text_is_an_error() -> None:

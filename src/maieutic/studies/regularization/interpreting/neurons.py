@@ -8,6 +8,9 @@
 rotated. A random direction whose largest loading is on a clean unit scores as well where that unit fires, so the rotated score is
 far from 0 and says what the features allow in any basis.
 
+``contextual.*`` is the same against predicates that the word alone does not decide. Units of an untrained model are functions of
+the word, and score as high as any against words: what was learnt shows in context.
+
 What this module does not do: look at weak and strong firings apart (`bands`), or at other locations (`probing`).
 """
 
@@ -42,9 +45,11 @@ def neuron_rows(material: Material, labelled: Sequence[Labelled] | None = None) 
     found: list[Row] = []
     for layer, (site, own) in enumerate(zip(material.acts, labelled or labelled_layers(material), strict=True)):
         values = material.values[site]
-        turned = label_directions(rotated(values, material.truths, seed=material.seed), material.truths)
+        random = rotated(values, material.truths, seed=material.seed)
+        turned = label_directions(random, material.truths)
         found += [_row(r, site) for r in _own(material, own)]
         found += [_row(r, site) for r in _beside(material, own, turned, values)]
+        found += [_row(r, site) for r in _contextual(material, values, random)]
         if layer < material.plan.sae_layers:
             found += [_row(r, site) for r in _sae(material, layer)]
     return found
@@ -55,7 +60,9 @@ def labelled_layers(material: Material) -> list[Labelled]:
     return [label_directions(material.values[s], material.truths, ranked=True) for s in material.acts]
 
 
-_BETTER = {"neurons.lexical": 0, "neurons.constant": 0, "sae.live": 0}
+_BETTER = dict.fromkeys(
+    ("neurons.lexical", "neurons.constant", "sae.live", "contextual.rotated", "contextual.constant"), 0
+)
 _CONTROLS = ("rotated.", "shuffled.", "pca.")
 
 
@@ -78,7 +85,7 @@ def _own(material: Material, own: Labelled) -> list[Reading]:
     seed, units = material.seed, len(own.live)
     every = np.zeros(units)
     every[own.live] = own.f1
-    lexical = material.truths.lexical()[own.predicate].astype(np.float64)
+    lexical = material.truths.lexical[own.predicate].astype(np.float64)
     found = [
         over_units("neurons.score", own.f1, seed=seed, keep=True, curve=curve(own.f1), thresholds=CURVE, of=units),
         over_units("neurons.score.all", every, seed=seed, curve=curve(every), thresholds=CURVE),
@@ -116,6 +123,26 @@ def _beside(material: Material, own: Labelled, turned: Labelled, values: Floats)
 
 def _differences(own: Labelled, turned: Labelled) -> list[float]:
     return [round(a - b, 4) for a, b in zip(curve(own.f1), curve(turned.f1), strict=True)]
+
+
+def _contextual(material: Material, values: Floats, random: Floats) -> list[Reading]:
+    """The same against predicates that the word alone does not decide."""
+    seed, truths = material.seed, material.truths.contextual()
+    own, turned = label_directions(values, truths), label_directions(random, truths)
+    name = "contextual.gap"
+    if not len(own.f1):
+        gap = Reading.unmeasured(name, "no unit is live")
+    else:
+        gap = (mean_of(own.f1, seed=seed) - mean_of(turned.f1, seed=seed)).reading(name, n=len(own.f1))
+    return [
+        over_units("contextual.score", own.f1, seed=seed, keep=True, curve=curve(own.f1), thresholds=CURVE),
+        over_units("contextual.rotated", turned.f1, seed=seed, curve=curve(turned.f1), thresholds=CURVE),
+        over_units("contextual.constant", own.constant, seed=seed),
+        Reading(
+            name="contextual.distinct", value=float(distinct(own)), n=len(own.f1), details={"of": len(truths.names)}
+        ),
+        gap,
+    ]
 
 
 def _sae(material: Material, layer: int) -> list[Reading]:

@@ -84,13 +84,13 @@ def _readings(material: Material, labels: NDArray[np.int64], where: str) -> list
 
 
 def probed_labels(truths: Truths, *, count: int) -> NDArray[np.int64]:
-    """What probes look for: of each label in turn its most frequent value left, without those that only name the word.
+    """What probes look for: of each label in turn its most frequent value left, without those that the word decides.
 
     Labels of words alone serve where a corpus has no others. Depends on the corpus alone, so it is the same in every arm.
     """
     holds = truths.of("discover")
     share = np.asarray(holds.mean(axis=1)).reshape(-1)
-    lexical = truths.lexical()
+    lexical = truths.lexical
     able = (share >= RARE) & (~lexical if (~lexical).any() else lexical)
     by_label: dict[str, list[int]] = {}
     for n in sorted(np.flatnonzero(able), key=lambda n: (-share[n], n)):

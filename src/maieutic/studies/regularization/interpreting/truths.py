@@ -22,8 +22,10 @@ from maieutic.studies.regularization.documents import Documents
 LEAST: Mapping[Split, int] = {"discover": 20, "select": 5, "test": 5}
 #: share of tokens at which it holds at most
 MOST = 0.5
-#: labels that only say which word stands there: kept apart from what the context says
+#: labels that only say which word stands there, or before: kept apart from what the context says
 LEXICAL = ("token", "previous")
+#: so is every predicate that the word alone foretells with this F1
+FORETOLD = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +36,14 @@ class Truths:
         names: (label, value) of each.
         holds: ``[predicate, token]`` in compressed rows (scipy), 1 where it holds; tokens of all documents in a row.
         places: indices of the tokens of each split.
+        lexical: whether the word that stands there, or before, decides it, bool ``[predicate]``. Units of an untrained model
+            are functions of the word, so scores against such predicates say little about what was learnt.
     """
 
     names: tuple[tuple[str, str], ...]
     holds: Any
     places: Mapping[Split, NDArray[np.int64]]
+    lexical: NDArray[np.bool_]
 
     def of(self, split: Split) -> Any:
         """``[predicate, token of the split]``, compressed rows."""
@@ -48,9 +53,17 @@ class Truths:
         """Where some predicates hold, dense: bool ``[given predicate, token of the split]``."""
         return self.of(split)[predicates].toarray() > 0
 
-    def lexical(self) -> NDArray[np.bool_]:
-        """Which predicates only say which word stands there, ``[predicate]``."""
-        return np.array([label in LEXICAL for label, _ in self.names])
+    def contextual(self) -> Truths:
+        """Those that only the context decides; all where there are none."""
+        chosen = np.flatnonzero(~self.lexical)
+        if not len(chosen):
+            return self
+        return Truths(
+            names=tuple(self.names[n] for n in chosen),
+            holds=self.holds[chosen],
+            places=self.places,
+            lexical=self.lexical[chosen],
+        )
 
 
 def truths_of(documents: Documents) -> Truths:
@@ -81,4 +94,22 @@ def truths_of(documents: Documents) -> Truths:
     holds = sparse.csr_matrix(
         (np.ones(int(ends[-1]), np.float32), np.concatenate(rows), ends), shape=(len(rows), len(split))
     )
-    return Truths(names=tuple(names), holds=holds, places=places)
+    named = np.array([label in LEXICAL for label, _ in names])
+    lexical = named | (foretold(holds, documents.ids[:, :-1].reshape(-1)) >= FORETOLD)
+    return Truths(names=tuple(names), holds=holds, places=places, lexical=lexical)
+
+
+def foretold(holds: Any, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+    """F1 of the best prediction of each predicate from the word alone, on these very tokens, ``[predicate]``.
+
+    Args:
+        holds: sparse ``[predicate, token]``. ids: the word at each token.
+    """
+    from scipy import sparse
+
+    words = sparse.csr_matrix((np.ones(len(ids), np.float32), (np.arange(len(ids)), ids)))
+    counts = (holds @ words).toarray()
+    whole = np.asarray(words.sum(axis=0)).reshape(-1)
+    said = 2 * counts > whole
+    right, shown = (counts * said).sum(axis=1), (whole * said).sum(axis=1)
+    return 2 * right / np.maximum(shown + counts.sum(axis=1), 1)
