@@ -71,6 +71,7 @@ def material(*, planted: bool, **changes: int) -> Material:
     return read_material(model(planted=planted), corpus(), seed=0, plan=plan(**changes))
 
 
+@pytest.mark.slow
 def test_planted_units_are_explained_and_their_labels_fail_on_the_untrained_copy() -> None:
     own = material(planted=True)
     rows = {(r.measure, r.where): r.reading for r in explained_rows(own, labelled_layers(own))}
@@ -114,6 +115,7 @@ def test_agreement_is_the_rank_correlation_and_needs_some_units() -> None:
     assert "same for all" in str(agreement([sampled(0.5, n) for n in range(6)]).reason)
 
 
+@pytest.mark.slow
 def test_all_parts_give_the_same_names_in_arms_with_and_without_a_layer_norm() -> None:
     parts = [p for p in PARTS if p != "explained"]
     rows = {
