@@ -35,7 +35,7 @@ last_names = 4
 towns = 8
 jobs = 6
 [measuring]
-main = { behaviour = "full" }
+main = { behaviour = "full", interpretability = "", editing = "" }
 """
 
 

@@ -35,7 +35,10 @@ TINY: dict[str, Any] = {
     "shape": {"layers": 1, "d_model": 16, "d_mlp": 24, "heads": 2},
     "training": {"steps": 20, "batch": 8, "checkpoints": [0.5]},
     "corpus": {"training": 160, "measured": 60, "subjects": 12, "first_names": 6, "last_names": 4, "towns": 8, "jobs": 6},
-    "measuring": {k: {"behaviour": "full", "editing": "interference"} for k in ("main", "null", "checkpoint")},
+    "measuring": {
+        kind: {"behaviour": "full", "editing": "interference", "interpretability": ""}
+        for kind in ("main", "null", "checkpoint")
+    },
 }  # fmt: skip
 
 
@@ -237,3 +240,13 @@ def test_a_plan_that_there_is_not_is_refused_before_training() -> None:
     with pytest.raises(UsageError, match="no plan 'fulll' of editing"):
         load_config("quick", measuring={"main": {"editing": "fulll"}})
     assert load_config("quick", measuring={"main": {"interpretability": "full:neurons"}}).parts("main")
+
+
+def test_the_file_of_the_documentation_is_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "study-regularization.md").read_text()
+    file = tmp_path / "study.toml"
+    file.write_text(page.split("```toml\n")[1].split("```")[0])
+    found = load_config(file)
+    assert found.shape.d_model == 128 and found.parts("main")["interpretability"].startswith("quick:")
+    assert found.parts("main").keys() == {"behaviour", "interpretability", "editing"}
+    assert found.parts("capacity") == {} and found.parts("sweep")["editing"] == "quick"

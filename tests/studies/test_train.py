@@ -146,7 +146,8 @@ def study(**changes: object) -> StudyConfig:
     return load_config(
         "quick",
         **{
-            "arms": ["gelu", "topk", "untrained"], "seeds": [100], "gold_arms": ["gelu"], "gold_seeds": [100], "forget": 2,
+            "arms": ["gelu", "topk", "untrained"], "seeds": [100], "null_seeds": [], "forget": 2,
+            "gold_arms": ["gelu"], "gold_seeds": [100],
             "shape": {"layers": 1, "d_model": 16, "d_mlp": 24, "heads": 2},
             "corpus": {**WORLD, "training": 60, "measured": 30},
             "training": {"steps": 10, "batch": 6, "checkpoints": [0.5]}, **changes,

@@ -142,7 +142,7 @@ class StudyConfig(_Section):
         null_seeds: further seeds of the baseline: a second GELU arm, which should differ in nothing.
         measuring: which parts are measured of which models, and with which plan; ``checkpoint``: of the baseline on its way.
             Plans are those of `editing.plan` and `interpreting.plan` (``full``, or some of its measures:
-            ``full:neurons,circuits``); models that are compared need the same.
+            ``full:neurons,circuits``); models that are compared need the same. An empty plan leaves a part out.
     """
 
     preset: Literal["quick", "full"] = "full"
@@ -168,9 +168,8 @@ class StudyConfig(_Section):
     def parts(self, purpose: str, *, step: int | None = None) -> dict[str, str]:
         """Parts that are measured of a kind of model, with their plans; of gold models none."""
         kind = "checkpoint" if step is not None else purpose
-        return {
-            str(part): plan for name, parts in self.measuring.items() if name == kind for part, plan in parts.items()
-        }
+        found = {name: parts for name, parts in self.measuring.items() if name == kind}
+        return {str(part): plan for parts in found.values() for part, plan in parts.items() if plan}
 
     @model_validator(mode="after")
     def _known(self) -> StudyConfig:
@@ -195,7 +194,7 @@ class StudyConfig(_Section):
             raise ValueError("only the facts corpus can forget: leave gold_arms out")
         check_plans(self.measuring)
         if set(self.null_seeds) & set(self.seeds):
-            raise ValueError("null_seeds are other seeds than seeds")
+            raise ValueError("null_seeds are other seeds than seeds, and some are both: name others")
         return self
 
 
@@ -212,7 +211,7 @@ def check_plans(measuring: Mapping[KindName, Mapping[PartName, str]]) -> None:
     for parts in measuring.values():
         for part, plan in parts.items():
             name = plan.split(":")[0] if part == "interpretability" else plan
-            if name not in known[part]:
+            if plan and name not in known[part]:
                 raise ValueError(
                     f"no plan {name!r} of {part}{did_you_mean(name, known[part])}: choose from {known[part]}"
                 )
@@ -256,7 +255,7 @@ def load_config(source: str | Path = "full", **changes: Any) -> StudyConfig:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise UsageError(
-            f"{source}: {where + ': ' if where else ''}{first['msg']}: put it right and run again"
+            f"{source}: {where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}: put it right and run again"
         ) from None
 
 
@@ -297,11 +296,15 @@ def narrowed(config: StudyConfig, *, arms: Sequence[str] | None = None, seeds: i
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """``above`` over ``below``; the sections shape, corpus, training and measuring field by field."""
+    """``above`` over ``below``, sections field by field; what is no section is replaced."""
     found = {**below, **above}
     for name in ("shape", "corpus", "training", "measuring"):
         if isinstance(below.get(name), dict) and isinstance(above.get(name), dict):
             found[name] = {**below[name], **above[name]}
+    if isinstance(below.get("measuring"), dict) and isinstance(above.get("measuring"), dict):
+        for kind, parts in above["measuring"].items():
+            if isinstance(parts, dict):
+                found["measuring"][kind] = {**below["measuring"].get(kind, {}), **parts}
     return found
 
 

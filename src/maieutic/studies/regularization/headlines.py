@@ -2,8 +2,8 @@
 
 Three primary measures, chosen before any run: loss, the gap of neurons over random rotations, and the locality of edits. At
 equal tokens, and again at equal loss and equal recall, they form one family over all arms (Holm). Every other headline is a
-family of its own over the arms: read as description. At equal loss an arm is set beside the baseline stopped early, and where
-its loss lies beyond the baseline's checkpoints, along its own sweep.
+family of its own over the arms: read as description. At equal loss an arm is set beside the baseline stopped early, or
+along its own sweep, whichever can be done for more seeds (the first when alike).
 
 What this module does not do: answer hypotheses (`hypotheses`).
 """
@@ -138,12 +138,10 @@ def beside_baseline(table: Table, arm: str, headline: Headline, matching: Matchi
 
 
 def matched(table: Table, arm: str, headline: Headline, on: On) -> Contrast:
-    """At equal loss or recall: the baseline stopped early, else the arm along its sweep; unmeasured with both reasons."""
+    """At equal loss or recall: the baseline stopped early, or the arm along its sweep where that can be done for more seeds."""
     early = stopped_early(table, arm, headline.measure, on=on, where=headline.where)
-    if early.reading.measured:
-        return early
     swept = along_its_sweep(table, arm, headline.measure, on=on, where=headline.where)
-    return _named(table, swept if swept.reading.measured else early)
+    return _named(table, swept if len(swept.pairs) > len(early.pairs) else early)
 
 
 def _named(table: Table, contrast: Contrast) -> Contrast:

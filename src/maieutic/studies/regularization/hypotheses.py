@@ -2,7 +2,7 @@
 
 The rules, written before any full run. *Reliably* above or below means: the paired difference has that sign and its p after
 Holm's correction over the family named is at most 0.05. *Beside GELU* means at equal loss: GELU stopped early where its loss is
-the arm's, and where the arm's loss lies beyond GELU's checkpoints, the arm along its own sweep at GELU's loss + 0.02 nats.
+the arm's, or the arm along its own sweep at GELU's loss + 0.02 nats, whichever can be done for more seeds (the first when alike).
 *Treatments* are all arms of the run that are no controls. What was not measured never supports a claim and is named.
 
 H1  Family: ``neurons.gap`` of every treatment beside GELU. Supported: every treatment is reliably above 0. Against: one is
