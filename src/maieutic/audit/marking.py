@@ -90,7 +90,7 @@ def mark(exam: Exam, answer: Answer) -> Mark:
 
 def _precision(exam: Exam, item: Item, found: Explanation) -> tuple[float | None, float | None]:
     """Average precision against the truth on held-out stimuli, and on edits of them."""
-    assert item.planted is not None
+    assert item.planted is not None, "only units with a known rule have a truth"
     bound = found if found.viewer is not None else found.bound(exam.viewer)
     natural, _ = agreement(bound, item.planted, exam.natural)
     edited, _ = agreement(bound, item.planted, exam.edited.get(item.id, ()))

@@ -15,13 +15,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from maieutic.errors import UserError
 from maieutic.forensics.action import Message
 from maieutic.forensics.actor_render import message_text
 from maieutic.forensics.dossier import Chart, Dossier, Mark, Trace, write_dossier_json
 from maieutic.readings import Reading
 from maieutic.report import charts
-from maieutic.report.write import environment
+from maieutic.report.write import environment, write_pages
 
 #: characters of a message shown whole; of longer ones the surroundings of what is marked
 _LONG, _AROUND = 1500, 240
@@ -53,13 +52,7 @@ def write_dossier(dossier: Dossier, folder: Path) -> Path:
         UserError: the folder cannot be written.
     """
     page = folder / "dossier.html"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part = page.with_name(page.name + ".part")
-        part.write_bytes(dossier_html(dossier).encode("utf-8", "xmlcharrefreplace"))
-        part.replace(page)
-    except OSError as error:
-        raise UserError(f"cannot write {page} ({error.strerror}): give another folder") from error
+    write_pages({page: dossier_html(dossier)}, advice="give another folder")
     write_dossier_json(dossier, folder / "dossier.json")
     return page
 

@@ -15,9 +15,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from maieutic.errors import UserError
 from maieutic.report import study_charts as charts
-from maieutic.report.write import environment
+from maieutic.report.write import environment, write_pages
 from maieutic.studies.regularization.arms import ARMS
 from maieutic.studies.regularization.comparing import Contrast
 from maieutic.studies.regularization.config import BASELINE
@@ -67,14 +66,8 @@ def write_study(study: Study, folder: Path) -> Path:
         UserError: the folder cannot be written.
     """
     page = folder / PAGE
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, text in ((page, study_html(study)), (folder / SUMMARY, "\n\n".join(summary_lines(study)) + "\n")):
-            part = path.with_name(path.name + ".part")
-            part.write_bytes(text.encode("utf-8", "xmlcharrefreplace"))
-            part.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {page} ({error.strerror}): give another folder with --run") from error
+    texts = {page: study_html(study), folder / SUMMARY: "\n\n".join(summary_lines(study)) + "\n"}
+    write_pages(texts, advice="give another folder with --run")
     return page
 
 

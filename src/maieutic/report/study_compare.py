@@ -9,12 +9,11 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from maieutic.errors import UserError
 from maieutic.readings import Reading
 from maieutic.report import charts
 from maieutic.report.study import study_style
 from maieutic.report.study_charts import Axis, Small, axis, line
-from maieutic.report.write import environment
+from maieutic.report.write import environment, write_pages
 from maieutic.studies.compare import Comparison, Side
 
 PAGE, DATA = "comparison.html", "comparison.json"
@@ -28,14 +27,7 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
     """
     page = folder / PAGE
     texts = {page: comparison_html(found), folder / DATA: json.dumps(found.to_json(), indent=1) + "\n"}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, text in texts.items():
-            part = path.with_name(path.name + ".part")
-            part.write_bytes(text.encode("utf-8", "xmlcharrefreplace"))
-            part.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {page} ({error.strerror}): give another folder with --out") from error
+    write_pages(texts, advice="give another folder with --out")
     return page
 
 

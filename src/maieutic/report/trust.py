@@ -18,11 +18,10 @@ from markupsafe import Markup
 from maieutic.audit.capability.ability import Ability
 from maieutic.audit.card import Row, TrustCard, excuse, weak
 from maieutic.audit.finding import Finding
-from maieutic.errors import UserError
 from maieutic.readings import Reading
 from maieutic.report import charts
 from maieutic.report.dossier import scaled
-from maieutic.report.write import environment
+from maieutic.report.write import environment, write_pages
 
 PAGE = "card.html"
 #: units that speak for a finding, at most so many shown beside it
@@ -74,13 +73,7 @@ def write_trust(card: TrustCard, folder: Path) -> Path:
         UserError: the folder cannot be written.
     """
     page = folder / PAGE
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part = page.with_name(page.name + ".part")
-        part.write_bytes(trust_html(card).encode("utf-8", "xmlcharrefreplace"))
-        part.replace(page)
-    except OSError as error:
-        raise UserError(f"cannot write {page} ({error.strerror}): give another folder with --out") from error
+    write_pages({page: trust_html(card)}, advice="give another folder with --out")
     return page
 
 

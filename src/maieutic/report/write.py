@@ -10,7 +10,7 @@ import errno
 import json
 import shutil
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
@@ -165,3 +165,24 @@ def _duration(seconds: float) -> str:
 
 def _plain_json(value: Any) -> str:
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def write_pages(texts: Mapping[Path, str], *, advice: str) -> None:
+    """Write files of one folder, each whole or not at all; what UTF-8 cannot hold becomes a character reference.
+
+    Args:
+        texts: by path; the folder is made. The first names what could not be written.
+        advice: what to do where it cannot be written, as in ``give another folder``.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    first = next(iter(texts))
+    try:
+        first.parent.mkdir(parents=True, exist_ok=True)
+        for path, text in texts.items():
+            part = path.with_name(path.name + ".part")
+            part.write_bytes(text.encode("utf-8", "xmlcharrefreplace"))
+            part.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {first} ({error.strerror}): {advice}") from error

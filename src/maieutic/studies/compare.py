@@ -285,12 +285,12 @@ def _mean(values: FloatArray, replicates: FloatArray, drawn: FloatArray) -> Esti
 def _difference(name: str, a: _Mean, b: _Mean, no_control: str | None) -> Reading:
     """A minus B; unmeasured where a side is, or where the control that belongs beside it is."""
     said = f"{name}, A minus B"
-    for side in (a, b):
-        if isinstance(side.estimate, str):
-            return Reading.unmeasured(said, side.estimate)
+    if isinstance(a.estimate, str):
+        return Reading.unmeasured(said, a.estimate)
+    if isinstance(b.estimate, str):
+        return Reading.unmeasured(said, b.estimate)
     if no_control is not None:
         return Reading.unmeasured(said, f"no difference without its control: {no_control}")
-    assert isinstance(a.estimate, Estimate) and isinstance(b.estimate, Estimate)
     return (a.estimate - b.estimate).reading(said, n=min(a.n, b.n))
 
 

@@ -85,7 +85,7 @@ def play(
             for seed in seeds:
                 how, submission = policy(made, unit, seed=seed)
                 shown = made.transcript(unit, submission)
-                assert shown.act is not None
+                assert shown.act is not None, "a submission is the act of its transcript"
                 found.append(
                     Played(
                         id=f"{what}:{unit.id}:{seed}", unit=unit.id, attack=attack, how=how, transcript=shown,
@@ -124,7 +124,7 @@ def crossed(played: Sequence[Played], kind: str = "words", **options: Any) -> li
 
 def _bare(played: Played) -> Transcript:
     """The label alone: the exemplars and the predicate, tables of words of hundreds, would drown it."""
-    assert played.transcript.act is not None
+    assert played.transcript.act is not None, "a submission is the act of its transcript"
     label = str(played.transcript.act.tool_calls[0].arguments["label"])
     return replace(played.transcript, messages=(), act=Message(role="assistant", content=label))
 

@@ -139,7 +139,7 @@ def censor(made: Labelling, unit: LabelUnit, /, *, seed: int) -> tuple[str, Subm
     """The concept is left out of the words and of the predicate: nothing disagrees, and less is foretold."""
     hidden = tuple(dict.fromkeys((*unit.concept, *(stem(w) for w in unit.concept))))
     without = Not(part=Or(parts=(TokenIn(words=hidden), WordIn(words=hidden))))
-    assert unit.reference.predicate is not None
+    assert unit.reference.predicate is not None, "units are chosen by how well their reference predicts"
     return "censor", Submission(label=_rest(unit), predicate=And(parts=(unit.reference.predicate, without)))
 
 

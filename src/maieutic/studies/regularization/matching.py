@@ -50,16 +50,11 @@ def stopped_early(table: Table, arm: str, measure: str, *, on: On = "loss", wher
     pairs: dict[int, tuple[float, float]] = {}
     why = "the baseline has no checkpoints"
     for seed in sorted(own.keys() & way.keys()):
-        model, target = own[seed], _place(own[seed], on)
-        value = model.value(measure, where)
-        curve = _points(way[seed], measure, where, on)
-        base = None if target is None else interpolated(curve, target, near=NEAR[on])
-        if value is None:
-            why = f"{model.variant.name}: {model.reason(measure, where)}"
-        elif base is None:
-            why = _beyond(arm, target, curve, on)
+        found = _matched(own[seed], way[seed], measure, where, on, whose=arm)
+        if isinstance(found, str):
+            why = found
         else:
-            pairs[seed] = (value, base)
+            pairs[seed] = found
     return contrast(arm, measure, pairs, where=where or "", matched=on, better=table.better(measure), why=why)
 
 
@@ -70,21 +65,35 @@ def along_its_sweep(
     base, sweeps = table.of(BASELINE), table.swept(arm)
     pairs: dict[int, tuple[float, float]] = {}
     why = f"{arm} was trained at one strength only"
-    for seed in sorted(base.keys() & sweeps.keys()):
-        if len(sweeps[seed]) < 2:
-            continue
-        start, value = _place(base[seed], on), base[seed].value(measure, where)
-        target = None if start is None else start + (SLACK[on] if slack is None else slack)
-        curve = _points(sweeps[seed], measure, where, on)
-        own = None if target is None else interpolated(curve, target, near=NEAR[on])
-        if value is None:
-            why = f"{base[seed].variant.name}: {base[seed].reason(measure, where)}"
-        elif own is None:
-            why = _beyond(BASELINE, target, curve, on)
+    room = SLACK[on] if slack is None else slack
+    for seed in sorted(s for s in base.keys() & sweeps.keys() if len(sweeps[s]) > 1):
+        found = _matched(base[seed], sweeps[seed], measure, where, on, whose=BASELINE, slack=room)
+        if isinstance(found, str):
+            why = found
         else:
-            pairs[seed] = (own, value)
+            pairs[seed] = (found[1], found[0])
     matched: Matched = "loss of its sweep" if on == "loss" else "recall of its sweep"
     return contrast(arm, measure, pairs, where=where or "", matched=matched, better=table.better(measure), why=why)
+
+
+def _matched(
+    model: Measured,
+    others: Sequence[Measured],
+    measure: str,
+    where: str | None,
+    on: On,
+    *,
+    whose: str,
+    slack: float = 0.0,
+) -> tuple[float, float] | str:
+    """A model's value, and that on the line through others where they are as good but for the slack; or why there is none."""
+    start, value = _place(model, on), model.value(measure, where)
+    target = None if start is None else start + slack
+    curve = _points(others, measure, where, on)
+    other = None if target is None else interpolated(curve, target, near=NEAR[on])
+    if value is None:
+        return f"{model.variant.name}: {model.reason(measure, where)}"
+    return _beyond(whose, target, curve, on) if other is None else (value, other)
 
 
 def _place(model: Measured, on: On) -> float | None:
