@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt scripts/install.sh
 
 # What the tests need besides: language models, MCP, diffusion pipelines, the tools.
 $(DEV): $(STAMP)
-	@bash scripts/install.sh $(VENV) $(DEV) dev,demo,agents,mcp,generate,scale
+	@bash scripts/install.sh $(VENV) $(DEV) dev,demo,agents,mcp,generate,scale,view
 
 setup: $(STAMP)
 	@$(BIN)/maieutic fetch
