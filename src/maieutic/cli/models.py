@@ -50,7 +50,7 @@ def _list_sites(name: str, as_json: bool) -> None:
 
     subject = load_subject(name)
     if as_json:
-        print(json.dumps([asdict(s) for s in subject.sites()]))
+        print(json.dumps([s.to_json() for s in subject.sites()]))
         return
     table = Table(box=None, header_style="bold")
     table.add_column("site", no_wrap=True)

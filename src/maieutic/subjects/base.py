@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maieutic.errors import UsageError, did_you_mean
+from maieutic.errors import UsageError, UserError, did_you_mean
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
+
+    from maieutic.subjects.lenses.base import Lens
 
     Raw = str | Image
 
@@ -32,11 +34,13 @@ class Site:
 
     Attributes:
         name: short stable name (``layers.15.mlp``, ``blocks.14.expand``).
-        module: dotted path inside the network; empty for a black box.
+        module: dotted path inside the network; empty for the whole network (what it returns) or a black box.
         io: whether the module's output or its (first) input is read.
         width: number of neurons or channels; ``None`` when only a forward pass would tell.
         positions: ``token`` (one value per token), ``spatial`` (a map, reduced to its mean), ``none`` (one value).
         what: one line for people.
+        lens: what turns the module's values into units of another kind; ``width`` counts those.
+        names: of the units, where they have names (the words of logits, the names of directions).
     """
 
     name: str
@@ -45,6 +49,14 @@ class Site:
     width: int | None = None
     positions: Literal["token", "spatial", "none"] = "none"
     what: str = ""
+    lens: Lens | None = field(default=None, compare=False, repr=False)
+    names: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """What can be told of it in plain values; names of units only where there are few."""
+        plain = {"name": self.name, "module": self.module, "io": self.io, "width": self.width}
+        named = {"names": list(self.names)} if 0 < len(self.names) <= 1000 else {}
+        return {**plain, "positions": self.positions, "what": self.what, **named}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +187,34 @@ class Subject(ABC):
         if array.ndim != 1 or (width is not None and array.shape[0] != width):
             raise UsageError(f"a direction at {site} is a vector of length {width}, not of shape {array.shape}")
         return Unit(site=site, vector=array, name=name, offset=offset)
+
+    def with_lens(self, *, site: str, name: str, lens: Lens, names: Sequence[str] = (), what: str = "") -> Subject:
+        """This subject with one more site, ``site.name``: what stands at ``site``, seen through a lens.
+
+        Args:
+            site: where the lens stands.
+            name: of the new site, behind that of ``site``.
+            lens: see `maieutic.subjects.lenses.Lens`.
+            names: of its units, where they have names.
+            what: one line for people.
+
+        Raises:
+            UserError: unknown site, the new site exists already, or a black box.
+        """
+        at = self.site(site)
+        whole = f"{site}.{name}"
+        seen = replace(
+            at, name=whole, width=lens.width, lens=lens, names=tuple(names), what=what or f"{name} at {site}"
+        )
+        return self.with_sites([seen], called=name)
+
+    def with_sites(self, sites: Sequence[Site], *, called: str) -> Subject:
+        """This subject with more sites, its name followed by ``+called``. The network is shared.
+
+        Raises:
+            UserError: a site exists already, or a black box.
+        """
+        raise UserError(f"{self.name} has no inside that could be seen otherwise: use a network, or its own units")
 
     def parse_unit(self, key: str) -> Unit:
         """The unit of a key such as ``layers.15.mlp/812`` or ``layers.15.mlp/812-``."""

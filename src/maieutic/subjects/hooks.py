@@ -1,8 +1,9 @@
 """Read and intervene with plain forward hooks: the one substrate that CNNs, transformers and fresh modules share.
 
 One pass of a network, with a hook at every site that is read or changed. At a site changes come first, then the
-reading, so a reading shows what later layers see. The pass ends as soon as every site has been visited: layers
-after the last one, the LM head among them, cost nothing.
+reading, so a reading shows what later layers see. A tap with a lens gives what the lens sees, and changes go through
+it. The pass ends as soon as every site has been visited: layers after the last one, the LM head among them, cost
+nothing.
 
 What this module does not do: it knows no subject, no batching and no reductions; it never raises because an
 intervention did nothing (one batch of many may hold only silent stimuli): it reports by how much the activation
@@ -11,6 +12,7 @@ moved, and `check_moved` raises once all batches are known.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -22,6 +24,7 @@ from torch import Tensor, nn
 
 from maieutic.errors import UserError
 from maieutic.subjects.base import Intervention
+from maieutic.subjects.lenses.base import Lens, step
 
 #: a hook sits on a module that all threads share and would see another thread's pass, so one pass runs at a time
 _ONE_PASS = threading.RLock()
@@ -39,11 +42,13 @@ class Tap:
         site: its name.
         module: the module hooked.
         io: whether its output or its first input is taken.
+        lens: what the values are seen through, if anything.
     """
 
     site: str
     module: nn.Module
     io: Literal["out", "in"] = "out"
+    lens: Lens | None = None
 
 
 @dataclass(slots=True)
@@ -86,24 +91,30 @@ def run_hooked(
     taps = {tap.site: tap for tap in [*reads, *(tap for tap, _ in changes)]}
     wanted = {tap.site for tap in reads}
     pending = set(taps)
+    # sites of one module (a layer and its latents) share a hook, or one of them would not see what the other changed
+    shared: dict[tuple[int, str], list[Tap]] = {}
+    for tap in taps.values():
+        shared.setdefault((id(tap.module), tap.io), []).append(tap)
 
-    def visit(tap: Tap, value: Tensor) -> Tensor:
+    def visit(here: Sequence[Tap], value: Tensor) -> Tensor:
+        names = {tap.site for tap in here}
         for i, (target, intervention) in enumerate(changes):
-            if target.site == tap.site:
-                value, moved = intervene(value, intervention, axis=1 if value.ndim == 4 else -1, mask=mask)
+            if target.site in names:
+                value, moved = intervene(value, intervention, axis=_axis(value), mask=mask, lens=target.lens)
                 seen.moved[i] = max(seen.moved[i], moved)
-        if tap.site in wanted:
-            kept = keep(tap, value)
-            if kept is not None:
-                seen.values[tap.site] = kept
-        pending.discard(tap.site)
+        for tap in here:
+            if tap.site in wanted:
+                kept = keep(tap, value if tap.lens is None else look(value, tap.lens, axis=_axis(value)))
+                if kept is not None:
+                    seen.values[tap.site] = kept
+        pending.difference_update(names)
         if not pending and not to_end:
             raise _Stop
         return value
 
     with _ONE_PASS, ExitStack() as hooks:
-        for tap in taps.values():
-            hooks.enter_context(_hook(tap, visit))
+        for group in shared.values():
+            hooks.enter_context(_hook(group, visit))
         try:
             with torch.inference_mode():
                 seen.result = call()
@@ -114,22 +125,32 @@ def run_hooked(
     return seen
 
 
-def _hook(tap: Tap, visit: Callable[[Tap, Tensor], Tensor]) -> torch.utils.hooks.RemovableHandle:
+def _axis(value: Tensor) -> int:
+    """The axis of units."""
+    return 1 if value.ndim == 4 else -1
+
+
+def look(raw: Tensor, lens: Lens, *, axis: int) -> Tensor:
+    """What a lens sees: readings instead of what stands along ``axis``."""
+    return lens.read(raw.movedim(axis, -1)).movedim(-1, axis)
+
+
+def _hook(group: Sequence[Tap], visit: Callable[[Sequence[Tap], Tensor], Tensor]) -> torch.utils.hooks.RemovableHandle:
+    tap = group[0]
+
     def on_output(_module: nn.Module, _args: Any, output: Any) -> Any:
         value = _first_tensor(output, tap)
-        new = visit(tap, value)
-        if new is value:
-            return None
-        return new if isinstance(output, Tensor) else type(output)((new, *output[1:]))
+        new = visit(group, value)
+        return None if new is value else _put(output, new)
 
     def on_input(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if args:
             value = _first_tensor(args, tap)
-            new = visit(tap, value)
+            new = visit(group, value)
             return None if new is value else ((new, *args[1:]), kwargs)
         name = next((k for k, v in kwargs.items() if isinstance(v, Tensor)), "")
         value = _first_tensor(kwargs.get(name), tap)
-        new = visit(tap, value)
+        new = visit(group, value)
         return None if new is value else (args, {**kwargs, name: new})
 
     if tap.io == "in":
@@ -138,14 +159,29 @@ def _hook(tap: Tap, visit: Callable[[Tap, Tensor], Tensor]) -> torch.utils.hooks
 
 
 def _first_tensor(value: Any, tap: Tap) -> Tensor:
-    first: Any = cast("Sequence[Any]", value)[0] if isinstance(value, (tuple, list)) and value else value
+    logits: Any = getattr(value, "logits", None)  # whole models of transformers return a record
+    first: Any = value if logits is None else logits
+    first = cast("Sequence[Any]", first)[0] if isinstance(first, (tuple, list)) and first else first
     if not isinstance(first, Tensor):
         raise UserError(f"{tap.site} gives {type(first).__name__}, not a tensor: choose another site")
     return first
 
 
-def intervene(raw: Tensor, change: Intervention, *, axis: int, mask: Tensor | None = None) -> tuple[Tensor, float]:
-    """The changed activations and the largest absolute change of the unit.
+def _put(output: Any, new: Tensor) -> Any:
+    """What the module gives, with another first tensor."""
+    if isinstance(output, Tensor):
+        return new
+    if getattr(output, "logits", None) is not None:
+        changed = copy.copy(output)
+        changed.logits = new
+        return changed
+    return type(output)((new, *output[1:]))
+
+
+def intervene(
+    raw: Tensor, change: Intervention, *, axis: int, mask: Tensor | None = None, lens: Lens | None = None
+) -> tuple[Tensor, float]:
+    """The changed activations and the largest absolute change of the unit (through a lens: of any activation).
 
     ``ablate_zero``, ``ablate_mean`` and ``set`` give the unit's *reading* (with its sign and offset) the value 0 or
     ``value``. For a direction ``v`` that moves the activation along ``v`` by the least that does it:
@@ -156,14 +192,22 @@ def intervene(raw: Tensor, change: Intervention, *, axis: int, mask: Tensor | No
         change: what to do.
         axis: the axis of units.
         mask: bool, shape of ``raw`` without its last axis: positions that change. ``None``: all.
+        lens: what the unit is seen through.
+
+    Raises:
+        UserError: a unit of the lens that cannot be changed.
     """
     x = raw.movedim(axis, -1)
     unit = change.unit
-    target = unit.sign * (0.0 if change.kind == "ablate_zero" else change.value)
     where = torch.ones(x.shape[:-1], dtype=torch.bool, device=x.device) if mask is None else mask
     if change.at is not None:
         where = _only(where, change.at)
-    if unit.index is not None:
+    if lens is not None:
+        new = lens.change(x, change, where)
+        moved = new - x
+        x = new
+    elif unit.index is not None:
+        target = unit.sign * (0.0 if change.kind == "ablate_zero" else change.value)
         old = x[..., unit.index]
         new = old + target if change.kind == "add" else torch.full_like(old, target)
         new = torch.where(where, new, old)
@@ -172,11 +216,7 @@ def intervene(raw: Tensor, change: Intervention, *, axis: int, mask: Tensor | No
         moved = new - old
     else:
         vector = torch.as_tensor(unit.vector, dtype=x.dtype, device=x.device)
-        if change.kind == "add":
-            step = torch.full(x.shape[:-1], target, dtype=x.dtype, device=x.device)
-        else:
-            step = (target - unit.offset - x @ vector) / vector.square().sum().clamp_min(1e-30)
-        moved = torch.where(where, step, torch.zeros_like(step))
+        moved = step(change, x, where)
         x = x + moved.unsqueeze(-1) * vector
         moved = moved * vector.abs().max()
     largest = float(moved.abs().max()) if moved.numel() else 0.0

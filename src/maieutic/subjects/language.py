@@ -25,9 +25,10 @@ import torch
 from torch import Tensor, nn
 
 from maieutic.errors import UsageError, UserError
-from maieutic.subjects.base import Batch, Intervention, Site, Subject, Take, TokenSpan, Values, raw
+from maieutic.subjects.base import Batch, Intervention, Site, Take, TokenSpan, Values, raw
 from maieutic.subjects.fresh import weights_digest
-from maieutic.subjects.hooks import Pass, Tap, check_moved, on_cpu, run_hooked, submodule
+from maieutic.subjects.hooks import Pass, Tap, check_moved, on_cpu, run_hooked
+from maieutic.subjects.networks import NetworkSubject
 
 if TYPE_CHECKING:
     from maieutic.subjects.base import Raw
@@ -40,7 +41,7 @@ class TruncationWarning(UserWarning):
     """A text was longer than the model's context and was cut at the end."""
 
 
-class LanguageSubject(Subject):
+class LanguageSubject(NetworkSubject):
     """A causal language model: one reading per token."""
 
     modality = "text"
@@ -62,7 +63,7 @@ class LanguageSubject(Subject):
         """
         if not getattr(tokenizer, "is_fast", False):
             raise UserError(f"{name} has no fast tokenizer (no character offsets): add a tokenizer.json to the folder")
-        self.name = name
+        super().__init__(name=name, sites=model_sites(model))
         self.batch_size = batch_size
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
@@ -70,21 +71,16 @@ class LanguageSubject(Subject):
         self.prefix: tuple[int, ...] = tuple(int(t) for t in [bos if bos is not None else eos] if t is not None)
         context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or LONGEST
         self.max_tokens = min(max_tokens or LONGEST, int(context) - len(self.prefix))
-        self._sites = model_sites(model)
-        self._digest: str | None = None
-        self._taps: dict[str, Tap] = {}
-
-    def sites(self) -> tuple[Site, ...]:
-        """``layers.N.attn``, ``layers.N.mlp``, ``layers.N.resid`` in the order of the forward pass."""
-        return self._sites
 
     @property
-    def fingerprint(self) -> str:
-        """Digest of weights, tokenizer, prefix and length limit; computed once (about 1 s for 500 MB)."""
-        if self._digest is None:
-            what = f"{self.prefix} {self.max_tokens}"
-            self._digest = weights_digest(self.model, self.tokenizer.backend_tokenizer.to_str(), what)
-        return self._digest
+    def network(self) -> nn.Module:
+        """The model."""
+        return self.model
+
+    def _own_digest(self) -> str:
+        """Of weights, tokenizer, prefix and length limit."""
+        what = f"{self.prefix} {self.max_tokens}"
+        return weights_digest(self.model, self.tokenizer.backend_tokenizer.to_str(), what)
 
     def tokens(self, text: str) -> list[TokenSpan]:
         """One span per measured position. White space belongs to the token after it; bytes of a character share it."""
@@ -148,19 +144,14 @@ class LanguageSubject(Subject):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = type(self.model)._from_config(copy.deepcopy(self.model.config), dtype=torch.float32)
-        return LanguageSubject(
+        fresh = LanguageSubject(
             model.to(self.model.device),
             self.tokenizer,
             name=f"{self.name} (untrained)",
             batch_size=self.batch_size,
             max_tokens=self.max_tokens,
         )
-
-    def _tap(self, name: str) -> Tap:
-        if name not in self._taps:
-            site = self.site(name)
-            self._taps[name] = Tap(site=name, module=submodule(self.model, site.module, name), io=site.io)
-        return self._taps[name]
+        return self._relensed(fresh, seed)
 
     def _text(self, stimulus: Any) -> str:
         text = raw(stimulus)
@@ -222,20 +213,23 @@ class LanguageSubject(Subject):
             take(tap.site, measurable, range(len(rows)), lengths.tolist())
             return None
 
+        changes = [(self._tap(i.unit.site), i) for i in interventions]
+        # what the whole model returns (its logits) is a site too
+        whole = to_end or any(tap.module is self.model for tap in [*reads, *(tap for tap, _ in changes)])
         seen = run_hooked(
-            lambda: self._call(ids, real, to_end=to_end),
+            lambda: self._call(ids, real, whole=whole),
             reads=reads,
-            changes=[(self._tap(i.unit.site), i) for i in interventions],
+            changes=changes,
             keep=keep,
             mask=measured,
             to_end=to_end,
         )
         return Batch(values=seen.values, lengths=lengths, moved=tuple(seen.moved)), seen
 
-    def _call(self, ids: Tensor, real: Tensor, *, to_end: bool) -> Any:
+    def _call(self, ids: Tensor, real: Tensor, *, whole: bool) -> Any:
         # without padding no mask is given, which leaves attention its plain causal path
         mask = None if bool(real.all()) else real.long()
-        if to_end:
+        if whole:
             return self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
         return self.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
 

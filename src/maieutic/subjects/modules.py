@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from maieutic.errors import UsageError, UserError, did_you_mean
 from maieutic.subjects.base import Batch, Intervention, Modality, Site, Subject, Take, TokenSpan, Values, raw
 from maieutic.subjects.fresh import fresh_copy, weights_digest
-from maieutic.subjects.hooks import Pass, Tap, check_moved, on_cpu, run_hooked, submodule
+from maieutic.subjects.hooks import Pass, Tap, check_moved, on_cpu, run_hooked
 from maieutic.subjects.language import LanguageSubject
+from maieutic.subjects.networks import NetworkSubject
 from maieutic.subjects.vision import ImageSubject, Preprocess, logits_of, noise_images
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def module_subject(
     return TextModuleSubject(module, encode, name=title, sites=table, batch_size=batch_size)
 
 
-class TextModuleSubject(Subject):
+class TextModuleSubject(NetworkSubject):
     """A text network that is no transformers causal LM. Texts of one length go through together, so nothing is padded.
 
     Built by `module_subject`. No prefix token is added: what the tokenizer gives is what is measured.
@@ -92,29 +93,24 @@ class TextModuleSubject(Subject):
     def __init__(
         self, module: nn.Module, encode: Encode, *, name: str, sites: Sequence[Site], batch_size: int = 8
     ) -> None:
-        self.name = name
+        super().__init__(name=name, sites=sites)
         self.batch_size = batch_size
         self.module = module.eval().requires_grad_(False)
         self._encode = encode
-        self._sites = tuple(sites)
-        self._digest: str | None = None
-        self._taps: dict[str, Tap] = {}
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return next((p.device for p in self.module.parameters()), torch.device("cpu"))
 
-    def sites(self) -> tuple[Site, ...]:
-        """Hook points in the order of the forward pass."""
-        return self._sites
-
     @property
-    def fingerprint(self) -> str:
-        """Digest of the weights and of how the tokenizer splits an example; computed once."""
-        if self._digest is None:
-            self._digest = weights_digest(self.module, repr(list(self._encode("The 3 cats' naïve plan, (v1.5)."))))
-        return self._digest
+    def network(self) -> nn.Module:
+        """The module."""
+        return self.module
+
+    def _own_digest(self) -> str:
+        """Of the weights and of how the tokenizer splits an example."""
+        return weights_digest(self.module, repr(list(self._encode("The 3 cats' naïve plan, (v1.5)."))))
 
     def tokens(self, text: str) -> list[TokenSpan]:
         """One span per token of the tokenizer."""
@@ -187,9 +183,10 @@ class TextModuleSubject(Subject):
         """The same architecture with every layer drawn again from ``seed``."""
         ids = torch.tensor([[t for t, _, _ in self._encode("the quick brown fox jumps over the lazy dog")]])
         fresh = fresh_copy(self.module, seed=seed, calibration=ids.to(self.device))
-        return TextModuleSubject(
+        copied = TextModuleSubject(
             fresh, self._encode, name=f"{self.name} (untrained)", sites=self._sites, batch_size=self.batch_size
         )
+        return self._relensed(copied, seed)
 
     def _rows(self, stimuli: Sequence[Any]) -> list[list[int]]:
         texts = [raw(s) for s in stimuli]
@@ -197,12 +194,6 @@ class TextModuleSubject(Subject):
         if wrong is not None:
             raise UsageError(f"{self.name} reads text, not {type(wrong).__name__}: give strings")
         return [[t for t, _, _ in self._encode(text)] if text else [] for text in cast("list[str]", texts)]
-
-    def _tap(self, name: str) -> Tap:
-        if name not in self._taps:
-            site = self.site(name)
-            self._taps[name] = Tap(site=name, module=submodule(self.module, site.module, name), io=site.io)
-        return self._taps[name]
 
     def _run(
         self,

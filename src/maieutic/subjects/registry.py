@@ -15,6 +15,8 @@ from importlib import import_module
 
 from maieutic.errors import UsageError, UserError, did_you_mean
 from maieutic.subjects.base import Modality, Subject
+from maieutic.subjects.lenses.names import attach as attach_lenses
+from maieutic.subjects.lenses.names import split_lenses
 from maieutic.subjects.packages import PACKAGES, package_file
 
 GROUP = "maieutic.subjects"
@@ -79,21 +81,23 @@ def load_subject(name: str) -> Subject:
 
     Args:
         name: a packaged name (`packaged_subjects`), ``hf:<id or folder>``, ``timm:<model>``, ``gguf:<file>``,
-            ``planted:text`` or ``planted:image`` (trained at first use, about 10 s), or the name of a plug-in.
+            ``planted:text`` or ``planted:image`` (trained at first use, about 10 s), or the name of a plug-in; behind it
+            any lenses, as in ``smollm2-135m+heads+logits:281,282`` (`maieutic.subjects.lenses.names`).
 
     Raises:
-        UsageError: unknown name, with the nearest known one.
+        UsageError: unknown name of a model or lens, with the nearest known one.
         MissingExtraError: ``timm:`` without timm.
         UserError: the model cannot be fetched or read.
     """
-    loader = _loader(name)
+    model, lenses = split_lenses(name)
+    loader = _loader(model)
     if loader is None:
         known = [s.name for s in _PACKAGED] + sorted(e.name for e in _plugins())
         raise UsageError(
-            f"no model is called {name!r}{did_you_mean(name, known)}: run  maieutic models  "
+            f"no model is called {model!r}{did_you_mean(model, known)}: run  maieutic models  "
             "or give hf:<id or folder>, timm:<name> or gguf:<file>"
         )
-    return loader()
+    return attach_lenses(loader(), lenses)
 
 
 def _loader(name: str) -> Callable[[], Subject] | None:

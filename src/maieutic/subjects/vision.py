@@ -19,10 +19,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from maieutic.errors import UsageError, UserError
-from maieutic.subjects.base import Batch, Intervention, Site, Subject, Take, TokenSpan, Values, raw
+from maieutic.subjects.base import Batch, Intervention, Site, Take, TokenSpan, Values, raw
 from maieutic.subjects.fresh import fresh_copy, weights_digest
 from maieutic.subjects.function import code_text
-from maieutic.subjects.hooks import Pass, Tap, check_moved, on_cpu, run_hooked, submodule
+from maieutic.subjects.hooks import Pass, Tap, check_moved, on_cpu, run_hooked
+from maieutic.subjects.networks import NetworkSubject
 
 if TYPE_CHECKING:
     from maieutic.subjects.base import Raw
@@ -64,7 +65,7 @@ def scaled(size: int, *, mean: Sequence[float] = (0.5, 0.5, 0.5), std: Sequence[
     return prepare
 
 
-class ImageSubject(Subject):
+class ImageSubject(NetworkSubject):
     """An image network: readings are spatial means, maps on request. Built by `module_subject` or a packaged loader."""
 
     modality = "image"
@@ -91,29 +92,24 @@ class ImageSubject(Subject):
             channels_last: memory layout of pixels and weights (faster for some convolutions, same values).
             prepare: from the network to the copy that runs, with the same module paths and values but faster.
         """
-        self.name = name
+        super().__init__(name=name, sites=sites)
         self.batch_size = batch_size
         self.module = module.eval().requires_grad_(False)
         self.preprocess = preprocess
-        self._sites = tuple(sites)
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
         self._prepare = prepare
         running = self.module if prepare is None else prepare(self.module)
         self._running = _with_layout(running, self._layout) if channels_last else running
-        self._digest: str | None = None
-        self._taps: dict[str, Tap] = {}
-
-    def sites(self) -> tuple[Site, ...]:
-        """Hook points in the order of the forward pass."""
-        return self._sites
 
     @property
-    def fingerprint(self) -> str:
-        """Digest of weights and preprocessing; computed once (about 10 ms for 20 MB)."""
-        if self._digest is None:
-            what = getattr(self.preprocess, "__qualname__", type(self.preprocess).__qualname__)
-            self._digest = weights_digest(self.module, what, code_text(self.preprocess))
-        return self._digest
+    def network(self) -> nn.Module:
+        """The copy that runs."""
+        return self._running
+
+    def _own_digest(self) -> str:
+        """Of weights and preprocessing."""
+        what = getattr(self.preprocess, "__qualname__", type(self.preprocess).__qualname__)
+        return weights_digest(self.module, what, code_text(self.preprocess))
 
     def tokens(self, text: str) -> list[TokenSpan]:
         """An image has no tokens.
@@ -174,7 +170,7 @@ class ImageSubject(Subject):
             images: what to calibrate on (16 are plenty); seeded noise with structure at every scale otherwise.
         """
         calibration = torch.stack([self.preprocess(i) for i in (images or noise_images(8, seed=seed))])
-        return ImageSubject(
+        fresh = ImageSubject(
             fresh_copy(self.module, seed=seed, calibration=calibration),
             self.preprocess,
             name=f"{self.name} (untrained)",
@@ -183,12 +179,7 @@ class ImageSubject(Subject):
             channels_last=self._layout is torch.channels_last,
             prepare=self._prepare,
         )
-
-    def _tap(self, name: str) -> Tap:
-        if name not in self._taps:
-            site = self.site(name)
-            self._taps[name] = Tap(site=name, module=submodule(self._running, site.module, name), io=site.io)
-        return self._taps[name]
+        return self._relensed(fresh, seed)
 
     def _run(
         self,

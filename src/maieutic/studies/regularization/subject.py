@@ -35,9 +35,10 @@ class StudySubject(TextModuleSubject):
     def untrained(self, seed: int = 0) -> StudySubject:
         """The same architecture as it starts training from ``seed``."""
         fresh = build_model(self._gpt.config, seed=seed)
-        return StudySubject(
+        copied = StudySubject(
             fresh, self._encode, name=f"{self.name} (untrained)", sites=self._sites, batch_size=self.batch_size
         )
+        return self._relensed(copied, seed)
 
 
 def study_subject(model: Gpt, corpus: StudyCorpus, *, name: str, batch_size: int = 64) -> StudySubject:
