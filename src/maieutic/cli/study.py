@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from maieutic.cli import behaviour
 from maieutic.cli.agents import Address, BaseUrl, Model, More, Workers, given
 from maieutic.cli.progress import reporter, say
 
@@ -25,6 +26,9 @@ REGULARIZATION = (
     "regularization --config study.toml --run runs/study --arms gelu,solu,solu-ln --seeds 5"
 )
 COMPARE = "Example:  maieutic study compare runs/gpt2 runs/smollm2 --out comparison"
+
+
+app.command(epilog=behaviour.EXAMPLE)(behaviour.behaviour)
 
 
 @app.command(epilog=REGULARIZATION)

