@@ -41,6 +41,7 @@ class Site:
         what: one line for people.
         lens: what turns the module's values into units of another kind; ``width`` counts those.
         names: of the units, where they have names (the words of logits, the names of directions).
+        channels_last: whether a four-dimensional tensor counts units along its last axis, not its second.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Site:
     what: str = ""
     lens: Lens | None = field(default=None, compare=False, repr=False)
     names: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    channels_last: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """What can be told of it in plain values; names of units only where there are few."""

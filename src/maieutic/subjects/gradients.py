@@ -149,7 +149,8 @@ def network_of(subject: Subject) -> nn.Module:
 def tap_of(subject: Subject, name: str) -> Tap:
     """The place of a site in the network, without its lens."""
     site = subject.site(name)
-    return Tap(site=name, module=submodule(network_of(subject), site.module, name), io=site.io)
+    module = submodule(network_of(subject), site.module, name)
+    return Tap(site=name, module=module, io=site.io, channels_last=site.channels_last)
 
 
 @contextmanager

@@ -38,17 +38,21 @@ class InterventionDidNothing(UserError):
 class Tap:
     """A site found inside a network. Units are axis 1 of a four-dimensional tensor (a map), else the last axis.
 
+    With ``channels_last`` a map is shown with its units at axis 1 to whoever reads or changes it, and put back.
+
     Attributes:
         site: its name.
         module: the module hooked.
         io: whether its output or its first input is taken.
         lens: what the values are seen through, if anything.
+        channels_last: whether a map counts units along its last axis.
     """
 
     site: str
     module: nn.Module
     io: Literal["out", "in"] = "out"
     lens: Lens | None = None
+    channels_last: bool = False
 
 
 @dataclass(slots=True)
@@ -137,6 +141,8 @@ def look(raw: Tensor, lens: Lens, *, axis: int) -> Tensor:
 
 def _hook(group: Sequence[Tap], visit: Callable[[Sequence[Tap], Tensor], Tensor]) -> torch.utils.hooks.RemovableHandle:
     tap = group[0]
+    if tap.channels_last:
+        visit = _turned(visit)
 
     def on_output(_module: nn.Module, _args: Any, output: Any) -> Any:
         value = _first_tensor(output, tap)
@@ -156,6 +162,19 @@ def _hook(group: Sequence[Tap], visit: Callable[[Sequence[Tap], Tensor], Tensor]
     if tap.io == "in":
         return tap.module.register_forward_pre_hook(on_input, with_kwargs=True)
     return tap.module.register_forward_hook(on_output)
+
+
+def _turned(visit: Callable[[Sequence[Tap], Tensor], Tensor]) -> Callable[[Sequence[Tap], Tensor], Tensor]:
+    """``visit``, which is shown maps with their units at axis 1 whatever stands there."""
+
+    def turned(here: Sequence[Tap], stood: Tensor) -> Tensor:
+        if stood.ndim != 4:
+            return visit(here, stood)
+        shown = stood.movedim(-1, 1)
+        new = visit(here, shown)
+        return stood if new is shown else new.movedim(1, -1)
+
+    return turned
 
 
 def _first_tensor(value: Any, tap: Tap) -> Tensor:

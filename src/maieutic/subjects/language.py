@@ -6,28 +6,27 @@ prefix those outliers would land on the first word of every text. A model that h
 
 Padding stands on the right, behind an attention mask; causal attention never looks there, so it changes no value.
 
-Sites, for every block N: ``layers.N.attn`` (what attention adds to the residual stream), ``layers.N.mlp`` (the MLP
-neurons: the input of the MLP's output projection, found by shape), ``layers.N.resid`` (the block's output). A block
-whose output projection is not unique (mixture of experts) has no ``mlp`` site.
+Sites: ``layers.N.attn``, ``layers.N.mlp`` and ``layers.N.resid``; see `language_sites`.
 
-What this module does not do: no generation, no encoder or encoder-decoder models, no pickled weights (loading them
-can run code), no hub access for local folders.
+What this module does not do: no generation, no encoders (see `encoders`), no pickled weights (loading them can run
+code), no hub access for local folders.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from maieutic.errors import UsageError, UserError
-from maieutic.subjects.base import Batch, Intervention, Site, Take, TokenSpan, Values, raw
+from maieutic.subjects.base import Batch, Intervention, Take, TokenSpan, Values, raw
 from maieutic.subjects.fresh import weights_digest
 from maieutic.subjects.hooks import Pass, Tap, check_moved, on_cpu, run_hooked
+from maieutic.subjects.language_sites import model_sites
 from maieutic.subjects.networks import NetworkSubject
 
 if TYPE_CHECKING:
@@ -69,6 +68,7 @@ class LanguageSubject(NetworkSubject):
         self.tokenizer = tokenizer
         bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
         self.prefix: tuple[int, ...] = tuple(int(t) for t in [bos if bos is not None else eos] if t is not None)
+        self.padded = 1
         context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or LONGEST
         self.max_tokens = min(max_tokens or LONGEST, int(context) - len(self.prefix))
 
@@ -131,7 +131,7 @@ class LanguageSubject(NetworkSubject):
             done, seen = self._run([stimuli[i] for i in batch], (), interventions, to_end=True)
             logits: Tensor = seen.result
             for row, i in enumerate(batch):
-                rows[i] = logits[row, int(done.lengths[row]) + len(self.prefix) - 1].float().cpu().numpy()
+                rows[i] = self._said(logits, row, int(done.lengths[row]))
             moved = np.maximum(moved, done.moved)
         if interventions and stimuli:
             check_moved(interventions, moved.tolist())
@@ -196,18 +196,21 @@ class LanguageSubject(NetworkSubject):
                 TruncationWarning,
                 stacklevel=3,
             )
-        rows = [[*self.prefix, *e[: self.max_tokens]] for e in encoded]
-        width = max([len(r) for r in rows] + [1])
+        behind = self._behind(to_end=to_end)
+        rows = [[*self.prefix, *e[: self.max_tokens], *behind] for e in encoded]
+        width = max([len(r) for r in rows] + [self.padded])
         padding = self.tokenizer.pad_token_id or 0
         device = self.model.device
         ids = torch.tensor([r + [padding] * (width - len(r)) for r in rows], dtype=torch.long, device=device)
         real = torch.arange(width, device=device)[None, :] < torch.tensor([[len(r)] for r in rows], device=device)
-        measured = real.clone()
-        measured[:, : len(self.prefix)] = False
-        lengths = np.array([len(r) - len(self.prefix) for r in rows], np.int64)
+        start = len(self.prefix)
+        lengths = np.array([len(r) - start - len(behind) for r in rows], np.int64)
+        place = torch.arange(width, device=device)[None, :] - start
+        measured = (place >= 0) & (place < torch.from_numpy(lengths).to(device)[:, None])
+        end = start + max(lengths.tolist(), default=0)
 
         def keep(tap: Tap, value: Tensor) -> Tensor | None:
-            measurable = value[:, len(self.prefix) :]
+            measurable = value[:, start:end]
             if take is None:
                 return measurable.float().cpu().clone()
             take(tap.site, measurable, range(len(rows)), lengths.tolist())
@@ -226,70 +229,17 @@ class LanguageSubject(NetworkSubject):
         )
         return Batch(values=seen.values, lengths=lengths, moved=tuple(seen.moved)), seen
 
+    def _behind(self, *, to_end: bool) -> tuple[int, ...]:
+        """Tokens behind every text, neither reported nor intervened on: none for a causal model."""
+        return ()
+
+    def _said(self, result: Tensor, row: int, length: int) -> Values:
+        """The outputs of one text in what the network returned for a batch."""
+        return result[row, length + len(self.prefix) - 1].float().cpu().numpy()
+
     def _call(self, ids: Tensor, real: Tensor, *, whole: bool) -> Any:
         # without padding no mask is given, which leaves attention its plain causal path
         mask = None if bool(real.all()) else real.long()
         if whole:
             return self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
         return self.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
-
-
-def model_sites(model: Any) -> tuple[Site, ...]:
-    """Sites of a causal LM, from the shapes of its modules alone.
-
-    Raises:
-        UserError: no stack of blocks was found.
-    """
-    config = model.config.get_text_config()
-    count, hidden = int(config.num_hidden_layers), int(config.hidden_size)
-    root = cast(nn.Module, model)
-    stacks = [(n, m) for n, m in root.named_modules() if isinstance(m, nn.ModuleList) and len(m) == count]
-    if not stacks:
-        kind = type(model).__name__
-        raise UserError(f"{kind} has no list of {count} blocks: use  module_subject(model, tokenizer=..., sites=[...])")
-    path, blocks = stacks[0]
-    sites: list[Site] = []
-    for n, block in enumerate(blocks):
-        attention = _attention(block)
-        if attention is not None:
-            sites.append(_site(f"layers.{n}.attn", f"{path}.{n}.{attention}", hidden, "attention output"))
-        projection = _mlp_projection(block, hidden, attention)
-        if projection is not None:
-            name, width = projection
-            sites.append(_site(f"layers.{n}.mlp", f"{path}.{n}.{name}", width, "MLP neurons", io="in"))
-        sites.append(_site(f"layers.{n}.resid", f"{path}.{n}", hidden, "residual stream after the block"))
-    return tuple(sites)
-
-
-def _site(name: str, module: str, width: int, what: str, *, io: Any = "out") -> Site:
-    return Site(name=name, module=module, width=width, positions="token", io=io, what=what)
-
-
-def _attention(block: nn.Module) -> str | None:
-    """Name of the block's attention module."""
-    for name, _ in block.named_children():
-        if ("attn" in name or "attention" in name) and "norm" not in name and "ln" not in name:
-            return name
-    return None
-
-
-def _mlp_projection(block: nn.Module, hidden: int, attention: str | None) -> tuple[str, int] | None:
-    """Path and input width of the linear map from the MLP's neurons back to the residual stream, when it is unique."""
-    found: list[tuple[str, int]] = []
-    for name, child in block.named_modules():
-        if attention is not None and name.split(".")[0] == attention:
-            continue
-        shape = _linear_shape(child)
-        if shape is not None and shape[1] == hidden and shape[0] != hidden:
-            found.append((name, shape[0]))
-    return found[0] if len(found) == 1 else None
-
-
-def _linear_shape(module: nn.Module) -> tuple[int, int] | None:
-    """Inputs and outputs of a linear map (torch's, or the transposed one of GPT-2)."""
-    if isinstance(module, nn.Linear):
-        return module.in_features, module.out_features
-    if type(module).__name__ == "Conv1D":
-        rows, columns = cast(Tensor, module.weight).shape
-        return int(rows), int(columns)
-    return None

@@ -78,7 +78,9 @@ class NetworkSubject(Subject):
         if name not in self._taps:
             site = self.site(name)
             module = submodule(self.network, site.module, name)
-            self._taps[name] = Tap(site=name, module=module, io=site.io, lens=site.lens)
+            self._taps[name] = Tap(
+                site=name, module=module, io=site.io, lens=site.lens, channels_last=site.channels_last
+            )
         return self._taps[name]
 
 
