@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -276,7 +276,11 @@ def stored_readings(run: Run, unit: Unit, *, explainer: str, role: Role = "main"
     """The readings of a unit as the store has them, empty when it is not scored."""
     if (role, unit.key) not in run.ids:
         return {}
-    rows = run.store.rows(scores_table, unit=run.ids[role, unit.key], explainer=explainer)
+    return readings_of(run.store.rows(scores_table, unit=run.ids[role, unit.key], explainer=explainer))
+
+
+def readings_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, Reading]:
+    """Rows of the table ``scores`` of one unit and explainer as readings by name."""
     return {
         r["name"]: Reading(
             name=r["name"],

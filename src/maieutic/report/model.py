@@ -19,6 +19,20 @@ from maieutic.readings import Cost, Reading
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+#: what came of asking an explainer for a unit
+Outcome = Literal["labelled", "abstained", "failed", "waiting"]
+#: what tables filter by: labelled units by how their scores stand, the others by what came of them
+State = Literal["beats", "short", "unscored", "abstained", "failed", "waiting"]
+STATES: tuple[State, ...] = ("beats", "short", "unscored", "abstained", "failed", "waiting")
+#: the same in words
+STATE_NAMES: Mapping[State, str] = {
+    "beats": "beats every control",
+    "short": "does not beat every control",
+    "unscored": "labelled, not scored",
+    "abstained": "abstained",
+    "failed": "failed",
+    "waiting": "not explained yet",
+}
 #: A prediction counts as right when it lies within this of the measurement, on the unit's 0-1 scale.
 TOLERANCE = 0.25
 
@@ -259,6 +273,7 @@ class ReportUnit:
         standing: the score on the select split by which a sweep chose this explanation, or ``None``.
         importance: how much the unit matters, as a sweep ranked it: larger is more; ``None`` where nothing was ranked.
         why: why a sweep chose this explanation, in words; empty where there was no choice.
+        outcome: what came of asking; ``None``: labelled or abstained, as ``abstained`` says.
     """
 
     key: str
@@ -284,6 +299,7 @@ class ReportUnit:
     standing: float | None = None
     importance: float | None = None
     why: str = ""
+    outcome: Outcome | None = None
 
     @property
     def predictions(self) -> tuple[int, int]:
@@ -299,9 +315,15 @@ class ReportUnit:
         return self.abstained is None and self.scores is not None and self.scores.beats_all
 
     @property
-    def state(self) -> Literal["abstained", "beats", "short"]:
+    def state(self) -> State:
         """What tables filter by."""
-        return "abstained" if self.abstained is not None else "beats" if self.beats_all else "short"
+        if self.outcome in ("failed", "waiting"):
+            return self.outcome
+        if self.abstained is not None:
+            return "abstained"
+        if self.scores is None or not self.scores.primary.measured:
+            return "unscored"
+        return "beats" if self.beats_all else "short"
 
     @property
     def ap(self) -> float | None:
@@ -324,6 +346,9 @@ class ReportSection:
         attribution: origin and licence of the stimuli by source key.
         full: gives a unit with its evidence (exemplars, experiments, histogram, transcript) when its page is written, so
             that no more than one is held at a time; ``None``: the units have theirs.
+        nulls: kinds of units that were explained afresh though nothing is to be found: name, how many, and the scores of
+            those that got a label.
+        spend: what each explainer's explanations took.
     """
 
     subject: str
@@ -335,6 +360,8 @@ class ReportSection:
     notes: tuple[str, ...] = ()
     attribution: Mapping[str, str] = field(default_factory=dict)
     full: Callable[[ReportUnit], ReportUnit] | None = field(default=None, compare=False, repr=False)
+    nulls: tuple[tuple[str, int, tuple[float | None, ...]], ...] = ()
+    spend: tuple[tuple[str, Cost], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

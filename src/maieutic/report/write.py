@@ -24,6 +24,7 @@ from maieutic.errors import UserError
 from maieutic.readings import Reading
 from maieutic.report import charts, pages, text
 from maieutic.report.images import Assets
+from maieutic.report.links import StaticLinks
 from maieutic.report.model import TOLERANCE, ReportRun
 from maieutic.report.spans import number, stimulus
 
@@ -77,10 +78,10 @@ def _write(run: ReportRun, folder: Path) -> None:
         (folder / "assets" / name).write_bytes(_resource(f"static/{name}"))
     sections = [(s, pages.ordered(s, i + 1)) for i, s in enumerate(run.sections)]
     tables = [pages.tables(s, rows, i + 1) for i, (s, rows) in enumerate(sections)]
-    _page(folder, "index.html", "index.html.j2", run=run, tables=tables, root="")
+    _page(folder, "index.html", "index.html.j2", run=run, tables=tables)
     for own in tables:
         for table in (*own.by_score[1:], *own.by_importance):
-            _page(folder, table.file, "table.html.j2", run=run, table=table, tables=own, root="")
+            _page(folder, table.file, "table.html.j2", run=run, table=table, tables=own)
         if own.search is not None:
             (folder / "assets" / own.search).write_text(pages.search_script(own), encoding="utf-8")
     _unit_pages(run, [page for _, rows in sections for page in rows if page.file is not None], folder, assets)
@@ -98,13 +99,19 @@ def _unit_pages(run: ReportRun, every: Sequence[pages.UnitPage], folder: Path, a
         }
         around = {"before": before, "after": after}
         assert page.file is not None, "units with pages"
-        _page(folder, page.file, "unit.html.j2", run=run, page=page, unit=unit, root="../", **around, **shown)
+        _page(folder, page.file, "unit.html.j2", run=run, page=page, unit=unit, **around, **shown)
         assets.forget()
 
 
 def _page(folder: Path, file: str, template: str, **values: Any) -> None:
-    html = environment().get_template(template).render(**values)
+    links = StaticLinks(root="../" * file.count("/"))
+    html = environment().get_template(template).render(links=links, slot=_nothing, **values)
     (folder / file).write_bytes(html.encode("utf-8"))
+
+
+def _nothing(place: str) -> str:
+    """What stands in a place that the app fills: nothing in a folder."""
+    return ""
 
 
 def _resource(name: str) -> bytes:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -155,15 +155,37 @@ class Store:
         return list(self.stream(table, **where))
 
     def stream(self, table: Table, **where: Any) -> Generator[dict[str, Any]]:
-        """The same, a row at a time: for tables that do not fit in memory. All from one state of the store."""
+        """The same, a row at a time: for tables that do not fit in memory. All from one state of the store.
+
+        A list or tuple stands for any of its values, of which there may be some thousands.
+        """
         query = select(table).order_by(*table.primary_key.columns)
         for column, value in where.items():
-            query = query.where(table.c[column] == value)
+            several = isinstance(value, (list, tuple))
+            query = query.where(table.c[column].in_(value) if several else table.c[column] == value)
         try:
             with self._engine.connect() as connection:
                 for row in connection.execution_options(yield_per=AT_ONCE).execute(query).mappings():
                     yield dict(row)
         except DBAPIError as error:
+            raise _database_error(error, self.folder) from error
+
+    def columns(self, table: Table, names: Sequence[str], **where: Any) -> Generator[tuple[Any, ...]]:
+        """Some columns of the rows with the given values, a tuple a row, in no order; what is JSON comes as its text.
+
+        Read past SQLAlchemy, which takes five times as long a row: for programs that hold columns of many units.
+        """
+        query = select(*(table.c[n] for n in names))
+        for column, value in where.items():
+            several = isinstance(value, (list, tuple))
+            query = query.where(table.c[column].in_(value) if several else table.c[column] == value)
+        compiled = query.compile(self._engine, compile_kwargs={"render_postcompile": True})
+        order: Sequence[str] = compiled.positiontup or ()
+        values = [compiled.params[name] for name in order]
+        try:
+            with self._engine.connect() as connection:
+                yield from cast(Any, connection.connection.driver_connection).execute(str(compiled), values)
+        except (DBAPIError, sqlite3.Error) as error:
             raise _database_error(error, self.folder) from error
 
     def count(self, table: Table, **where: Any) -> int:
