@@ -210,13 +210,32 @@ class Subject(ABC):
         )
         return self.with_sites([seen], called=name)
 
-    def with_sites(self, sites: Sequence[Site], *, called: str) -> Subject:
+    def with_sites(self, sites: Sequence[Site], *, called: str, instead: bool = False) -> Subject:
         """This subject with more sites, its name followed by ``+called``. The network is shared.
+
+        Args:
+            sites: the new ones.
+            called: what is added to the name; what ``load_subject`` takes, where it can be opened by name.
+            instead: take the place of sites of the same name rather than raise.
 
         Raises:
             UserError: a site exists already, or a black box.
         """
         raise UserError(f"{self.name} has no inside that could be seen otherwise: use a network, or its own units")
+
+    def latents(self, sae: Any, *, site: str | None = None, name: str | None = None) -> Subject:
+        """This subject with one more site, ``SITE.sae``, whose units are latents of a sparse autoencoder.
+
+        Args:
+            sae: a folder or hub id of SAELens or sparsify, or what ``maieutic sae train`` wrote.
+            site: where it stands; what its file says otherwise. name: of the units behind the site, ``sae`` by default.
+
+        Raises:
+            UserError: it cannot be read, does not say where it belongs, or belongs to a model of another width.
+        """
+        from maieutic.subjects.lenses.sae_sites import with_latents
+
+        return with_latents(self, sae, site=site, name=name)
 
     def parse_unit(self, key: str) -> Unit:
         """The unit of a key such as ``layers.15.mlp/812`` or ``layers.15.mlp/812-``."""
