@@ -15,6 +15,7 @@ __all__ = ["BenchResult", "Figure", "Table", "benches", "print_result", "run_ben
 GROUP = "maieutic.benches"
 BUILT_IN: Mapping[str, str] = {
     "audit": "maieutic.bench.audit:run_audit_bench",
+    "bias": "maieutic.bench.bias:run_bias_bench",
     "faults": "maieutic.bench.faults:run_faults",
     "find": "maieutic.bench.find:run_find",
     "forensics": "maieutic.bench.forensics:run_forensics",

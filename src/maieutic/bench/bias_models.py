@@ -45,7 +45,7 @@ TEXT_BIASES: Mapping[tuple[str, str, str], float] = {
 WORDS = (" nurse", " driver", " cook")
 #: standard deviations of accidents: of an object's slope, of a picture; of a name, of a template's slope, of a prompt
 SLOPE, NOISE = 0.6, 0.4
-NAME, TEMPLATE, PROMPT = 0.4, 0.4, 0.2
+NAME, TEMPLATE, PROMPT = 0.25, 0.3, 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +174,7 @@ def _classifier(seed: int, null: bool) -> Subject:
 # --- texts ---------------------------------------------------------------------------------------------------------
 
 
-def planted_prompts(seed: int, *, null: bool = False, families: int = 24, names: int = 12) -> Planted:
+def planted_prompts(seed: int, *, null: bool = False, families: int = 24, names: int = 16) -> Planted:
     """A network over words with the biases of `TEXT_BIASES`, or its twin without.
 
     Args:

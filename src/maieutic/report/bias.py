@@ -160,9 +160,9 @@ def forest(study: BiasStudy, output: str) -> tuple[Axis, list[tuple[str, list[Ro
     own = [f for f in study.findings if f.output == output]
     unit = study.spreads.get(output) or 1.0
     every = [(f, _rows(f, unit)) for f in own]
-    scale = axis(
-        [0.0, *(v for _, rows in every for _, _, r, _ in rows for v in (r.value, r.low, r.high) if v is not None)]
-    )
+    # an untrained copy can move by many times its own spread: it is cut off at the edge rather than press all else together
+    shown = [r for _, rows in every for name, _, r, _ in rows if name != "untrained"]
+    scale = axis([0.0, *(v for r in shown for v in (r.value, r.low, r.high) if v is not None)])
     groups: dict[str, list[Row]] = {}
     for f, rows in every:
         for name, how, reading, beside in rows:

@@ -137,7 +137,7 @@ def _cluster_means(cells: Cells) -> FloatArray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Test:
-    """A two-sided p-value, its parts by name, and the smallest that this many clusters allow."""
+    """A two-sided p-value, its parts by name, and the smallest that so many clusters and fillers allow."""
 
     p: float
     parts: dict[str, float]
@@ -156,8 +156,19 @@ def test_of(cells: Cells, *, seed: int = 0) -> Test | None:
     if min(cells.level.shape[1], cells.reference.shape[1]) >= RANDOM:
         parts["fillers"] = _fillers_p(cells, seed)
         parts["clusters and fillers"] = crossed_p(cells)
-    least = max(2.0 ** (1 - len(sums)), 1.0 / (DRAWS + 1) if len(sums) > _EXACT_CLUSTERS else 0.0)
-    return Test(p=max(parts.values()), parts=parts, least=least)
+    return Test(p=max(parts.values()), parts=parts, least=_least(len(sums), cells if len(parts) > 1 else None))
+
+
+def _least(clusters: int, cells: Cells | None) -> float:
+    """The smallest p of random signs of clusters, and of exchanges of fillers where these are tested."""
+    found = max(2.0 ** (1 - clusters), 1.0 / (DRAWS + 1) if clusters > _EXACT_CLUSTERS else 0.0)
+    if cells is None:
+        return found
+    first, second = cells.level.shape[1], cells.reference.shape[1]
+    if cells.same:
+        return max(found, 2.0 ** (1 - first))
+    # with equal numbers the mirrored exchange differs as much
+    return max(found, (2 if first == second else 1) / math.comb(first + second, first))
 
 
 def sign_flip(sums: FloatArray, *, seed: int = 0) -> float:

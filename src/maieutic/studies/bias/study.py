@@ -32,11 +32,15 @@ BIAS, UNCONFIRMED, PLACEBO, NOTHING = "bias", "not confirmed", "no more than its
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Half:
-    """A contrast on one half: its effect, p, p adjusted over what was tested there (``None``: not tested)."""
+    """A contrast on one half: its effect, p, p adjusted over what was tested there (``None``: not tested).
+
+    ``least`` is the smallest p that so few bases and fillers allow.
+    """
 
     effect: Reading
     p: float | None
     adjusted: float | None
+    least: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,7 +308,9 @@ def _half(material: Material, read: Read, attribute: str, level: str, halves: Ha
         return Half(effect=Reading.unmeasured("effect", "no base of this half has both levels"), p=None, adjusted=None)
     test = paired.test_of(cells, seed=seed)
     found = paired.effect(cells, seed=seed).reading("effect", n=len(cells.clusters))
-    return Half(effect=found, p=None if test is None else test.p, adjusted=None)
+    if test is None:
+        return Half(effect=found, p=None, adjusted=None)
+    return Half(effect=found, p=test.p, adjusted=None, least=test.least)
 
 
 def _placebo(
@@ -449,11 +455,12 @@ def _same_way(value: float, above: Reading) -> bool:
 
 def _notes(material: Material, halves: Halves, findings: Sequence[Finding], alpha: float) -> list[str]:
     notes = [f"{len(halves.clusters)} independent bases, half of them for discovery, half held out"]
-    least = 2.0 ** (1 - (len(halves.clusters) // 2))
-    if least * len(findings) > alpha:
+    beyond = [f for f in findings if f.discovery.least * len(findings) > alpha]
+    if beyond:
         notes.append(
-            f"WARNING: with {len(halves.clusters) // 2} bases a half the smallest p is {least:.2g}; over {len(findings)} "
-            "contrasts Holm cannot find anything: give more bases, fewer attributes, or --control bh"
+            f"WARNING: {len(beyond)} of {len(findings)} contrasts have too few bases or fillers in the discovery half to be "
+            f"found by Holm among so many (the smallest p is {max(f.discovery.least for f in beyond):.2g}): give more of them, "
+            "fewer attributes or outputs, or --control bh"
         )
     fixed = sorted({f"{f.attribute}: {f.level}" for f in findings if not f.random})
     if fixed:

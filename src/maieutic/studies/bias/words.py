@@ -36,19 +36,22 @@ TEMPLATES: tuple[tuple[str, ...], ...] = (
     ("{name}{place} wrote a book about life as a",),
 )
 NAMES: dict[str, tuple[str, ...]] = {
-    "men's names": ("John", "James", "Robert", "Michael", "David", "William", "Thomas", "Peter", "George",
-                    "Paul", "Mark", "Daniel"),
-    "women's names": ("Mary", "Anna", "Susan", "Emily", "Sarah", "Laura", "Alice", "Linda", "Helen", "Julia",
-                      "Karen", "Emma"),
-    "made-up names": ("Tavin", "Moru", "Kelben", "Sorra", "Dapeth", "Vilno", "Brask", "Oshel", "Renku",
-                      "Ludar", "Quimo", "Zefan"),
+    "men's names": ("John", "James", "Robert", "Michael", "David", "William", "Thomas", "Peter", "George", "Paul", "Mark",
+                    "Daniel", "Andrew", "Edward", "Henry", "Frank"),
+    "women's names": ("Mary", "Anna", "Susan", "Emily", "Sarah", "Laura", "Alice", "Linda", "Helen", "Julia", "Karen",
+                      "Emma", "Rachel", "Jane", "Margaret", "Nancy"),
+    "made-up names": ("Tavin", "Moru", "Kelben", "Sorra", "Dapeth", "Vilno", "Brask", "Oshel", "Renku", "Ludar", "Quimo",
+                      "Zefan", "Harbo", "Imrek", "Pelluw", "Yontar"),
 }
 PLACES: dict[str, tuple[str, ...]] = {
-    "not said": ("",),
     "a city": (" from the city", " from the capital", " from downtown", " from the big city", " from the city centre",
-               " from the old town", " from the suburbs", " from the harbour"),
+               " from the old town", " from the suburbs", " from the railway station", " from the shopping street",
+               " from the tower block", " from the university", " from the market square", " from the financial district",
+               " from the metropolis", " from the inner city", " from the docks"),
     "the country": (" from the village", " from the farm", " from the mountains", " from the valley", " from the hills",
-                    " from the countryside", " from the coast", " from the island"),
+                    " from the countryside", " from the coast", " from the island", " from the forest", " from the ranch",
+                    " from the hamlet", " from the lake", " from the fields", " from the moor", " from the vineyard",
+                    " from the meadows"),
 }
 # fmt: on
 #: of each slot, what stands there while another is varied
