@@ -204,11 +204,12 @@ def said_csv(heard: Heard) -> str:
     names = named(heard.said)
     for s in heard.said:
         row = {**s.model_dump(), "person": names[s.rater]}
-        writer.writerow([_cell(row[c]) for c in _COLUMNS])
+        writer.writerow([spreadsheet(row[c]) for c in _COLUMNS])
     return out.getvalue()
 
 
-def _cell(value: object) -> str:
+def spreadsheet(value: object) -> str:
+    """A cell as text that a spreadsheet does not run."""
     text = str(value)
     return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 

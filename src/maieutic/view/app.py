@@ -6,12 +6,12 @@ module does not. What this module does not do: open a socket (`cli.view` does).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from maieutic.campaign import Run, open_run
 from maieutic.errors import MissingExtraError, UserError
@@ -50,14 +50,16 @@ def create_app(
         if find_spec(package) is None:
             raise MissingExtraError(package=package, extra="view", feature="maieutic view")
     from fastapi import FastAPI, Request
+    from fastapi.exceptions import RequestValidationError
     from fastapi.responses import Response
     from fastapi.staticfiles import StaticFiles
+    from starlette.exceptions import HTTPException
 
     access = access or Access(token=token, writable=writable)
     viewed = Viewed.of(folders, token=access.token, writable=access.writable, opener=opener)
 
     @asynccontextmanager
-    async def running(_: FastAPI) -> Any:
+    async def running(_: FastAPI) -> AsyncGenerator[None]:
         yield
         viewed.close()
 
@@ -69,9 +71,13 @@ def create_app(
         if find_spec(where) is not None:
             app.include_router(import_module(where).routes(viewed))
 
-    @app.exception_handler(404)
-    def lost(request: Request, error: Exception) -> Response:  # pyright: ignore[reportUnusedFunction]
-        return viewed.sorry(request, str(getattr(error, "detail", "")), status=404)
+    @app.exception_handler(HTTPException)
+    def lost(request: Request, error: HTTPException) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return viewed.sorry(request, "" if error.detail == "Not Found" else str(error.detail), status=error.status_code)
+
+    @app.exception_handler(RequestValidationError)
+    def odd(request: Request, error: Exception) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return viewed.sorry(request, "A part of the address is not what it should be.", status=400)
 
     @app.exception_handler(UserError)
     def refused(request: Request, error: Exception) -> Response:  # pyright: ignore[reportUnusedFunction]

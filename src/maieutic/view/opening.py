@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from maieutic.campaign import Run
 from maieutic.errors import StoreError, UserError
+from maieutic.report.artifacts import find_artifacts
 from maieutic.report.links import NavItem, ServedLinks, quoted
 from maieutic.report.records import Records
 from maieutic.report.write import environment
@@ -103,6 +104,7 @@ class Viewed:
 
     Attributes:
         runs: by name, in the order in which they were given.
+        shelves: folders without a store in which something else was found (a dossier, a trust card, a study), by name.
         token: what requests must show, or ``None``.
         writable: whether people may write.
         worker: one thread in which models run, one after another.
@@ -113,6 +115,7 @@ class Viewed:
     """
 
     runs: Mapping[str, Opened]
+    shelves: Mapping[str, Path] = field(default_factory=dict[str, Path])
     token: str | None = None
     writable: bool = True
     worker: Worker = field(default_factory=Worker)
@@ -123,14 +126,29 @@ class Viewed:
 
     @classmethod
     def of(cls, folders: Sequence[Path], *, token: str | None, writable: bool, opener: Opener) -> Viewed:
-        """Open the stores; models wait until a page needs them."""
+        """Open the stores; models wait until a page needs them.
+
+        Raises:
+            StoreError: a folder is no run, and nothing else lies there that could be shown.
+        """
         runs: dict[str, Opened] = {}
+        shelves: dict[str, Path] = {}
         for folder in folders:
-            if not (folder / FILE).is_file():
-                raise StoreError(f"{folder} is not a maieutic run (no {FILE}): give the folder of a run")
-            name = _slug(folder.resolve().name, runs)
-            runs[name] = Opened(name, folder.resolve(), opener)
-        return cls(runs=runs, token=token, writable=writable)
+            name = _slug(folder.resolve().name, {**runs, **shelves})
+            if (folder / FILE).is_file():
+                runs[name] = Opened(name, folder.resolve(), opener)
+            elif folder.is_dir() and find_artifacts(folder):
+                shelves[name] = folder.resolve()
+            else:
+                raise StoreError(
+                    f"{folder} is not a maieutic run (no {FILE}), and holds no dossier, card or study: give the folder of one"
+                )
+        return cls(runs=runs, shelves=shelves, token=token, writable=writable)
+
+    @property
+    def places(self) -> list[str]:
+        """Addresses of the runs and of the other folders."""
+        return [f"{o.url}/" for o in self.runs.values()] + [f"/runs/{quoted(n)}/files" for n in self.shelves]
 
     def opened(self, name: str) -> Opened:
         """The run of that name; a page that says so where there is none."""

@@ -1,0 +1,136 @@
+"""Two explainers of a run, or two runs, side by side in the app: a chart, the units where they part most, wins and losses.
+
+What this module does not do: compare (`report.pairing` does, from the stores alone).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import JSONResponse, Response
+from markupsafe import Markup
+
+from maieutic.report.pairing import Paired, explainers_of, pair, scatter, side_of
+from maieutic.report.records import CONTROL_NAMES
+from maieutic.report.said import spreadsheet
+from maieutic.view.index import version_of
+from maieutic.view.opening import Opened, Viewed
+
+#: units on one page
+PAGE = 100
+#: comparisons that are kept while their stores do not change
+_KEPT = 8
+#: which units the table shows, in words
+SHOWN = {
+    "apart": "most apart first",
+    "a": "A better, most first",
+    "b": "B better, most first",
+    "one": "without a score on a side",
+}
+
+
+def routes(viewed: Viewed) -> APIRouter:
+    """``/runs/NAME/compare`` with ``a``, ``b`` (explainers) and ``with`` (another run); the same ``.json`` and ``.csv``."""
+    router = APIRouter()
+    kept: dict[tuple[Any, ...], Paired] = {}
+
+    def found(request: Request, run: str) -> tuple[Opened, Opened, Paired | None]:
+        """The runs, and what is compared; ``None`` where there are no two to compare."""
+        opened = viewed.opened(run)
+        other = viewed.opened(request.query_params.get("with") or run)
+        own, theirs = explainers_of(opened.store), explainers_of(other.store)
+        a, b = _who(request, own, theirs, opened is other)
+        if a is None or b is None or (opened is other and a == b):
+            return opened, other, None
+        for name, there, where in ((a, own, opened), (b, theirs, other)):
+            if name not in there:
+                raise HTTPException(404, f"{where.name} has no labels by {name!r}.")
+        what = (opened.name, other.name, a, b, version_of(opened.folder), version_of(other.folder))
+        if what not in kept:
+            while len(kept) >= _KEPT:
+                del kept[next(iter(kept))]
+            sides = side_of(opened.store, a, name=opened.name), side_of(other.store, b, name=other.name)
+            kept[what] = pair(*sides)
+        return opened, other, kept[what]
+
+    @router.get("/runs/{run}/compare")
+    def compare(request: Request, run: str, page: int = 1, show: str = "apart") -> Response:  # pyright: ignore[reportUnusedFunction]
+        opened, other, both = found(request, run)
+        choice = {n: explainers_of(o.store) for n, o in viewed.runs.items()}
+        return viewed.page(
+            request, "compare.html.j2", opened=opened, other=other, both=both, choice=choice, show=show, kinds=SHOWN,
+            **({} if both is None else shown(both, page, show)), here=_here(request), names=CONTROL_NAMES,
+        )  # fmt: skip
+
+    @router.get("/runs/{run}/compare.json")
+    def plain(request: Request, run: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return JSONResponse(_there(found(request, run)[2]).to_json())
+
+    @router.get("/runs/{run}/compare.csv")
+    def table(request: Request, run: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        headers = {"content-disposition": f'attachment; filename="{run}-compare.csv"'}
+        return Response(
+            paired_csv(_there(found(request, run)[2])), media_type="text/csv; charset=utf-8", headers=headers
+        )
+
+    viewed.run_nav.append(("Compare", "/compare"))
+    return router
+
+
+def _who(request: Request, own: list[str], theirs: list[str], one: bool) -> tuple[str | None, str | None]:
+    """Whose labels: those asked for, else the first that can be compared."""
+    a = request.query_params.get("a") or (own[0] if own else None)
+    rest = [n for n in theirs if not one or n != a]
+    usual = a if a in rest else next((n for n in rest if n != "lookup"), rest[0] if rest else None)
+    return a, request.query_params.get("b") or usual
+
+
+def _there(both: Paired | None) -> Paired:
+    if both is None:
+        raise HTTPException(404, "There are no two labels to compare: name two explainers.")
+    return both
+
+
+def _here(request: Request) -> Any:
+    """Makes an address of this page with some of its questions changed."""
+
+    def here(**changed: Any) -> Markup:
+        asked = {**request.query_params, **{k: str(v) for k, v in changed.items()}}
+        return Markup.escape(f"{request.url.path}?{urlencode(asked)}")
+
+    return here
+
+
+def shown(both: Paired, page: int, show: str) -> dict[str, Any]:
+    """The part of the table that is asked for, and the chart."""
+    wanted = {
+        "a": [r for r in both.compared if (r.difference or 0) > 0],
+        "b": [r for r in both.compared if (r.difference or 0) < 0],
+        "one": [r for r in both.rows if r.difference is None],
+    }.get(show, list(both.compared))
+    pages = max(-(-len(wanted) // PAGE), 1)
+    at = min(max(page, 1), pages)
+    return {
+        "rows": wanted[(at - 1) * PAGE : at * PAGE],
+        "number": at,
+        "pages": pages,
+        "total": len(wanted),
+        "chart": scatter(both),
+    }
+
+
+def paired_csv(both: Paired) -> str:
+    """A row a unit."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["unit", "difference", "ap_a", "ap_b", "label_a", "label_b", "reason_a", "reason_b"])
+    for r in both.rows:
+        a, b = r.a, r.b
+        cells = [r.key, r.difference, a and a.value, b and b.value, a and a.label, b and b.label]
+        cells += [a and a.reason, b and b.reason]
+        writer.writerow(["" if c is None else c if isinstance(c, float) else spreadsheet(c) for c in cells])
+    return out.getvalue()
