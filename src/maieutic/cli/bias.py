@@ -178,12 +178,10 @@ def _orders(given: Sequence[str] | None) -> dict[str, list[tuple[str, str]]]:
 def _outputs(subject: Subject, material: Material, asked: Sequence[str], classes: Path | None) -> list[Output]:
     import numpy as np
 
-    from maieutic.stimuli.user import read_text
-    from maieutic.studies.bias.outputs import class_names, parse_output
+    from maieutic.lab.outputs import output_names
+    from maieutic.studies.bias.outputs import parse_output
 
-    names = class_names(subject)
-    if classes is not None:
-        names = tuple(line.strip() for line in read_text(classes).splitlines() if line.strip())
+    names = output_names(subject, given=classes).names if subject.modality == "image" else {}
 
     def top() -> int:
         """The class with the largest mean logit over unchanged bases."""

@@ -77,14 +77,14 @@ class Read:
 
 
 def parse_output(
-    subject: Subject, text: str, *, names: Sequence[str] = (), top: Callable[[], int] | None = None
+    subject: Subject, text: str, *, names: Mapping[int, str] | None = None, top: Callable[[], int] | None = None
 ) -> Output:
     """The output of a description.
 
     Args:
         subject: whose.
         text: see the table above.
-        names: of classes, in the order of the logits.
+        names: of classes by their number, see ``lab.outputs.output_names``.
         top: gives the class for ``class:top``.
 
     Raises:
@@ -101,7 +101,7 @@ def parse_output(
         raise UsageError(f"{text!r} is no output: write  {kind}:A  or  {kind}:A|B vs C")
     if len(sides) == 2 and kind in ("odds", "prob"):
         raise UsageError(f"{text!r}: {kind} takes one set: write  class:A vs B  or  token:A vs B  for a difference")
-    choices = [_choices(subject, side, rest, names, top) for side in sides]
+    choices = [_choices(subject, side, rest, names or {}, top) for side in sides]
     if len(choices) == 2 and {c.text for c in choices[0]} & {c.text for c in choices[1]}:
         raise UsageError(f"{text!r} has the same on both sides: give two different sets")
     first, *second = ("|".join(c.text for c in side) for side in choices)
@@ -118,7 +118,7 @@ def _unit(subject: Subject, key: str) -> Unit:
 
 
 def _choices(
-    subject: Subject, side: str, rest: str, names: Sequence[str], top: Callable[[], int] | None
+    subject: Subject, side: str, rest: str, names: Mapping[int, str], top: Callable[[], int] | None
 ) -> tuple[Choice, ...]:
     # one space before the first word holds for all of them: "token: he|him vs she"
     space = " " if subject.modality == "text" and rest.startswith(" ") else ""
@@ -128,16 +128,15 @@ def _choices(
     return tuple(_token(subject, w) for w in words)
 
 
-def _class(word: str, names: Sequence[str], top: Callable[[], int] | None) -> Choice:
+def _class(word: str, names: Mapping[int, str], top: Callable[[], int] | None) -> Choice:
     if word == TOP and top is not None:
         index = top()
-        return Choice(index=index, text=names[index] if index < len(names) else f"{index} ({TOP})")
-    if word.isdigit():
-        index = int(word)
-        return Choice(index=index, text=f"{index} {names[index]}" if index < len(names) else word)
-    known = {s.strip().lower(): i for i, n in enumerate(names) for s in (*n.split(","), n)}
+        return Choice(index=index, text=f"{index} {names.get(index, f'({TOP})')}")
+    if word.isdecimal():
+        return Choice(index=int(word), text=f"{word} {names.get(int(word), '')}".strip())
+    known = {s.strip().lower(): i for i, n in names.items() for s in (*n.split(","), n)}
     if word.lower() not in known:
-        how = "its index, as in  class:817, or a file of names with --classes" if not names else "one of --classes"
+        how = "its index, as in  class:817, or a file of names with --classes" if not names else "a name or an index"
         raise UsageError(f"no class {word!r}{did_you_mean(word.lower(), known)}: give {how}")
     return Choice(index=known[word.lower()], text=names[known[word.lower()]])
 
@@ -163,14 +162,6 @@ def token_ids(subject: Subject, text: str) -> list[int]:
     if isinstance(subject, TextModuleSubject):
         return [i for i, _, _ in subject._encode(text)]
     raise UsageError(f"{subject.name} has no vocabulary: study its unit, as in  --output {subject.sites()[0].name}/0")
-
-
-def class_names(subject: Subject) -> tuple[str, ...]:
-    """Names that a Hugging Face image classifier carries; empty where there are none."""
-    table: Any = getattr(getattr(getattr(subject, "module", None), "config", None), "id2label", None)
-    if not isinstance(table, Mapping) or not table:
-        return ()
-    return tuple(str(table.get(i, table.get(str(i), i))) for i in range(len(table)))
 
 
 # --- reading -------------------------------------------------------------------------------------------------------
