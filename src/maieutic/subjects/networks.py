@@ -53,13 +53,14 @@ class NetworkSubject(Subject):
             return self._digest
         return blake2b("\n".join([self._digest, *lenses]).encode(), digest_size=8).hexdigest()
 
-    def with_sites(self, sites: Sequence[Site], *, called: str) -> Self:
+    def with_sites(self, sites: Sequence[Site], *, called: str, instead: bool = False) -> Self:
         """See `Subject.with_sites`: each stands behind the site it is named after, or before the first of its block."""
         seen = copy.copy(self)
         seen.name, seen._taps, seen._sites = f"{self.name}+{called}", {}, self._sites
         for site in sites:
-            if any(s.name == site.name for s in seen._sites):
+            if not instead and any(s.name == site.name for s in seen._sites):
                 raise UsageError(f"{self.name} has a site {site.name} already: give the new one another name")
+            seen._sites = tuple(s for s in seen._sites if s.name != site.name)
             submodule(self.network, site.module, site.name)
             at = _place(site.name, [s.name for s in seen._sites])
             seen._sites = (*seen._sites[:at], site, *seen._sites[at:])
