@@ -243,9 +243,10 @@ class Reader:
         """A set's value: raw logits of classes, probabilities on the scale that the output asks for."""
         if output.kind == "class":
             return _summed(logits[:, [c.index for c in choices]], axis=1)
-        if all(c.tokens == 1 for c in choices) and len(choices) == 1:
-            return _scaled(output.kind, logits, np.array([choices[0].index]))[:, 0]
+        if all(c.tokens == 1 for c in choices):
+            return _of_set(output.kind, logits, [c.index for c in choices])
         parts = [self._logprob(c, logits, contents) for c in choices]
+        # rounding must not make a probability of several tokens one
         return _on_scale(output.kind, np.minimum(_summed(np.stack(parts), axis=0), -1e-12))
 
     def _logprob(self, choice: Choice, logits: FloatArray, contents: Sequence[Any]) -> FloatArray:
@@ -281,12 +282,22 @@ def _scaled(kind: Kind, logits: FloatArray, index: NDArrayInt) -> FloatArray:
     """Chosen outputs on a kind's scale, ``[stimulus, chosen]``."""
     if kind == "class":
         return logits[:, index]
-    total = _summed(logits, axis=1)[:, None]
+    logprob = logits[:, index] - _summed(logits, axis=1)[:, None]
     if kind != "odds":
-        return _on_scale(kind, logits[:, index] - total)
-    # the log of what is left, from the sum without it: 1 - p would lose its digits
-    left = total + np.log1p(-np.minimum(np.exp(logits[:, index] - total), 1 - 1e-12))
-    return logits[:, index] - left
+        return _on_scale(kind, logprob)
+    found = _on_scale(kind, np.minimum(logprob, -1e-12))
+    # at most one output of a stimulus has more than half; there 1 - p would lose its digits
+    for row, column in zip(*np.nonzero(logprob > np.log(0.5)), strict=True):
+        found[row, column] = _of_set(kind, logits[row : row + 1], [int(index[column])])[0]
+    return found
+
+
+def _of_set(kind: Kind, logits: FloatArray, index: Sequence[int]) -> FloatArray:
+    """Outputs that count together on a kind's scale, ``[stimulus]``; log-odds from the sum over all others."""
+    own = _summed(logits[:, list(index)], axis=1)
+    if kind == "odds":
+        return own - _summed(np.delete(logits, list(index), axis=1), axis=1)
+    return _on_scale(kind, own - _summed(logits, axis=1))
 
 
 def _on_scale(kind: Kind, logprob: FloatArray) -> FloatArray:
