@@ -155,10 +155,10 @@ class Sae:
     def random(self, seed: int, *, centre: Tensor | None = None) -> Sae:
         """An SAE of this architecture with random weights.
 
-        Decoder rows are drawn evenly from all directions with the norms of the trained ones; the encoder is their transpose,
-        with the norms of the trained encoder. Biases, gates and thresholds of latents stay, the decoder's bias becomes
-        ``centre`` (zero where there is none). For ``topk`` the null is as sparse as the trained SAE; for the other kinds it is
-        as sparse as the kept thresholds make it, which a harvest tells.
+        Decoder rows are drawn evenly from all directions with the norms of the trained ones; the decoder's bias becomes
+        ``centre`` (zero where there is none). Of ``topk`` the encoder is the transpose with columns of norm 1 and no bias, so
+        it is as sparse as the trained SAE and reads how far activations reach along each row. The other kinds keep the norms
+        of the encoder, biases and thresholds, and are as sparse as those make them, which a harvest tells.
 
         Args:
             seed: of the draw. centre: ``[hidden]``, what stands for the mean of activations.
@@ -166,10 +166,12 @@ class Sae:
         source = torch.Generator().manual_seed(seed)
         rows = torch.randn(self.decoder.shape, generator=source).to(self.decoder.device)
         rows = rows / rows.norm(dim=-1, keepdim=True)
+        top = self.kind == "topk"
         return replace(
             self,
             decoder=rows * self.row_norms[:, None],
-            encoder=rows.T.contiguous() * self.encoder.norm(dim=0),
+            encoder=rows.T.contiguous() * (1.0 if top else self.encoder.norm(dim=0)),
+            encoder_bias=torch.zeros_like(self.encoder_bias) if top else self.encoder_bias,
             decoder_bias=torch.zeros_like(self.decoder_bias) if centre is None else centre.to(self.decoder_bias),
         )
 
