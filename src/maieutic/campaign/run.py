@@ -157,7 +157,7 @@ def create_run(
                 sparse=sparse,
             )  # fmt: skip
         nulls = _nulls(store.folder, subject, corpus, plan, directions, report, executor)
-        units = tuple(_oriented(atlas, u, subject.modality) if plan.units in ((), EVERY) else u for u in chosen)
+        units = tuple(oriented(atlas, u, subject.modality) if plan.units in ((), EVERY) else u for u in chosen)
         _finish(store, units, nulls, seconds=time.perf_counter() - started)
     except BaseException:
         store.close()
@@ -259,7 +259,7 @@ def _kept(subject: Subject, sites: Sequence[str], chosen: tuple[Unit, ...]) -> t
     return tuple(kept)
 
 
-def _oriented(atlas: Atlas, unit: Unit, modality: str) -> Unit:
+def oriented(atlas: Atlas, unit: Unit, modality: str) -> Unit:
     """The tail of a signed neuron that reaches further from its mean (on discover); image units keep the positive one."""
     if modality == "image" or unit.index is None:
         return unit
@@ -303,7 +303,7 @@ def _nulls(
         atlas = harvest(
             untrained, corpus, plan.sites, run=folder, keep=keep, progress=step, executor=executor, source=source
         )
-    units = tuple(_oriented(atlas, u, subject.modality) for u in drawn)
+    units = tuple(oriented(atlas, u, subject.modality) for u in drawn)
     return Nulls(subject=untrained, atlas=atlas, untrained=units, directions=directions)
 
 

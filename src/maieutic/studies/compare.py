@@ -32,6 +32,7 @@ from maieutic.progress import Report, silent
 from maieutic.readings import RESAMPLES, Estimate, FloatArray, Reading, average_precision, cluster_weights
 from maieutic.score.controls import CONTROLS
 from maieutic.score.evidence import Evidence, Trial, trial
+from maieutic.score.shared import Shared
 from maieutic.store import CHOSEN, choices
 from maieutic.store import scores as scores_table
 
@@ -222,20 +223,20 @@ def _means(side: Side, *, seed: int, apart: bool) -> dict[str, _Mean]:
     rng = np.random.default_rng([seed, 7])
     order = rng.permutation(RESAMPLES) if apart else np.arange(RESAMPLES)
     live, directions = side.live, [u for u in side.directions if u.value is not None]
-    drawn = _draws(len(live), rng)
+    drawn = unit_draws(len(live), rng)
     values, reps = _values(live), _stack([u.replicates for u in live], order)
     base, constant = np.array([u.base_rate for u in live], np.float64), _stack([u.constant for u in live], order)
     null: Estimate | str = side.no_directions or "no random direction can be scored"
     if directions:
         turned = _stack([u.replicates for u in directions], order)
-        null = _mean(_values(directions), turned, _draws(len(directions), rng))
+        null = mean_of_units(_values(directions), turned, unit_draws(len(directions), rng))
     found: dict[str, Estimate | str] = dict.fromkeys(_ROWS, f"no unit of {side.name} can be scored")
     if live:
-        score = _mean(values, reps, drawn)
+        score = mean_of_units(values, reps, drawn)
         found[_SCORE] = score
         found[_OVER] = null if isinstance(null, str) else score - null
-        found[_CONSTANT] = _mean(values - base, reps - constant, drawn)
-        found[_HALF] = _mean(_reached(values), np.where(np.isfinite(reps), _reached(reps), np.nan), drawn)
+        found[_CONSTANT] = mean_of_units(values - base, reps - constant, drawn)
+        found[_HALF] = mean_of_units(_reached(values), np.where(np.isfinite(reps), _reached(reps), np.nan), drawn)
     found[_CONTROL] = null
     found[_HALF_ALL] = _share_of_all(side, live, reps, rng)
     counts = {_CONTROL: len(directions), _HALF_ALL: len(side.units)}
@@ -259,10 +260,10 @@ def _share_of_all(side: Side, live: Sequence[UnitScore], reps: FloatArray, rng: 
     for n, u in enumerate(live):
         reached[places[u.key]] = _reached(reps[n])
         value[places[u.key]] = float((u.value or 0.0) >= 0.5)
-    return _mean(value, reached, _draws(len(side.units), rng))
+    return mean_of_units(value, reached, unit_draws(len(side.units), rng))
 
 
-def _draws(units: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def unit_draws(units: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """How often each unit is drawn in each resample, ``[unit, resample]``."""
     if not units:
         return np.zeros((0, RESAMPLES))
@@ -273,7 +274,7 @@ def _stack(rows: Sequence[FloatArray], order: NDArray[np.int64]) -> FloatArray:
     return np.stack([r[order] for r in rows]) if rows else np.zeros((0, RESAMPLES))
 
 
-def _mean(values: FloatArray, replicates: FloatArray, drawn: FloatArray) -> Estimate:
+def mean_of_units(values: FloatArray, replicates: FloatArray, drawn: FloatArray) -> Estimate:
     """Mean over units, and over the drawn ones of each resample; where a resample leaves one undefined, over the others."""
     known = np.isfinite(replicates)
     weight = (drawn * known).sum(axis=0)
@@ -325,7 +326,7 @@ def read_side(run: Run, *, explainer: str, seed: int = 0, most: int = MOST, repo
             row = stored_row(run, "main", key, explainer=who)
             explained += row is not None
             on = trial_at(station, "main", key)
-            units.append(unit_score(key, on, None if row is None else station.explanation(row), station))
+            units.append(unit_score(key, on, None if row is None else station.explanation(row), station.shared))
             if not groups and not isinstance(on, str):
                 groups = on.test.groups
             step(done, len(keys))
@@ -348,7 +349,7 @@ def _directions(run: Run, station: Station, explainer: str) -> list[UnitScore]:
     for role, key in null_places(run):
         row = stored_row(run, role, key, explainer=explainer)
         if role == "direction" and row is not None:
-            found.append(unit_score(key, trial_at(station, role, key), station.explanation(row, role), station))
+            found.append(unit_score(key, trial_at(station, role, key), station.explanation(row, role), station.shared))
     return found
 
 
@@ -360,7 +361,7 @@ def trial_at(station: Station, role: Any, key: str) -> Trial | str:
     )
 
 
-def unit_score(key: str, on: Trial | str, found: Explanation | None, station: Station) -> UnitScore:
+def unit_score(key: str, on: Trial | str, found: Explanation | None, shared: Shared) -> UnitScore:
     """A unit's AP with its resamples; one without a label is given the constant."""
     if isinstance(on, str):
         return UnitScore(key=key, value=None, reason=on)
@@ -370,7 +371,7 @@ def unit_score(key: str, on: Trial | str, found: Explanation | None, station: St
     if found is None:
         return UnitScore(key=key, value=None, reason="it was not explained")
     flat = np.zeros(len(on.test.measured))
-    predicted = flat if found.abstained else station.shared.predictions.of(found, on.test_sample)
+    predicted = flat if found.abstained else shared.predictions.of(found, on.test_sample)
     if isinstance(predicted, str):
         return UnitScore(key=key, value=None, label=found.label, reason=predicted)
     own, constant = _ap(on.test, predicted), _ap(on.test, flat)
