@@ -19,6 +19,7 @@ What this module does not do: it knows no names of networks. Decoders and heads 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,22 +34,37 @@ from maieutic.subjects.language_sites import linear_shape
 #: pictures of the example pass: an odd number that is no usual width, so that an axis of this size counts pictures
 PICTURES = 3
 _NUMBERED = re.compile(r"\D*\d+")
-_NOT_TRUNK = re.compile(r"embed|decoder|neck|head|norm|downsample|project|pool|classif|query|position", re.IGNORECASE)
+#: words in the path of a list that is no part of the trunk
+# fmt: off
+_NOT_TRUNK = frozenset(
+    {"embed", "embeds", "embedder", "embedding", "embeddings", "decoder", "decode", "neck", "head", "heads",
+     "norm", "norms", "downsample", "downsamples", "downsampling", "pooler", "classifier", "stem", "query",
+     "position", "projector", "projection"}
+)
+# fmt: on
 #: a list of blocks with fewer of the parameters than this is a detail
 _SHARE = 0.05
 
 
 @dataclass(slots=True)
 class Ran:
-    """How one module ran in the example pass: calls, when it ended, shapes of first input and first output."""
+    """How one module ran in the example pass: calls, when it began and ended, its first input and first output."""
 
     calls: int = 0
     began: int = 0
     ended: int = 0
-    given: tuple[int, ...] = ()
-    given_id: int = 0
-    gave: tuple[int, ...] = ()
-    gave_id: int = 0
+    put: Tensor | None = None
+    out: Tensor | None = None
+
+    @property
+    def given(self) -> tuple[int, ...]:
+        """Shape of the input."""
+        return () if self.put is None else tuple(self.put.shape)
+
+    @property
+    def gave(self) -> tuple[int, ...]:
+        """Shape of the output."""
+        return () if self.out is None else tuple(self.out.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +76,17 @@ class _Block:
     attention: str | None
 
 
-def image_sites(root: nn.Module, call: Callable[[], Any]) -> tuple[Site, ...]:
+def image_sites(root: nn.Module, ran: dict[str, Ran], result: Tensor | None) -> tuple[Site, ...]:
     """Sites of an image network.
 
     Args:
         root: the network.
-        call: runs it on `PICTURES` pictures that are square and differ.
+        ran: how its modules ran on `PICTURES` pictures that are square and differ, as `watch` gives it.
+        result: what the network returned.
 
     Returns:
         Sites in the order of the forward pass; empty where no blocks were found.
-
-    Cost: one forward pass over three pictures.
     """
-    ran, result = watch(root, call)
     modules = dict(root.named_modules())
     blocks = _blocks(modules, ran)
     if not blocks:
@@ -115,13 +129,15 @@ def _inside(block: _Block, modules: dict[str, nn.Module], ran: dict[str, Ran], a
     laid = _layout(output.gave, modules[block.path], "out")
     width = output.gave[laid] if laid is not None else 0
     outside = [p for p in once if block.attention is None or not f"{p}.".startswith(f"{block.attention}.")]
-    projections = [p for p in outside if _projects(modules[p], width)]
+    projections = [p for p in outside if _projects(modules[p], width) and not _of_attention(p, block.path, modules)]
     mlp = projections[0] if len(projections) == 1 else None
     if mlp is not None:
         add(f"{block.name}.mlp", mlp, "MLP neurons", io="in")
     if block.attention is None:
-        taken = {output.gave_id} | ({ran[mlp].given_id} if mlp is not None else set())
-        acts = [p for p in once if is_activation(modules[p]) and ran[p].gave_id not in taken]
+        taken = [output.out] + ([ran[mlp].put] if mlp is not None else [])
+        # what weighs channels (squeeze and excitation) has lost its map
+        acts = [p for p in once if is_activation(modules[p]) and not any(_same(ran[p].out, t) for t in taken)]
+        acts = [p for p in acts if ran[p].gave[2:] != (1, 1) or output.gave[2:] == (1, 1)]
         for number, path in enumerate(sorted(acts, key=lambda p: ran[p].ended), start=1):
             add(f"{block.name}.act{number}", path, f"after {type(modules[path]).__name__}")
         add(block.name, block.path, "block output")
@@ -129,10 +145,17 @@ def _inside(block: _Block, modules: dict[str, nn.Module], ran: dict[str, Ran], a
         add(f"{block.name}.resid", block.path, "residual stream after the block")
 
 
-def _ending(modules: dict[str, nn.Module], ran: dict[str, Ran], result: int, add: Callable[..., None]) -> None:
+def _same(one: Tensor | None, other: Tensor | None) -> bool:
+    """Whether two tensors are the same place in memory."""
+    return one is not None and other is not None and one.data_ptr() == other.data_ptr()
+
+
+def _ending(
+    modules: dict[str, nn.Module], ran: dict[str, Ran], result: Tensor | None, add: Callable[..., None]
+) -> None:
     """The classifier: the linear map whose output is what the network returns."""
     for path, module in modules.items():
-        if isinstance(module, nn.Linear) and path in ran and ran[path].calls == 1 and ran[path].gave_id == result:
+        if isinstance(module, nn.Linear) and path in ran and ran[path].calls == 1 and _same(ran[path].out, result):
             if len(ran[path].gave) == 2:
                 add("pooled", path, "what enters the classifier", io="in")
                 add("logits", path, "class logits")
@@ -153,6 +176,13 @@ def _projects(module: nn.Module, width: int) -> bool:
     return shape is not None and shape[1] == width and shape[0] > width
 
 
+def _of_attention(path: str, block: str, modules: dict[str, nn.Module]) -> bool:
+    """Whether a module stands in one of an attention's class, up to the block itself."""
+    parts = path.split(".")
+    above = [".".join(parts[:n]) for n in range(len(block.split(".")), len(parts))]
+    return any("attention" in type(modules[p]).__name__.lower() for p in above)
+
+
 def _layout(shape: tuple[int, ...], module: nn.Module, io: str) -> int | None:
     """The axis of units; ``None`` for a tensor that has no value of each unit for each picture, or that may be either."""
     if len(shape) not in (2, 3, 4) or shape[0] != PICTURES:
@@ -166,22 +196,26 @@ def _layout(shape: tuple[int, ...], module: nn.Module, io: str) -> int | None:
         return 1
     _, a, b, c = shape
     if a == b == c:
-        return None
+        kinds = {nn.Conv2d if isinstance(m, nn.Conv2d) else nn.Linear for m in module.modules() if _linear(m)}
+        return 1 if kinds == {nn.Conv2d} else 3 if kinds == {nn.Linear} else None
     return 1 if b == c else 3 if a == b else None
+
+
+def _linear(module: nn.Module) -> bool:
+    return isinstance(module, (nn.Linear, nn.Conv2d))
 
 
 # --- structure -------------------------------------------------------------------------------------------------------
 def _blocks(modules: dict[str, nn.Module], ran: dict[str, Ran]) -> list[_Block]:
     """The blocks of the trunk in the order of the forward pass."""
-    numbered = [p for p in modules if p and _NUMBERED.fullmatch(p.rsplit(".", 1)[-1])]
-    composite = [p for p in numbered if any(True for _ in modules[p].children())]
+    composite = [p for p in modules if p and _numbered(p, modules) and any(True for _ in modules[p].children())]
     outer = [p for p in composite if not any(p.startswith(f"{q}.") for q in composite)]
     lists: dict[str, list[str]] = {}
     for path in outer:
         lists.setdefault(re.sub(r"\d+$", "", path), []).append(path)
     whole = {key: sum(_size(modules[p]) for p in paths) for key, paths in lists.items()}
     total = sum(whole.values())
-    trunks = [k for k in lists if whole[k] >= _SHARE * total and not _NOT_TRUNK.search(k)]
+    trunks = [k for k in lists if whole[k] >= _SHARE * total and not _NOT_TRUNK & set(re.split(r"[._]", k))]
     if not trunks:
         trunks = [k for k in lists if whole[k] == max(whole.values())]
     named = _trunk_names(trunks)
@@ -189,6 +223,19 @@ def _blocks(modules: dict[str, nn.Module], ran: dict[str, Ran]) -> list[_Block]:
     for key in trunks:
         blocks += _trunk(named[key], lists[key], composite, modules, ran)
     return sorted(blocks, key=lambda b: ran[b.path].ended)
+
+
+def _numbered(path: str, modules: dict[str, nn.Module]) -> bool:
+    """Whether the last part is a number, or a word with a number that has siblings (``layer1``, ``layer2``)."""
+    above, _, last = path.rpartition(".")
+    if last.isdigit():
+        return True
+    if _NUMBERED.fullmatch(last) is None:
+        return False
+    word = re.sub(r"\d+$", "", last)
+    start = f"{above}." if above else ""
+    others = (p[len(start) :] for p in modules if p.startswith(start + word) and p != path)
+    return any(o[len(word) :].isdigit() for o in others)
 
 
 def _trunk(
@@ -205,10 +252,10 @@ def _trunk(
     if staged and deep and len(staged) * 2 >= len(paths):
         for i, path in enumerate(paths):
             for j, block in enumerate(inner[path] or ([path] if path in flat else [])):
-                blocks.append(_Block(block, f"{prefix}stages.{i}.blocks.{j}", _attention_of(block, modules, ran)))
+                blocks.append(_Block(block, f"{prefix}stages.{i}.blocks.{j}", _attention_of(block, modules)))
         return blocks
-    attentions = {p: _attention_of(p, modules, ran) for p in flat}
-    word = "layers" if any(attentions.values()) else "blocks"
+    attentions = {p: _attention_of(p, modules) for p in flat}
+    word = "layers" if all(attentions.values()) else "blocks"
     return [_Block(p, f"{prefix}{word}.{n}", attentions[p]) for n, p in enumerate(paths) if p in attentions]
 
 
@@ -225,17 +272,22 @@ def _good(path: str, ran: dict[str, Ran]) -> bool:
 
 def _blocklike(module: nn.Module) -> bool:
     """Whether a module has more than one linear map or convolution, so that it is more than a layer of a block."""
-    return sum(isinstance(m, (nn.Linear, nn.Conv2d)) for m in module.modules()) > 1
+    return sum(_linear(m) for m in module.modules()) > 1
 
 
-def _attention_of(path: str, modules: dict[str, nn.Module], ran: dict[str, Ran]) -> str | None:
+def _attention_of(path: str, modules: dict[str, nn.Module]) -> str | None:
     """The outermost module of a block that is named for attention."""
     for name in modules:
         last = name.rsplit(".", 1)[-1].lower()
         named = ("attn" in last or "attention" in last) and "norm" not in last
         if named and name.startswith(f"{path}.") and any(True for _ in modules[name].children()):
-            return name
+            return None if _gates(modules[name]) else name
     return None
+
+
+def _gates(module: nn.Module) -> bool:
+    """Whether this weighs channels (squeeze and excitation) rather than positions."""
+    return any("sigmoid" in type(m).__name__.lower() or isinstance(m, nn.AdaptiveAvgPool2d) for m in module.modules())
 
 
 def _trunk_names(keys: Sequence[str]) -> dict[str, str]:
@@ -243,9 +295,9 @@ def _trunk_names(keys: Sequence[str]) -> dict[str, str]:
     if len(keys) < 2:
         return dict.fromkeys(keys, "")
     named: dict[str, str] = {}
-    for key in keys:
-        parts = [p for p in key.split(".")[:-1] if p and not p.isdigit()]
-        others = {q for k in keys if k != key for q in k.split(".")[:-1]}
+    inside = {k: k.strip(".").split(".")[:-1] for k in keys}
+    for key, parts in inside.items():
+        others = {q for k, found in inside.items() if k != key for q in found}
         own = [p for p in parts if p not in others] or parts[-1:] or [key.strip(".")]
         named[key] = f"{own[0]}."
     if len(set(named.values())) < len(keys):
@@ -258,36 +310,27 @@ def _size(module: nn.Module) -> int:
 
 
 # --- the example pass ------------------------------------------------------------------------------------------------
-def watch(root: nn.Module, call: Callable[[], Any]) -> tuple[dict[str, Ran], int]:
-    """How every module ran, by path, and the identity of the tensor that came out."""
+def watch(root: nn.Module, call: Callable[[], Any]) -> tuple[dict[str, Ran], Tensor | None]:
+    """How every module ran, by path, and the tensor that came out.
+
+    Cost: one forward pass, with every module's tensors kept.
+    """
     ran: dict[str, Ran] = {}
     handles: list[Any] = []
-    kept: list[Tensor] = []  # a tensor that is freed would give its identity to another
-    clock = [0]
-
-    def tick() -> int:
-        clock[0] += 1
-        return clock[0]
+    clock = itertools.count()
 
     def before(path: str) -> Callable[..., None]:
         def note(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            seen = ran.setdefault(path, Ran(began=tick()))
+            seen = ran.setdefault(path, Ran(began=next(clock)))
             seen.calls += 1
             first = args[0] if args else next((v for v in kwargs.values() if isinstance(v, Tensor)), None)
-            value = _first(first)
-            if value is not None:
-                kept.append(value)
-                seen.given, seen.given_id = tuple(value.shape), value.data_ptr()
+            seen.put = _first(first)
 
         return note
 
     def after(path: str) -> Callable[..., None]:
         def note(_module: nn.Module, _args: Any, output: Any) -> None:
-            value, seen = _first(output), ran[path]
-            seen.ended = tick()
-            if value is not None:
-                kept.append(value)
-                seen.gave, seen.gave_id = tuple(value.shape), value.data_ptr()
+            ran[path].ended, ran[path].out = next(clock), _first(output)
 
         return note
 
@@ -301,7 +344,7 @@ def watch(root: nn.Module, call: Callable[[], Any]) -> tuple[dict[str, Ran], int
     finally:
         for handle in handles:
             handle.remove()
-    return ran, 0 if result is None else result.data_ptr()
+    return ran, result
 
 
 def _first(value: Any) -> Tensor | None:
