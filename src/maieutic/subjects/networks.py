@@ -44,14 +44,19 @@ class NetworkSubject(Subject):
         return self._sites
 
     @property
-    def fingerprint(self) -> str:
-        """Digest of weights, preprocessing and lenses; the weights' part is computed once (about 1 s for 500 MB)."""
+    def weights(self) -> str:
+        """The fingerprint without lenses: the same whatever the network is seen through."""
         if self._digest is None:
             self._digest = self._own_digest()
+        return self._digest
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of weights, preprocessing and lenses; the weights' part is computed once (about 1 s for 500 MB)."""
         lenses = [f"{s.name}\t{s.module}\t{s.io}\t{s.lens.fingerprint}" for s in self._sites if s.lens is not None]
         if not lenses:
-            return self._digest
-        return blake2b("\n".join([self._digest, *lenses]).encode(), digest_size=8).hexdigest()
+            return self.weights
+        return blake2b("\n".join([self.weights, *lenses]).encode(), digest_size=8).hexdigest()
 
     def with_sites(self, sites: Sequence[Site], *, called: str, instead: bool = False) -> Self:
         """See `Subject.with_sites`: each stands behind the site it is named after, or before the first of its block."""
