@@ -26,7 +26,7 @@ from maieutic.errors import UsageError
 from maieutic.progress import Report, silent
 from maieutic.readings import share_reading
 from maieutic.studies.bias.design import cells_of
-from maieutic.studies.bias.outputs import Output, parse_output
+from maieutic.studies.bias.outputs import Read, parse_output
 from maieutic.studies.bias.paired import adjusted
 from maieutic.studies.bias.study import BiasStudy, Finding, read_all, run_bias
 
@@ -117,9 +117,10 @@ def run_bias_bench(
     )  # fmt: skip
 
 
-def _studied(planted: Planted, seed: int) -> tuple[BiasStudy, list[Output]]:
+def _studied(planted: Planted, seed: int) -> tuple[BiasStudy, list[Read]]:
     outputs = [parse_output(planted.subject, o) for o in planted.outputs]
-    return run_bias(planted.subject, planted.material, outputs, untrained=False, seed=seed), outputs
+    read = read_all(planted.subject, planted.material, outputs)
+    return run_bias(planted.subject, planted.material, outputs, untrained=False, seed=seed, read=read), read
 
 
 def planted_biases(modality: str, seed: int) -> list[Tried]:
@@ -136,24 +137,26 @@ def planted_biases(modality: str, seed: int) -> list[Tried]:
 def null_twin(modality: str, seed: int) -> Twin:
     """What the study, and a test that knows no clusters, find where nothing is."""
     planted = PLANTED[modality](seed, null=True)
-    study, outputs = _studied(planted, seed)
+    study, read = _studied(planted, seed)
     return Twin(
-        modality=modality, seed=seed, contrasts=len(study.findings),
+        modality=modality,
+        seed=seed,
+        contrasts=len(study.findings),
         biases=tuple(f"{f.output}, {f.attribute}: {f.level}" for f in study.biases),
-        naive=tuple(naive_findings(planted, outputs)),
-    )  # fmt: skip
+        naive=tuple(naive_findings(planted, read)),
+    )
 
 
-def naive_findings(planted: Planted, outputs: Sequence[Output], *, alpha: float = 0.05) -> list[str]:
+def naive_findings(planted: Planted, read: Sequence[Read], *, alpha: float = 0.05) -> list[str]:
     """Contrasts that a t-test over single stimuli finds, Holm over all of them: no clusters, no fillers, no second half."""
     found: list[tuple[str, float]] = []
-    for output, read in zip(outputs, read_all(planted.subject, planted.material, outputs), strict=True):
+    for output, values in zip(planted.outputs, read, strict=True):
         for attribute, level in planted.material.contrasts():
-            cells = cells_of(planted.material, read.values, attribute, level)
+            cells = cells_of(planted.material, values.values, attribute, level)
             assert cells is not None, "every base has both sides"
             each = (cells.level - np.nanmean(cells.reference, axis=1, keepdims=True)).ravel()
             p = float(stats.ttest_1samp(each[np.isfinite(each)], 0.0).pvalue)  # pyright: ignore[reportAttributeAccessIssue]
-            found.append((f"{output.name}, {attribute}: {level}", p))
+            found.append((f"{output}, {attribute}: {level}", p))
     return [name for (name, _), p in zip(found, adjusted([p for _, p in found]), strict=True) if p <= alpha]
 
 

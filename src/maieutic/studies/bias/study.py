@@ -162,6 +162,7 @@ def run_bias(
     alpha: float = 0.05,
     untrained: bool = True,
     seed: int = 0,
+    read: Sequence[Read] | None = None,
     report: Report = silent,
 ) -> BiasStudy:
     """Measure every contrast of a material on some outputs of a subject.
@@ -174,6 +175,7 @@ def run_bias(
         alpha: at most this chance of calling anything a bias when nothing is.
         untrained: measure an untrained copy beside.
         seed: of the halves, the bootstrap and the untrained weights.
+        read: the outputs, where ``read_all`` has been called already.
         report: called with progress.
 
     Cost: one pass a stimulus, two with the untrained copy; then milliseconds a contrast.
@@ -191,7 +193,7 @@ def run_bias(
     if not 0 < alpha < 1 or control not in ("holm", "bh"):
         raise UsageError(f"alpha {alpha} with {control!r}: give a chance between 0 and 1, and holm or bh")
     halves = halves_of(material, seed=seed)
-    read = read_all(subject, material, outputs, report=report)
+    read = read_all(subject, material, outputs, report=report) if read is None else read
     fresh, reason = _untrained(subject, material, outputs, untrained, seed, report)
     weighed: list[Finding] = []
     with report("weigh", material.name) as step:

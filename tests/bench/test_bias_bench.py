@@ -1,0 +1,85 @@
+"""Bench ``bias``: the planted truth is what it is said to be, and the bench counts as it should."""
+
+from __future__ import annotations
+
+import pytest
+
+from maieutic.bench.bias import TARGETS, Tried, Twin, figures_of, run_bias_bench
+from maieutic.bench.bias_models import PICTURE_BIASES, TEXT_BIASES, planted_pictures, planted_prompts
+from maieutic.errors import UsageError
+from maieutic.readings import Reading
+from maieutic.studies.bias import parse_output
+from maieutic.studies.bias.design import cells_of
+from maieutic.studies.bias.study import read_all
+
+
+def differences(modality: str, output: str, attribute: str, level: str) -> float:
+    """The planted model's effect less its twin's: what was planted, with the same accidents taken away."""
+    make = planted_pictures if modality == "image" else planted_prompts
+    sizes = {"clusters": 12, "each": 1} if modality == "image" else {"families": 6, "names": 4}
+    means: list[float] = []
+    for null in (False, True):
+        planted = make(150, null=null, **sizes)
+        (read,) = read_all(planted.subject, planted.material, [parse_output(planted.subject, output)])
+        cells = cells_of(planted.material, read.values, attribute, level)
+        assert cells is not None
+        means.append(float(cells.differences().mean()))
+    return means[0] - means[1]
+
+
+@pytest.mark.parametrize(("attribute", "level"), list(PICTURE_BIASES))
+def test_planted_pictures_hold_what_is_planted(attribute, level):
+    assert differences("image", "class:2", attribute, level) == pytest.approx(
+        PICTURE_BIASES[attribute, level], abs=0.03
+    )
+    assert differences("image", "class:4", attribute, level) == pytest.approx(0.0, abs=0.03)
+
+
+@pytest.mark.parametrize(("attribute", "level", "word"), list(TEXT_BIASES))
+def test_planted_prompts_hold_what_is_planted(attribute, level, word):
+    # other planted words share the probability that is left: hundredths
+    assert differences("text", f"odds:{word}", attribute, level) == pytest.approx(
+        TEXT_BIASES[attribute, level, word], abs=0.05
+    )
+
+
+def tried(effect: float, low: float, high: float, *, truth: float = 1.0, verdict: str = "bias") -> Tried:
+    finding = type("F", (), {})()
+    finding.effect, finding.verdict, finding.is_bias = (
+        Reading(name="e", value=effect, low=low, high=high),
+        verdict,
+        verdict == "bias",
+    )
+    return Tried(modality="text", seed=0, name="x", truth=truth, finding=finding)
+
+
+def test_figures_by_hand():
+    own = [
+        tried(1.1, 0.9, 1.3),
+        tried(-1.0, -1.2, -0.8),
+        tried(1.4, 1.2, 1.6),
+        tried(0.9, 0.7, 1.1, verdict="not confirmed"),
+    ]
+    twins = [
+        Twin(modality="text", seed=k, contrasts=5, biases=("y",) if k == 3 else (), naive=("y",)) for k in range(4)
+    ]
+    figures = figures_of("text", own, twins)
+    # found: the first and the third (the second has the wrong sign); 1 lies in the first and the last interval
+    assert figures["recall"].reading.value == 2 / 4 and figures["coverage"].reading.value == 2 / 4
+    assert figures["false"].reading.value == 1 / 4 and figures["naive"].reading.value == 1.0
+    assert {n: f.target for n, f in figures.items() if f.target is not None} == {n: t for n, (t, _) in TARGETS.items()}
+    assert figures["false"].met is False
+
+
+def test_wrong_options():
+    with pytest.raises(UsageError, match="text or image"):
+        run_bias_bench(modality="sound")
+    with pytest.raises(UsageError, match="replicates"):
+        run_bias_bench(seeds=0)
+
+
+@pytest.mark.slow
+def test_a_replicate_of_pictures():
+    result = run_bias_bench(seed=1, modality="image", seeds=1)
+    assert result.figures["image.recall"].reading.n == 3 and result.figures["image.false"].reading.n == 1
+    assert len(result.rows) == 4 and len(result.tables) == 2
