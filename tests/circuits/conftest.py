@@ -17,8 +17,11 @@ from maieutic.subjects import Site, Subject, module_subject
 
 ING = ["running", "singing", "walking", "reading", "swimming", "cooking"]
 DIGITS = ["11", "22", "33", "44", "55", "66"]
-OTHER = """tree lamp river moon bread glass stone cloud paper chair
-wolf boat salt window hill coin bell rope leaf drum gold fish road king milk star fire snow bird ship""".split()
+_OTHER = (
+    "tree lamp river moon bread glass stone cloud paper chair wolf boat salt window hill coin bell rope leaf drum gold fish "
+    "road king milk star fire snow bird ship"
+)
+OTHER = _OTHER.split()
 WORDS = ["dog", *ING, *DIGITS, *OTHER]
 UNITS = 32
 #: the unit that writes only "dog", by so much; those that write -ing words and digits; one that writes what it reads
@@ -70,7 +73,8 @@ class _Block(nn.Module):
 
 
 def encode(text: str) -> list[tuple[int, int, int]]:
-    return [(WORDS.index(m.group()), m.start(), m.end()) for m in re.finditer(r"\w+", text)]
+    known = {word: i for i, word in enumerate(WORDS)}
+    return [(known.get(m.group(), 0), m.start(), m.end()) for m in re.finditer(r"\w+", text)]
 
 
 def words_of_units() -> tuple[list[list[str]], list[dict[str, float]]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.circuits.conftest import DIGITS, DOG, ING, RANDOM, TO_DIGITS, TO_ING, WORDS, WRITES
 
 from maieutic.campaign.effects import EffectsPlan, bench_of, effects_of, read_effects, write_effects
 from maieutic.errors import StoreError, UserError
@@ -14,13 +15,12 @@ from maieutic.explain.output.attribution import attribute, z_scores
 from maieutic.explain.output.describing import information
 from maieutic.explain.output.model import OutputEffects
 from maieutic.explain.output.steering import contexts_of, natural_length, steer
-from maieutic.explain.output.writes import readout_of, write_of
 from maieutic.explain.predicates.text import TokenClass
 from maieutic.harvest import Atlas, harvest
 from maieutic.score.output_side import auroc, average_precisions
 from maieutic.stimuli import Corpus
 from maieutic.subjects import Subject, Unit
-from tests.circuits.conftest import DIGITS, DOG, ING, RANDOM, TO_DIGITS, TO_ING, WORDS, WRITES
+from maieutic.subjects.writes import readout_of, write_of
 
 SITE = "blocks.0.mlp"
 
@@ -147,7 +147,7 @@ def test_agreement_tells_units_that_write_what_they_read(effects: dict[int, Outp
     control = same["agreement.control.random"].value
     assert control is not None and control < 0.7
     # it fires on numbers and promotes none: below every number, level with the rest (6 numbers among 38 words)
-    assert other["agreement"].value == pytest.approx(0.5 * (1 - 6 / (len(WORDS) - 6)) , abs=1e-6)
+    assert other["agreement"].value == pytest.approx(0.5 * (1 - 6 / (len(WORDS) - 6)), abs=1e-6)
     assert other["agreement"].details["beats_random"] is False
     assert effects[DOG].readings["agreement"].value is None
 

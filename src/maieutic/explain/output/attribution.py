@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from maieutic.explain.output.writes import random_writes, readout_of, write_of
 from maieutic.readings import FloatArray
 from maieutic.subjects.base import Subject, Unit
+from maieutic.subjects.writes import random_writes, readout_of, write_of
 
 #: random directions that means and spreads are made from, and as many more for the null of the peak
 RANDOM = 64

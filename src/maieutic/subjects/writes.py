@@ -6,8 +6,8 @@ its mean contribution on given texts. The end of the model is its last norm and 
 written vector alone (less what it makes of nothing), so lengths drop out: RMS norms leave the direction and their gains,
 layer norms also take the mean away.
 
-What this module does not do: effects that pass through later layers (`steering`), or image networks, where what is written
-goes through further convolutions.
+What this module does not do: effects that pass through later layers (`maieutic.explain.output.steering`), or image networks,
+where what is written goes through further convolutions.
 """
 
 from __future__ import annotations
