@@ -12,8 +12,8 @@ in the file                         here
 ``layers.N.mlp``, ``….attn``        ``layers.N.mlp.out``, ``layers.N.attn``: the output of that module
 ==================================  =====================================================================================
 
-Gemma 2 and 3 norm what attention and MLP give before it is added; TransformerLens' hooks stand behind that norm, and so do we.
-What this module does not do: read files (`sae_formats`).
+Gemma 2 and 3 norm what attention and MLP give before it is added; TransformerLens' hooks stand behind that norm, and so do
+``layers.N.attn.normed`` and ``layers.N.mlp.out.normed``. What this module does not do: read files (`sae_formats`).
 """
 
 from __future__ import annotations
@@ -76,8 +76,9 @@ def place(subject: Subject, name: str, *, behind_norm: bool = False) -> Site:
     Raises:
         UsageError: the subject has no such site.
     """
-    block, _, what = name.removeprefix("layers.").partition(".")
-    normed = _behind_norm(subject, block, what) if behind_norm else None
+    plain = name.removesuffix(".normed")
+    block, _, what = plain.removeprefix("layers.").partition(".")
+    normed = _behind_norm(subject, block, what) if behind_norm or plain != name else None
     if normed is not None:
         return normed
     if what == "mlp.out" and all(s.name != name for s in subject.sites()):
@@ -99,7 +100,8 @@ def _behind_norm(subject: Subject, block: str, what: str) -> Site | None:
     if "post_feedforward_layernorm" not in inside:
         return None
     norm = "post_attention_layernorm" if what == "attn" else "post_feedforward_layernorm"
-    return replace(stream, name=f"layers.{block}.{what}", module=f"{stream.module}.{norm}", what=f"{what}, normed")
+    name = f"layers.{block}.{what}.normed"
+    return replace(stream, name=name, module=f"{stream.module}.{norm}", what=f"{what}, behind the norm that follows it")
 
 
 def with_latents(
@@ -134,13 +136,14 @@ def with_latents(
             f"the SAE reads {read.sae.hidden} values, {at.name} of {subject.name} has {at.width}: use the model that it was "
             f"trained on{model}"
         )
-    called = name or read.name or "sae"
     lens = SaeLens(sae=read.sae, what=f"latents of {read.source}")
     seen = replace(
-        at, name=f"{at.name}.{called}", width=lens.width, lens=lens, names=(),
+        at, name=f"{at.name}.{name or read.name or 'sae'}", width=lens.width, lens=lens, names=(),
         what=f"{lens.width} SAE latents of {at.name} ({read.sae.kind}{f', k = {read.sae.k}' if read.sae.k else ''})",
     )  # fmt: skip
-    return subject.with_sites([seen], called=f"sae:{read.source}{'' if site is None else f'@{site}'}")
+    called = f"sae:{read.source}{'' if site is None else f'@{site}'}"
+    known = any(s.name == at.name for s in subject.sites())
+    return subject.with_sites([seen] if known else [at, seen], called=called)
 
 
 def open_latents(subject: Subject, spec: str) -> Subject:
