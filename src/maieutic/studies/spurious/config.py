@@ -37,7 +37,7 @@ class Rule(_Frozen):
     """
 
     claim: float = Field(default=0.5, ge=0, le=1)
-    survival: float = Field(default=0.5, ge=0, le=1)
+    survival: float = Field(default=0.8, ge=0, le=1)
 
     def lines(self) -> tuple[str, ...]:
         """The rule in plain words."""
@@ -64,7 +64,7 @@ class SpuriousConfig(_Frozen):
         side: pixels of a picture.
         size: longest side of the object as a share of the picture, from and to.
         units: width of the last layer. most: units that are explained; of a wider layer those that a head leans on most.
-        block: last frozen block of the packaged network. epochs: of training.
+        block: of the packaged network, whose expansion units it has. epochs: of training.
         explainer, options: who gives units their meaning. measurements: what a unit may cost it.
         objects, backgrounds: of the crossed pictures: every object on every background.
         penalty: of the l1 logistic head. draws: random selections of units.
@@ -76,20 +76,20 @@ class SpuriousConfig(_Frozen):
     classes: tuple[str, ...] = ("bird", "ungulate", "vehicle", "fruit")
     groups: tuple[str, ...] = ("wood", "stone", "town", "plain")
     correlation: float = Field(default=0.95, ge=0, le=1)
-    per_class: int = Field(default=200, ge=8)
+    per_class: int = Field(default=150, ge=8)
     repeats: int = Field(default=3, ge=1)
     side: int = Field(default=128, ge=32)
     size: tuple[float, float] = (0.45, 0.75)
-    units: int = Field(default=64, ge=2)
+    units: int = Field(default=128, ge=2)
     most: int = Field(default=128, ge=2)
     block: int = Field(default=14, ge=1, le=15)
-    epochs: int = Field(default=30, ge=1)
+    epochs: int = Field(default=10, ge=1)
     explainer: str = "search"
     options: dict[str, Any] = Field(default_factory=dict)
-    measurements: int = Field(default=40, ge=0)
+    measurements: int = Field(default=24, ge=0)
     objects: int = Field(default=24, ge=4)
     backgrounds: int = Field(default=8, ge=3)
-    penalty: float = Field(default=0.003, gt=0)
+    penalty: float = Field(default=0.01, gt=0)
     draws: int = Field(default=200, ge=20)
     rule: Rule = Rule()
     holdout: Literal["test", "select"] = "test"

@@ -1,7 +1,8 @@
-"""The classifier of the study: a packaged network up to a block, frozen, and a new last block and head, trained.
+"""The classifier of the study: a packaged network cut at a block's expansion units, fine-tuned there, with a new head.
 
-The last block is a 3 by 3 convolution with ReLU; its spatial means are the units, and the head is linear in them, so
-"which units does the head use" has an exact answer. What this module does not do: decide what units are kept.
+Everything before is frozen. The last layer has those expansion units that vary most over the training pictures; their spatial
+means are the units of the study, and the head is linear in them, so "which units does the head use" has an exact answer.
+What this module does not do: decide what units are kept.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ from maieutic.subjects.vision import ImageSubject, scaled
 
 #: hook point of the last layer's units
 UNITS = "units"
-_BATCH, _RATE, _DECAY = 32, 2e-3, 1e-4
+_BATCH, _RATE, _HEAD_RATE, _DECAY = 32, 1e-4, 1e-2, 1e-4
 
 
 class Classifier(nn.Module):
     """``[image, 3, side, side]`` to class logits; ``block`` and ``head`` are trained, ``trunk`` is not."""
 
-    def __init__(self, trunk: nn.Module, *, channels: int, units: int, classes: int) -> None:
+    def __init__(self, trunk: nn.Module, block: nn.Conv2d, *, classes: int) -> None:
         super().__init__()
         self.trunk = trunk
-        self.block = nn.Conv2d(channels, units, 3, padding=1)
-        self.act = nn.ReLU()
-        self.head = nn.Linear(units, classes)
+        self.block = block
+        self.act = nn.ReLU6()
+        self.head = nn.Linear(block.out_channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``[image, class]``."""
@@ -45,24 +46,46 @@ class Classifier(nn.Module):
 
     def behind(self, maps: Tensor) -> Tensor:
         """Logits of what the trunk gave."""
-        return self.head(self.act(self.block(maps)).mean(dim=(2, 3)))
+        return self.head(self.units(maps))
+
+    def units(self, maps: Tensor) -> Tensor:
+        """The last layer's units of what the trunk gave, ``[image, unit]``."""
+        return self.act(self.block(maps)).mean(dim=(2, 3))
 
 
-def untrained(config: SpuriousConfig, seed: int, *, classes: int) -> Classifier:
-    """The classifier before training: the packaged trunk, and a last block drawn from the seed."""
+def packaged(config: SpuriousConfig, seed: int, *, classes: int) -> Classifier:
+    """The classifier before training, with all expansion units of the block; its head is drawn from the seed."""
     parts = cast("Any", folded(load("efficientnet-lite0").module))
-    trunk = nn.Sequential(parts._conv_stem, parts._bn0, parts.act0, *list(parts._blocks)[: config.block + 1])
-    channels = int(parts._blocks[config.block].outputs)
+    before = list(parts._blocks)[: config.block]
+    trunk = nn.Sequential(parts._conv_stem, parts._bn0, parts.act0, *before).eval().requires_grad_(False)
+    source = parts._blocks[config.block]._expand_conv
+    block = nn.Conv2d(source.in_channels, source.out_channels, 1)
+    with torch.no_grad():
+        block.weight.copy_(source.weight)
+        block.bias.copy_(source.bias)  # pyright: ignore[reportOptionalMemberAccess]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Classifier(trunk.eval().requires_grad_(False), channels=channels, units=config.units, classes=classes)
+        return Classifier(trunk, block, classes=classes)
+
+
+def narrowed(model: Classifier, units: Sequence[int], seed: int) -> Classifier:
+    """The classifier with those units alone, and a head for them drawn from the seed."""
+    chosen = list(units)
+    block = nn.Conv2d(model.block.in_channels, len(chosen), 1)
+    assert model.block.bias is not None and block.bias is not None
+    with torch.no_grad():
+        block.weight.copy_(model.block.weight[chosen])
+        block.bias.copy_(model.block.bias[chosen])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Classifier(model.trunk, block, classes=model.head.out_features)
 
 
 def as_subject(model: Classifier, config: SpuriousConfig) -> ImageSubject:
     """The classifier as a subject with the sites ``units`` and ``logits``."""
-    width, classes = config.units, model.head.out_features
+    width, classes = model.block.out_channels, model.head.out_features
     sites = (
-        Site(name=UNITS, module="act", width=width, positions="spatial", what="last layer's units after ReLU"),
+        Site(name=UNITS, module="act", width=width, positions="spatial", what="last layer's units after ReLU6"),
         Site(name="logits", module="head", width=classes, what="class logits"),
     )
     return ImageSubject(model, scaled(config.side), name="spurious-classifier", sites=sites, channels_last=True)
@@ -71,16 +94,20 @@ def as_subject(model: Classifier, config: SpuriousConfig) -> ImageSubject:
 def train(
     config: SpuriousConfig, seed: int, examples: Sequence[Example], *, classes: int, step: Step = nothing
 ) -> tuple[Classifier, list[float]]:
-    """Train by empirical risk minimisation (Adam, cross-entropy), and give the loss of each epoch.
+    """Fine-tune by empirical risk minimisation (Adam, cross-entropy), and give the loss of each epoch.
 
-    The trunk sees each picture once; what it gives is kept and mirrored half of the time. Cost: one pass of the trunk over
-    the pictures, and about 2 ms a picture and epoch.
+    The trunk sees each picture once; what it gives is kept and mirrored half of the time. The last layer's units are those
+    that vary most over the pictures; no label is read for that. Cost: one pass of the trunk over the pictures.
     """
-    model = untrained(config, seed, classes=classes)
-    maps = trunk_maps(model, config, examples, step=step)
+    whole = packaged(config, seed, classes=classes)
+    maps = trunk_maps(whole, config, examples, step=step)
+    with torch.no_grad():
+        spread = whole.units(maps).std(dim=0).numpy()
+    model = narrowed(whole, sorted(np.argsort(-spread, kind="stable")[: config.units].tolist()), seed)
     labels = torch.from_numpy(labels_of(examples))
-    trained = [*model.block.parameters(), *model.head.parameters()]
-    optimiser = torch.optim.Adam(trained, lr=_RATE, weight_decay=_DECAY)
+    slow: dict[str, Any] = {"params": model.block.parameters(), "lr": _RATE}
+    fast: dict[str, Any] = {"params": model.head.parameters(), "lr": _HEAD_RATE}
+    optimiser = torch.optim.Adam([slow, fast], weight_decay=_DECAY)
     draw = torch.Generator().manual_seed(seed)
     curve: list[float] = []
     for epoch in range(config.epochs):
@@ -123,7 +150,8 @@ def keep(model: Classifier, path: Path, *, curve: Sequence[float]) -> None:
 def reopen(path: Path, config: SpuriousConfig, seed: int) -> tuple[Classifier, list[float]]:
     """What ``keep`` wrote, on the packaged trunk."""
     arrays, note = read_tensors(path)
-    model = untrained(config, seed, classes=len(arrays["head.bias"]))
+    whole = packaged(config, seed, classes=len(arrays["head.bias"]))
+    model = narrowed(whole, range(len(arrays["block.bias"])), seed)
     for name in ("block", "head"):
         part = {k.partition(".")[2]: torch.from_numpy(v) for k, v in arrays.items() if k.startswith(f"{name}.")}
         getattr(model, name).load_state_dict(part)
