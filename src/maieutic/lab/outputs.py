@@ -175,9 +175,9 @@ def _token(subject: Subject, text: str) -> tuple[int, str]:
 
 def _class_of(subject: Subject, name: str, corpus: Corpus) -> tuple[int, str]:
     """The class that most discover pictures of a thing fall into."""
-    shown = [s for s in corpus.split("discover") if name.lower() in [w.lower() for w in _said(s)]]
+    shown = [s for s in corpus.split("discover") if name.lower() in [w.lower() for w in said_of(s)]]
     if len(shown) < _PICTURES:
-        known = sorted({w for s in corpus.split("discover") for w in _said(s)})
+        known = sorted({w for s in corpus.split("discover") for w in said_of(s)})
         raise UsageError(
             f"{corpus.name} has {len(shown)} pictures of {name!r}{did_you_mean(name, known)}: name another thing, or give "
             f"the number of the class, as in  class:281"
@@ -194,11 +194,11 @@ def _class_of(subject: Subject, name: str, corpus: Corpus) -> tuple[int, str]:
 
 def _shown(subject: Subject, pictures: Sequence[Stimulus]) -> OutputNames:
     """Each class by what most of the pictures show that fall into it."""
-    named = [s for s in pictures if _said(s)]
+    named = [s for s in pictures if said_of(s)]
     best = np.argmax(subject.outputs([s.content for s in named]), axis=1).tolist() if named else []
     inside: dict[int, list[str]] = {}
     for index, s in zip(best, named, strict=True):
-        inside.setdefault(int(index), []).append(_said(s)[0])
+        inside.setdefault(int(index), []).append(said_of(s)[0])
     names: dict[int, str] = {}
     shares: dict[int, tuple[int, int]] = {}
     for index, words in sorted(inside.items()):
@@ -208,7 +208,7 @@ def _shown(subject: Subject, pictures: Sequence[Stimulus]) -> OutputNames:
     return OutputNames(names=names, source="what pictures of the corpus in each class show", shares=shares)
 
 
-def _said(stimulus: Stimulus) -> tuple[str, ...]:
+def said_of(stimulus: Stimulus) -> tuple[str, ...]:
     """What a picture shows, as its corpus says: names of its only or first thing, else its first tag."""
     if stimulus.things:
         return (stimulus.things[0].name, *stimulus.things[0].concepts)

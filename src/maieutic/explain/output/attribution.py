@@ -18,7 +18,6 @@ import numpy as np
 
 from maieutic.readings import FloatArray
 from maieutic.subjects.base import Subject, Unit
-from maieutic.subjects.writes import random_writes, readout_of, write_of
 
 #: random directions that means and spreads are made from, and as many more for the null of the peak
 RANDOM = 64
@@ -68,6 +67,8 @@ def attribute(
     Raises:
         UserError: no unembedding, or the unit does not write into the residual stream.
     """
+    from maieutic.subjects.writes import random_writes, readout_of, write_of
+
     readout = readout_of(subject)
     own = readout.logits(write_of(subject, unit, contexts=contexts))
     random = readout.logits(random_writes(subject, unit, n=2 * n, seed=seed, contexts=contexts))
