@@ -6,7 +6,9 @@ import pytest
 
 from maieutic.readings import Reading
 from maieutic.report import ReportRun, ReportUnit
-from maieutic.report.charts import bar, histogram, strip, strips
+from maieutic.report.charts import bar, histogram, strip
+from maieutic.report.columns import Columns
+from maieutic.report.overview import strips
 
 
 def test_a_bar_is_in_percent_and_clipped_to_the_line() -> None:
@@ -42,7 +44,7 @@ def test_abstentions_are_not_scored_as_zero(run: ReportRun) -> None:
     section = run.sections[0]
     explained = [u for u in section.units if u.abstained is None and u.scores is not None]
     assert 0 < len(explained) < len(section.units)
-    assert strips(section.units)[0].n == len(explained)
+    assert strips(Columns.of(section.units))[0].n == len(explained)
 
 
 def test_histogram_heights_are_logarithms() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from maieutic.readings import Reading
 from maieutic.report import ReportExperiment, ReportRun, ReportScores, ReportSection, ReportUnit, pages, write_report
+from maieutic.report.overview import of_units
 
 
 def unit(number: int, *, site: str = "a", **more: object) -> ReportUnit:
@@ -100,7 +101,7 @@ def test_sites_are_summed_up_by_hand() -> None:
     ]
     assert low.low is not None
     section = run_of(*units, sites=("b", "a", "c")).sections[0]
-    assert [(s.site, s.units, s.labelled, s.beat, s.score) for s in pages.sites(section)] == [
+    assert [(s.site, s.units, s.labelled, s.beat, s.score) for s in of_units(section).sites] == [
         ("b", 1, 1, 0, None),
         ("a", 3, 2, 0, 0.5),
         ("c", 0, 0, 0, None),

@@ -24,6 +24,7 @@ from maieutic.report import (
     pages,
     write_report,
 )
+from maieutic.report.overview import headline_of
 
 
 class Tags(HTMLParser):
@@ -122,10 +123,10 @@ def test_the_headline_counts_only_labels_that_beat_every_control() -> None:
         replace(scored("s/5", 0.9, True), abstained="nothing held"),
         ReportUnit(key="s/6", site="s", label="never scored"),
     )
-    assert pages.headline(units) == (
+    assert headline_of(units) == (
         "1 of 6 units has an explanation that beats every control; 1 abstained; 1 was not scored."
     )
-    assert pages.headline(()) == "No units were studied."
+    assert headline_of(()) == "No units were studied."
 
 
 def test_a_unit_page_says_what_stands_against_the_label(tmp_path: Path) -> None:

@@ -8,11 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maieutic.readings import Reading
-from maieutic.report.model import ReportUnit
+
+if TYPE_CHECKING:
+    from maieutic.report.confusion import Confusion
 
 _BINS = 50
 #: above this many units dots would run into each other; columns say the same
@@ -41,6 +45,17 @@ class Strip:
     median: float | None
     n: int
     missing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """How many units have at least a score, as a stair in a square of 100 by 100; ``kind``: own, control or null."""
+
+    name: str
+    kind: Literal["own", "control", "null"]
+    points: str
+    n: int
+    median: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,24 +130,18 @@ def _columns(values: Sequence[float]) -> tuple[tuple[float, float, float], ...]:
     return tuple((round(i * width, 2), width, round(int(c) / top, 3)) for i, c in enumerate(counts) if c)
 
 
-def control_names(units: Sequence[ReportUnit]) -> list[str]:
-    """Names of all controls of some units, in order of first appearance."""
-    return list(dict.fromkeys(c.name for u in units if u.scores for c in u.scores.controls))
-
-
-def test_names(units: Sequence[ReportUnit]) -> list[str]:
-    """Names of the further scorers of some units, in order of first appearance."""
-    return list(dict.fromkeys(t.name for u in units if u.scores for t in u.scores.tests))
-
-
-def strips(units: Sequence[ReportUnit]) -> list[Strip]:
-    """The label's scores and every control's, over the units that have an explanation."""
-    explained = [u for u in units if u.abstained is None and u.scores is not None]
-    rows = [strip("the label", [u.ap for u in explained], own=True)] if explained else []
-    for name in control_names(explained):
-        found = [{c.name: c.reading.value for c in u.scores.controls}.get(name) for u in explained if u.scores]
-        rows.append(strip(name, found, own=False))
-    return rows
+def curve(
+    name: str, values: Sequence[float] | NDArray[np.float64], total: int, *, kind: Literal["own", "control", "null"]
+) -> Curve:
+    """The share of ``total`` units with at least a score, from 0 to 1; what has no score has none at all."""
+    given = np.asarray(values, dtype=np.float64)
+    found = np.sort(given[np.isfinite(given)])
+    at = np.linspace(0, 1, 101)
+    above = (len(found) - np.searchsorted(found, at, side="left")) / max(total, 1)
+    points = " ".join(f"{percent(x):g},{round(100 - percent(y), 2):g}" for x, y in zip(at, above, strict=True))
+    return Curve(
+        name=name, kind=kind, points=points, n=len(found), median=float(np.median(found)) if len(found) else None
+    )
 
 
 def histogram(edges: Sequence[float], counts: Sequence[int]) -> list[Column]:
@@ -144,3 +153,15 @@ def histogram(edges: Sequence[float], counts: Sequence[int]) -> list[Column]:
                low=float(edges[i]), high=float(edges[i + 1]), count=int(count))
         for i, count in enumerate(counts)
     ]  # fmt: skip
+
+
+def confusion_cells(grid: Confusion) -> list[tuple[float, float, int, int]]:
+    """Cells of a plot of predicted against measured: place in a square of 100, shade 1 to 10, count. Empty ones are left out."""
+    top = math.log1p(max(map(max, grid.grid)))
+    step = 100 / len(grid.grid)
+    return [
+        (round(step * x, 2), round(100 - step * (y + 1), 2), max(round(10 * math.log1p(count) / top), 1), count)
+        for y, row in enumerate(grid.grid)
+        for x, count in enumerate(row)
+        if count
+    ]

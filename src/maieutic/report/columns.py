@@ -6,8 +6,10 @@ Two ways lead here, from units of a report (`Columns.of`) and from a store (`mai
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,13 +18,14 @@ from numpy.typing import NDArray
 from maieutic.report.model import STATES, ReportControl, ReportUnit, State
 
 Numbers = NDArray[np.float64]
+_DIGITS = re.compile(r"([0-9]+)")
 #: numbers that every table has, beside controls, their ticks and further tests
 PLAIN = ("ap", "low", "high", "pearson", "confidence", "measurements", "importance", "standing")
 #: prefixes of the others: a control's score, whether it is beaten (1, 0, or none), a further test's headline
 CONTROL, BEATEN, TEST = "control:", "beaten:", "test:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Columns:
     """Units as columns of one length.
 
@@ -84,10 +87,41 @@ class Columns:
         """Names of the further tests of some unit."""
         return tuple(n.removeprefix(TEST) for n in self.numbers if n.startswith(TEST))
 
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """Key and label of each unit in small letters: what a search for words reads."""
+        return tuple(f"{k} {t}".lower() for k, t in zip(self.keys, self.labels, strict=True))
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The row of each key."""
+        return {key: i for i, key in enumerate(self.keys)}
+
+    @cached_property
+    def key_rank(self) -> NDArray[np.int64]:
+        """The place of each unit where keys are in order, numbers in them by size."""
+        return _ranks(sorted(range(len(self)), key=lambda i: _natural(self.keys[i])))
+
+    @cached_property
+    def label_rank(self) -> NDArray[np.int64]:
+        """The place of each unit where labels are in order."""
+        return _ranks(sorted(range(len(self)), key=lambda i: (self.labels[i].casefold(), i)))
+
     def column(self, name: str) -> Numbers:
         """A column of numbers; all none where no unit has it."""
         found = self.numbers.get(name)
         return np.full(len(self), np.nan) if found is None else found
+
+
+def _ranks(order: Sequence[int]) -> NDArray[np.int64]:
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[np.asarray(order, dtype=np.int64)] = np.arange(len(order))
+    return ranks
+
+
+def _natural(key: str) -> list[tuple[int, int, str]]:
+    """``layers.10.mlp/7`` after ``layers.9.mlp/70``: runs of digits count as numbers."""
+    return [(0, int(p), "") if p.isdecimal() and p.isascii() else (1, 0, p) for p in _DIGITS.split(key)]
 
 
 def _named(names: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:

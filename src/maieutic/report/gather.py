@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maieutic.campaign import Run, null_results, open_run
+from maieutic.campaign.effects import read_effects
 from maieutic.errors import StoreError, UserError
 from maieutic.harvest import Exemplar, Observed
 from maieutic.lab import activation_scale
 from maieutic.progress import Report, silent
+from maieutic.report.confusion import kept_confusion
 from maieutic.report.model import (
     ReportExemplar,
     ReportExperiment,
     ReportImage,
+    ReportNeighbour,
     ReportRun,
     ReportSection,
     ReportText,
@@ -32,6 +35,7 @@ from maieutic.report.model import (
 from maieutic.report.records import AT_ONCE, Records
 from maieutic.report.transcripts import read_transcript
 from maieutic.report.write import write_report
+from maieutic.score.neighbours import Field, nearest
 from maieutic.stimuli import Split
 from maieutic.store import CHOSEN, Store, choices
 from maieutic.subjects import Unit
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
 
 #: exemplars on a unit's page: over the whole range of discover, and the strongest of test
 SPECTRUM, HELD_OUT = 12, 4
+#: units that fire in the same places
+NEIGHBOURS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +212,7 @@ class Evidence:
         units: of the run, by key.
         heat: maps of exemplars by unit key and stimulus.
         tokens: splits a text as the subject does.
+        field: what units of a site are compared by.
     """
 
     records: Records
@@ -213,12 +220,13 @@ class Evidence:
     units: Mapping[str, Unit]
     heat: Callable[[], Heat]
     tokens: Callable[[str], tuple[str, ...]] | None
+    field: Callable[[str], Field | None]
 
     @classmethod
     def of(cls, records: Records, run: Run | Closed, explainer: str, *, heat: bool = True) -> Evidence:
         """The gatherer of a run; without ``heat`` no map is measured (the app asks for them one by one)."""
         if not isinstance(run, Run):
-            return cls(records=records, run=None, units={}, heat=dict, tokens=None)
+            return cls(records=records, run=None, units={}, heat=dict, tokens=None, field=_no_field)
         subject = run.subject
 
         def split(text: str) -> tuple[str, ...]:
@@ -230,6 +238,7 @@ class Evidence:
             units={u.key: u for u in run.units},
             heat=cache(partial(heat_maps, run, run.units)) if heat else dict,
             tokens=lru_cache(maxsize=4096)(split) if subject.modality == "text" else None,
+            field=lru_cache(maxsize=1)(partial(Field.of, run.atlas)),
         )
 
     def full(self, shown: ReportUnit) -> ReportUnit:
@@ -240,10 +249,17 @@ class Evidence:
         """The unit with what the run folder says of it: experiments and transcript."""
         member = self.records.member(shown.key)
         rows = self.records.ledger(member[0], shown.explainer) if member else []
+        names = self.records.asked(member[0]) if member else []
+        several = member is not None and set(names) - {shown.explainer}
         return replace(
             shown,
+            answers=tuple(self.records.shown([member], n)[0] for n in names) if member and several else (),
             experiments=tuple(self._experiment(r) for r in rows),
             transcript=read_transcript(self.folder / "transcripts", shown.key, shown.explainer),
+            confusion=kept_confusion(self.records, shown.key, shown.predicate_json)
+            if shown.abstained is None
+            else None,
+            effects=read_effects(self.folder, shown.key),
         )
 
     def measured(self, shown: ReportUnit) -> ReportUnit:
@@ -271,6 +287,25 @@ class Evidence:
             scale=activation_scale(discover, modality=run.subject.modality),
             exemplars=tuple(exemplars),
             histogram=(tuple(edges.tolist()), tuple(counts.tolist())),
+            neighbours=self._neighbours(run, unit, shown.explainer),
+        )
+
+    def _neighbours(self, run: Run, unit: Unit, explainer: str) -> tuple[ReportNeighbour, ...] | str:
+        """The most correlated units of the site, with their labels where they are studied too."""
+        if unit.index is None:
+            return "directions have no neighbours"
+        found = nearest(run.atlas, unit, n=NEIGHBOURS, field=self.field(unit.site))
+        if isinstance(found, str):
+            return found
+        members = [self.records.member(n.unit.key) for n in found]
+        known = [m for m in members if m is not None]
+        labels = {
+            u.key: None if u.abstained is not None else u.label
+            for u in self.records.shown(known, explainer, tally=False)
+        }
+        return tuple(
+            ReportNeighbour(key=n.unit.key, r=n.r, label=labels.get(n.unit.key), known=n.unit.key in labels)
+            for n in found
         )
 
     @property
@@ -311,6 +346,10 @@ class Evidence:
         if not path.is_file():
             return f"[a picture that is not kept] {row['shown']}"
         return ReportImage(load=partial(_stored, path), alt=row["hypothesis"], id=f"{KEPT}{row['stimulus']}")
+
+
+def _no_field(site: str) -> None:
+    """Without a harvest there is nothing to compare by."""
 
 
 #: how ids of pictures that experiments kept begin

@@ -7,7 +7,7 @@ import io
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,18 @@ class Picture:
     height: int
     alt: str
     heat: str | None = None
+
+
+class Pictures(Protocol):
+    """Where pages get their pictures from: files of a folder, or addresses of a server."""
+
+    def picture(self, image: ReportImage, ceiling: float, /) -> Picture:
+        """A picture with its overlay; ``ceiling``: raw activation shown at full heat, 0 for no heat."""
+        ...
+
+    def copy(self, file: Path, /) -> str:
+        """A file beside the pictures, as ``Links.asset`` takes it."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,8 +76,7 @@ class Assets:
         """File, width and height of the picture itself."""
         known = self.bases.get(image.id) if image.id else None
         if known is None:
-            small = image.load().convert("RGB")
-            small.thumbnail((_SIDE, _SIDE), Images.Resampling.LANCZOS)
+            small = shrunk(image.load())
             known = self._store(small, quality=82), small.width, small.height
             if image.id:
                 self.bases[image.id] = known
@@ -84,20 +95,42 @@ class Assets:
         file, width, height = self._base(image)
         heat = None
         if image.heat is not None and ceiling > 0:
-            share = min(1.0, _HEAT_SIDE / max(width, height))
-            size = (max(1, round(width * share)), max(1, round(height * share)))
-            heat = self._store(overlay(image.heat / ceiling, size), quality=75)
+            heat = self._store(overlay_of(image.heat, ceiling, width, height), quality=75)
         return Picture(file=file, width=width, height=height, alt=image.alt, heat=heat)
 
     def _store(self, picture: Image, *, quality: int) -> str:
-        buffer = io.BytesIO()
-        picture.save(buffer, "WEBP", quality=quality, method=1)
-        data = buffer.getvalue()
+        data = webp(picture, quality=quality)
         name = f"{hashlib.sha256(data).hexdigest()[:20]}.webp"
         if name not in self.written:
             (self.folder / name).write_bytes(data)
             self.written.add(name)
         return name
+
+
+def shrunk(picture: Image) -> Image:
+    """A small copy for pages."""
+    small = picture.convert("RGB")
+    small.thumbnail((_SIDE, _SIDE), Images.Resampling.LANCZOS)
+    return small
+
+
+def shrunk_size(width: int, height: int) -> tuple[int, int]:
+    """About the size that a small copy of a picture has: within a pixel."""
+    share = min(1.0, _SIDE / max(width, height, 1))
+    return max(1, round(width * share)), max(1, round(height * share))
+
+
+def webp(picture: Image, *, quality: int = 82) -> bytes:
+    """A picture as bytes of a file."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=quality, method=1)
+    return buffer.getvalue()
+
+
+def overlay_of(heat: NDArray[np.floating], ceiling: float, width: int, height: int) -> Image:
+    """The overlay of a map over a picture of some size; smooth, so smaller than the picture."""
+    share = min(1.0, _HEAT_SIDE / max(width, height))
+    return overlay(heat / ceiling, (max(1, round(width * share)), max(1, round(height * share))))
 
 
 def overlay(heat: NDArray[np.floating], size: tuple[int, int]) -> Image:

@@ -5,8 +5,8 @@ Nothing here knows which pages there are; addresses are built from names that we
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote
 
@@ -44,14 +44,28 @@ class Links(Protocol):
         """A picture as `images.Picture` names it."""
         ...
 
+    def unit(self, key: str, explainer: str = "") -> str | None:
+        """The page of a unit of the same model, ``None`` where it has none; with the answer of an explainer of its own."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticLinks:
-    """Relative addresses within one folder; ``root`` leads from the page to the folder (`` `` or ``../``)."""
+    """Relative addresses within one folder.
+
+    Attributes:
+        root: leads from the page to the folder: nothing or ``../``.
+        units: files of units of the page's model by key.
+    """
 
     root: str = ""
     nav: Sequence[NavItem] = ()
     served: bool = False
+    units: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def unit(self, key: str, explainer: str = "") -> str | None:
+        file = None if explainer else self.units.get(key)
+        return None if file is None else self.root + file
 
     def to(self, page: str) -> str:
         return self.root + page
@@ -65,10 +79,18 @@ class StaticLinks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedLinks:
-    """Addresses on the server, from its root; pages and pictures are named by whole addresses already."""
+    """Addresses on the server, from its root; pages and pictures are named by whole addresses already.
 
+    Attributes:
+        base: of the page's run.
+    """
+
+    base: str = ""
     nav: Sequence[NavItem] = ()
     served: bool = True
+
+    def unit(self, key: str, explainer: str = "") -> str | None:
+        return f"{self.base}/unit/{quoted(key)}" + (f"?explainer={quote(explainer)}" if explainer else "")
 
     def to(self, page: str) -> str:
         return page

@@ -19,6 +19,8 @@ from maieutic.readings import Cost, Reading
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from maieutic.report.confusion import Confusion
+
 #: what came of asking an explainer for a unit
 Outcome = Literal["labelled", "abstained", "failed", "waiting"]
 #: what tables filter by: labelled units by how their scores stand, the others by what came of them
@@ -246,6 +248,23 @@ class ReportTranscript:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportNeighbour:
+    """A unit near another.
+
+    Attributes:
+        key: of it; with a minus sign for its lower tail.
+        r: how near: a correlation of activations, or a likeness of labels in meaning; -1 to 1.
+        label: what it is called, or ``None`` where it has no label.
+        known: whether it is among the units studied.
+    """
+
+    key: str
+    r: float
+    label: str | None = None
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportUnit:
     """One unit with what was found about it.
 
@@ -273,6 +292,10 @@ class ReportUnit:
         standing: the score on the select split by which a sweep chose this explanation, or ``None``.
         importance: how much the unit matters, as a sweep ranked it: larger is more; ``None`` where nothing was ranked.
         why: why a sweep chose this explanation, in words; empty where there was no choice.
+        answers: what each explainer answered, this one among them, without their evidence; empty where there is one alone.
+        neighbours: the units of the site that fire in the same places most, nearest first, or why they cannot be told.
+        confusion: its predicate against measurement, if somebody had it made; or why it cannot be made.
+        effects: what the unit does to outputs (`maieutic.campaign.effects`), if that was measured.
         outcome: what came of asking; ``None``: labelled or abstained, as ``abstained`` says.
     """
 
@@ -300,6 +323,10 @@ class ReportUnit:
     importance: float | None = None
     why: str = ""
     outcome: Outcome | None = None
+    answers: tuple[ReportUnit, ...] = ()
+    neighbours: tuple[ReportNeighbour, ...] | str = ()
+    confusion: Confusion | str | None = field(default=None, compare=False)
+    effects: Any = field(default=None, compare=False)
 
     @property
     def predictions(self) -> tuple[int, int]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maieutic.report.images import Assets, Picture, ceiling
+from maieutic.report.columns import Columns
+from maieutic.report.images import Picture, Pictures, ceiling
 from maieutic.report.model import (
     ReportCode,
     ReportExemplar,
@@ -42,11 +43,32 @@ _SPLITS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitPage:
-    """A unit, the file of its page (``None``: it has none), and where it stands."""
+    """A unit, the file of its page (``None``: it has none), and where it stands; ``note``: why it is in this table."""
 
     unit: ReportUnit
     section: ReportSection
     file: str | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableHead:
+    """Which columns a table of units has beside those that all have."""
+
+    controls: tuple[str, ...]
+    tests: tuple[str, ...]
+    ranked: bool
+    explainers: tuple[str, ...]
+
+    @classmethod
+    def of(cls, columns: Columns) -> TableHead:
+        """The columns that some unit fills."""
+        return cls(
+            controls=columns.controls,
+            tests=columns.tests,
+            ranked=bool(np.isfinite(columns.column("importance")).any()),
+            explainers=tuple(n for n in columns.explainer_names if n),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +90,7 @@ class Tables:
         number: of the section.
         by_score: the first stands on the overview.
         by_importance: the same units; none where no unit was ranked by importance.
+        head: the columns of each.
         search: file with all rows, which the script loads when somebody searches; ``None`` for a single table.
     """
 
@@ -76,17 +99,7 @@ class Tables:
     by_score: tuple[TablePage, ...]
     by_importance: tuple[TablePage, ...]
     search: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SiteSummary:
-    """The units of one site: how many, with a label, better than every control, and the median of their scores."""
-
-    site: str
-    units: int
-    labelled: int
-    beat: int
-    score: float | None
+    head: TableHead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +184,7 @@ def tables(section: ReportSection, rows: Sequence[UnitPage], number: int) -> Tab
         by_score=by_score,
         by_importance=_cut(section, important, "importance", files) if ranked else (),
         search=f"units-{number}.js" if len(by_score) > 1 else None,
+        head=TableHead.of(Columns.of(section.units)),
     )
 
 
@@ -196,23 +210,6 @@ def search_script(tables: Tables) -> str:
     return f"searched({tables.number}, {json.dumps(rows, separators=(',', ':'))});\n"
 
 
-def sites(section: ReportSection) -> list[SiteSummary]:
-    """The section's units by site, in the order in which the sites are named."""
-    by: dict[str, list[ReportUnit]] = {site: [] for site in section.sites}
-    for unit in section.units:
-        by.setdefault(unit.site, []).append(unit)
-    return [
-        SiteSummary(
-            site=site,
-            units=len(own),
-            labelled=sum(u.abstained is None for u in own),
-            beat=sum(u.beats_all for u in own),
-            score=float(np.median(scores)) if (scores := [u.ap for u in own if u.ap is not None]) else None,
-        )
-        for site, own in by.items()
-    ]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
     """An agent's sessions as a page shows them: (role, texts, programs and pictures) per message."""
@@ -222,7 +219,7 @@ class Transcript:
     log: str | None
 
 
-def exemplar_groups(unit: ReportUnit, assets: Assets) -> list[tuple[str, list[ExemplarRow]]]:
+def exemplar_groups(unit: ReportUnit, assets: Pictures) -> list[tuple[str, list[ExemplarRow]]]:
     """Exemplars by split, what the explainer saw first; highest first, their pictures stored with one heat scale."""
     top = ceiling([e.shown for e in unit.exemplars if isinstance(e.shown, ReportImage)])
     ranked = sorted(unit.exemplars, key=lambda e: -e.value)
@@ -236,14 +233,14 @@ def exemplar_groups(unit: ReportUnit, assets: Assets) -> list[tuple[str, list[Ex
     ]
 
 
-def _display(shown: Shown, unit: ReportUnit, assets: Assets, top: float, original: Shown | None = None) -> Display:
+def _display(shown: Shown, unit: ReportUnit, assets: Pictures, top: float, original: Shown | None = None) -> Display:
     if isinstance(shown, ReportImage):
         before = assets.picture(original, top) if isinstance(original, ReportImage) else None
         return Display(picture=assets.picture(shown, top), before=before)
     return Display(pieces=tuple(pieces(shown, unit.scale, original=original)))
 
 
-def transcript(unit: ReportUnit, assets: Assets) -> Transcript | None:
+def transcript(unit: ReportUnit, assets: Pictures) -> Transcript | None:
     """The sessions of an agent with their pictures stored, and its log copied among the assets."""
     found = unit.transcript
     if found is None:
@@ -261,7 +258,7 @@ def transcript(unit: ReportUnit, assets: Assets) -> Transcript | None:
     return Transcript(model=found.model, sessions=sessions, log=assets.copy(found.log) if found.log else None)
 
 
-def groups(unit: ReportUnit, assets: Assets) -> list[Group]:
+def groups(unit: ReportUnit, assets: Pictures) -> list[Group]:
     """Experiments by hypothesis, in the order they were first tested."""
     known = {e.id: e for e in unit.experiments}
     anchor = {e.id: f"e{i + 1}" for i, e in enumerate(unit.experiments)}
@@ -281,7 +278,7 @@ def groups(unit: ReportUnit, assets: Assets) -> list[Group]:
 def _experiment_row(
     experiment: ReportExperiment,
     unit: ReportUnit,
-    assets: Assets,
+    assets: Pictures,
     top: float,
     known: dict[str, ReportExperiment],
     anchor: dict[str, str],
@@ -294,19 +291,6 @@ def _experiment_row(
         original=original,
         original_anchor=anchor[original.id] if original else None,
     )
-
-
-def headline(units: Sequence[ReportUnit]) -> str:
-    """``17 of 24 units have an explanation that beats every control; 3 abstained; 1 was not scored.``"""
-    if not units:
-        return "No units were studied."
-    beat = sum(u.beats_all for u in units)
-    gave_up = sum(u.abstained is not None for u in units)
-    unscored = sum(u.abstained is None and (u.scores is None or not u.scores.primary.measured) for u in units)
-    noun, has = ("unit", "has") if len(units) == 1 else ("units", "has" if beat == 1 else "have")
-    tail = f"; {gave_up} abstained" if gave_up else ""
-    tail += f"; {unscored} {'was' if unscored == 1 else 'were'} not scored" if unscored else ""
-    return f"{beat} of {len(units)} {noun} {has} an explanation that beats every control{tail}."
 
 
 def calibration(units: Sequence[ReportUnit]) -> tuple[int, int]:

@@ -14,6 +14,8 @@ from maieutic.report.text import Piece, visible
 
 #: activations below this share of the scale are left bare
 _FAINT = 0.02
+#: shades of heat: classes ``h1`` to ``h20`` of the style sheet, so that pages need no style of their own
+STEPS = 20
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -37,13 +39,14 @@ def _span(piece: Piece) -> str:
     if piece.kind == "removed":
         return f"{lead}<del>{text}</del>"
     tag = "ins" if piece.kind == "added" else "span"
-    names = " ".join(n for n, on in (("t", piece.value is not None), ("focus", piece.focus)) if on)
+    shade = f"h{max(round(piece.heat * STEPS), 1)}"
+    parts = (("t", piece.value is not None), ("focus", piece.focus), (shade, piece.heat >= _FAINT))
+    names = " ".join(n for n, on in parts if on)
     if not names and tag == "span":
         return lead + text
     name = f' class="{names}"' if names else ""
-    heat = f' style="--a:{piece.heat}"' if piece.heat >= _FAINT else ""
     title = f' title="{number(piece.value, 3)}"' if piece.value is not None else ""
-    return f"{lead}<{tag}{name}{heat}{title}>{text}</{tag}>"
+    return f"{lead}<{tag}{name}{title}>{text}</{tag}>"
 
 
 @lru_cache(maxsize=1 << 16)

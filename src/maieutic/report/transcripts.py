@@ -16,7 +16,9 @@ from maieutic.report.model import ReportCode, ReportImage, ReportMessage, Report
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_PICTURE = re.compile(r"[0-9a-f]{32}\.(?:png|jpeg|webp)")
+#: how ids of pictures that a model was shown begin
+SEEN = "seen "
+PICTURE = re.compile(r"[0-9a-f]{32}\.(?:png|jpeg|webp)")
 
 
 def read_transcript(folder: Path, unit: str, explainer: str) -> ReportTranscript | None:
@@ -50,8 +52,8 @@ def _message(message: Any, folder: Path) -> ReportMessage:
         elif "image" in part:
             name = str(part["image"])
             file = folder / "pictures" / name
-            if _PICTURE.fullmatch(name) and file.is_file():
-                parts.append(ReportImage(load=partial(_picture, file), alt="shown to the model"))
+            if PICTURE.fullmatch(name) and file.is_file():
+                parts.append(ReportImage(load=partial(_picture, file), alt="shown to the model", id=f"{SEEN}{name}"))
             else:
                 parts.append("[a picture that is not there]")
         else:

@@ -22,10 +22,10 @@ from markupsafe import Markup
 
 from maieutic.errors import UserError
 from maieutic.readings import Reading
-from maieutic.report import charts, pages, text
+from maieutic.report import charts, overview, pages, text
 from maieutic.report.images import Assets
 from maieutic.report.links import StaticLinks
-from maieutic.report.model import TOLERANCE, ReportRun
+from maieutic.report.model import STATE_NAMES, TOLERANCE, ReportRun
 from maieutic.report.spans import number, stimulus
 
 _STATIC = ("report.css", "report.js")
@@ -90,6 +90,7 @@ def _write(run: ReportRun, folder: Path) -> None:
 
 def _unit_pages(run: ReportRun, every: Sequence[pages.UnitPage], folder: Path, assets: Assets) -> None:
     """A page a unit; evidence is held for one at a time."""
+    files: dict[str, str] = {}
     for before, page, after in zip([None, *every], every, [*every[1:], None], strict=False):
         unit = page.unit if page.section.full is None else page.section.full(page.unit)
         shown = {
@@ -97,14 +98,16 @@ def _unit_pages(run: ReportRun, every: Sequence[pages.UnitPage], folder: Path, a
             "groups": pages.groups(unit, assets),
             "transcript": pages.transcript(unit, assets),
         }
-        around = {"before": before, "after": after}
+        around = {"before": before, "after": after, "back": None, "pending": None, "ask": None}
+        if before is None or before.section is not page.section:
+            files = {p.unit.key: p.file for p in every if p.section is page.section and p.file is not None}
         assert page.file is not None, "units with pages"
-        _page(folder, page.file, "unit.html.j2", run=run, page=page, unit=unit, **around, **shown)
+        _page(folder, page.file, "unit.html.j2", run=run, page=page, unit=unit, units=files, **around, **shown)
         assets.forget()
 
 
 def _page(folder: Path, file: str, template: str, **values: Any) -> None:
-    links = StaticLinks(root="../" * file.count("/"))
+    links = StaticLinks(root="../" * file.count("/"), units=values.pop("units", {}), nav=values.pop("nav", ()))
     html = environment().get_template(template).render(links=links, slot=_nothing, **values)
     (folder / file).write_bytes(html.encode("utf-8"))
 
@@ -140,15 +143,14 @@ def environment() -> Environment:
     cast(dict[str, Any], made.filters).update(filters)
     functions: dict[str, Any] = {
         "bar": charts.bar,
-        "strips": charts.strips,
         "columns": charts.histogram,
-        "control_names": charts.control_names,
-        "test_names": charts.test_names,
-        "headline": pages.headline,
+        "headline": overview.headline_of,
+        "overview_of": overview.of_units,
         "calibration": pages.calibration,
-        "sites": pages.sites,
         "stimulus": stimulus,
+        "confusion_cells": charts.confusion_cells,
         "tolerance": TOLERANCE,
+        "states": STATE_NAMES,
     }
     cast(dict[str, Any], made.globals).update(functions)
     return made

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maieutic.harvest import Atlas, harvest
 from maieutic.score.evidence import QUANTILES, Evidence, Sample, Threshold, threshold
@@ -34,25 +35,53 @@ class Neighbour:
     r: float
 
 
-def nearest(atlas: Atlas, unit: Unit, *, n: int = NEIGHBOURS) -> tuple[Neighbour, ...] | str:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Field:
+    """What all units of a site are compared by: their values in the harvest's sample, and how far they reach.
+
+    Attributes:
+        centred: values less their means ``[position, unit]``.
+        spread: standard deviations ``[unit]``; ``live``: which units ever change.
+        upper, lower: how far each reaches above and below its median.
+    """
+
+    centred: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    live: NDArray[np.bool_]
+    upper: NDArray[np.float64]
+    lower: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, atlas: Atlas, site: str) -> Field:
+        """The field of a harvested site. Cost: 8 bytes and some hundred nanoseconds a unit and position."""
+        rows = atlas.sites[site].sample_values.astype(np.float64)
+        spread = rows.std(axis=0)
+        middle = np.median(rows, axis=0)
+        return cls(
+            centred=rows - rows.mean(axis=0), spread=spread,
+            live=spread > 1e-9 * max(float(spread.max(initial=0.0)), 1e-300),
+            upper=rows.max(axis=0) - middle, lower=middle - rows.min(axis=0),
+        )  # fmt: skip
+
+
+def nearest(
+    atlas: Atlas, unit: Unit, *, n: int = NEIGHBOURS, field: Field | None = None
+) -> tuple[Neighbour, ...] | str:
     """The nearest units of the site, nearest first, or why they cannot be told.
 
     Each unit counts by one tail, the nearer of those that reach at least half as far from the median as the other:
     where a unit only ever rests or fires, "does not fire" is no unit. Units that never change are no neighbours.
+    Whoever asks for many units of a site gives its ``field``.
     """
-    rows = atlas.sites[unit.site].sample_values.astype(np.float64)
     own = atlas.sample(unit).astype(np.float64)
     if len(own) < 2 or np.ptp(own) == 0:
         return "the unit never changes in the sample of discover positions by which neighbours are found"
     own = (own - own.mean()) / own.std()
-    spread = rows.std(axis=0)
-    live = spread > 1e-9 * max(float(spread.max(initial=0.0)), 1e-300)
-    r = np.where(live, own @ (rows - rows.mean(axis=0)) / (len(own) * np.where(live, spread, 1.0)), 0.0)
-    middle = np.median(rows, axis=0)
-    upper, lower = rows.max(axis=0) - middle, middle - rows.min(axis=0)
-    tails = np.stack([np.where(upper >= 0.5 * lower, r, -np.inf), np.where(lower >= 0.5 * upper, -r, -np.inf)])
+    f = field or Field.of(atlas, unit.site)
+    r = np.where(f.live, own @ f.centred / (len(own) * np.where(f.live, f.spread, 1.0)), 0.0)
+    tails = np.stack([np.where(f.upper >= 0.5 * f.lower, r, -np.inf), np.where(f.lower >= 0.5 * f.upper, -r, -np.inf)])
     near = tails.max(axis=0)
-    order = [int(i) for i in np.argsort(-near, kind="stable") if live[i] and i != unit.index][:n]
+    order = [int(i) for i in np.argsort(-near, kind="stable") if f.live[i] and i != unit.index][:n]
     return tuple(
         Neighbour(unit=Unit(site=unit.site, index=i, sign=1 if tails[0, i] >= tails[1, i] else -1), r=float(near[i]))
         for i in order

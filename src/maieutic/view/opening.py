@@ -187,7 +187,7 @@ class Viewed:
         def slot(place: str) -> Markup:
             return Markup("").join(f(request, opened, key) for f in self.slots.get(place, ()))
 
-        links = ServedLinks(nav=self._nav(request.url.path, opened))
+        links = ServedLinks(base=opened.url if opened else "", nav=self._nav(request.url.path, opened))
         text = self.templates.get_template(template).render(
             links=links, slot=slot, viewed=self, opened=opened, address=request.url.path, **values
         )

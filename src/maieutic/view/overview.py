@@ -7,9 +7,17 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from maieutic.report.gather import Closed, section_of
-from maieutic.report.records import Records
+from maieutic.errors import UsageError, did_you_mean
+from maieutic.report.gather import Closed, seconds_of, section_of
+from maieutic.report.overview import Overview
+from maieutic.report.pages import TableHead, UnitPage
+from maieutic.store import CHOSEN
 from maieutic.view.opening import Opened, Viewed
+from maieutic.view.querying import Query, find
+from maieutic.view.units import stub
+
+#: units of the short table on the overview
+BEST = 20
 
 
 def routes(viewed: Viewed) -> APIRouter:
@@ -18,8 +26,8 @@ def routes(viewed: Viewed) -> APIRouter:
 
     @router.get("/")
     def first(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        if len(viewed.places) == 1:
-            return RedirectResponse(viewed.places[0], status_code=307)
+        if len(viewed.runs) == 1:
+            return RedirectResponse(f"{next(iter(viewed.runs.values())).url}/", status_code=307)
         return viewed.page(request, "runs.html.j2", runs=[_summary(o) for o in viewed.runs.values()])
 
     @router.get("/runs/{run}")
@@ -29,27 +37,40 @@ def routes(viewed: Viewed) -> APIRouter:
     @router.get("/runs/{run}/")
     def overview(request: Request, run: str, explainer: str | None = None) -> Response:  # pyright: ignore[reportUnusedFunction]
         opened = viewed.opened(run)
+        if not opened.records().harvest:
+            return viewed.page(request, "empty_run.html.j2", opened=opened)
         return viewed.page(request, "run.html.j2", opened=opened, **shown(opened, explainer))
 
     return router
 
 
 def shown(opened: Opened, explainer: str | None) -> dict[str, Any]:
-    """What the overview of a run shows."""
+    """What the overview of a run shows.
+
+    Raises:
+        UsageError: nobody of that name explained a unit.
+    """
     records = opened.records()
-    who = explainer or records.usual()
+    known, usual = records.explainers(), records.usual()
+    if explainer is not None and explainer not in (*known, CHOSEN):
+        raise UsageError(f"no explainer {explainer[:60]!r} here{did_you_mean(explainer, known)}: leave it out")
+    who = explainer or usual
     columns = opened.index.of(who)
-    run = opened.run()
-    section = section_of(records, run or Closed(store=opened.store, why=opened.why or "they are being loaded"), who)
+    run = opened.run() or Closed(store=opened.store, why=opened.why or "they are being loaded; look again in a moment")
+    section = section_of(records, run, who)
+    best = find(columns, Query())[:BEST].tolist()
+    units = records.shown([(int(columns.ids[i]), columns.keys[i]) for i in best], who, tally=False)
+    place = Query(explainer="" if who == usual else who).place
     return {
-        "section": section,
-        "columns": columns,
-        "explainer": who,
-        "explainers": records.explainers(),
-        "records": records,
-    }
+        "section": section, "o": Overview.of(columns, section), "explainer": who, "explainers": known, "records": records,
+        "seconds": seconds_of(records), "total": len(columns), "head": TableHead.of(columns),
+        "rows": [UnitPage(unit=u, section=section, file=opened.unit_url(u.key) + place) for u in units],
+    }  # fmt: skip
 
 
 def _summary(opened: Opened) -> dict[str, Any]:
-    records = Records.of(opened.store)
-    return {"opened": opened, "records": records, "columns": opened.index.of(records.usual())}
+    records = opened.records()
+    if not records.harvest:
+        return {"opened": opened, "section": None, "o": None}
+    section = stub(records)
+    return {"opened": opened, "section": section, "o": Overview.of(opened.index.of(records.usual()), section)}

@@ -101,3 +101,45 @@ const open = () => {
 };
 addEventListener("hashchange", open);
 open();
+
+// Keys: j and k to the next and the one before, u up, / to search, ? for this list. Links say where they lead.
+const help = [["j", "next"], ["k", "the one before"], ["u", "up"], ["/", "search"], ["h", "heat on and off"], ["?", "these keys"]];
+const keys = () => {
+  let box = document.querySelector("dialog.keys");
+  if (!box) {
+    box = document.createElement("dialog");
+    box.className = "keys";
+    const title = document.createElement("h2");
+    title.textContent = "Keys";
+    const list = document.createElement("dl");
+    for (const [key, what] of help) {
+      const name = document.createElement("dt");
+      const cap = document.createElement("kbd");
+      cap.textContent = key;
+      name.append(cap);
+      const said = document.createElement("dd");
+      said.textContent = what;
+      list.append(name, said);
+    }
+    const form = document.createElement("form");
+    form.method = "dialog";
+    const close = document.createElement("button");
+    close.className = "button";
+    close.textContent = "Close";
+    form.append(close);
+    box.append(title, list, form);
+    document.body.append(box);
+  }
+  if (box.open) box.close(); else box.showModal();
+};
+const follow = (rel) => document.querySelector(`a[rel="${rel}"]`)?.click();
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]")) return;
+  const search = document.querySelector('#search, .search input, .filter');
+  if (event.key === "j") follow("next");
+  else if (event.key === "k") follow("prev");
+  else if (event.key === "u") follow("up");
+  else if (event.key === "h") document.querySelector(".heat-switch")?.click();
+  else if (event.key === "?") keys();
+  else if (event.key === "/" && search && search.getClientRects().length) { event.preventDefault(); search.focus(); }
+});
