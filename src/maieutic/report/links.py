@@ -90,7 +90,7 @@ class ServedLinks:
     served: bool = True
 
     def unit(self, key: str, explainer: str = "") -> str | None:
-        return f"{self.base}/unit/{quoted(key)}" + (f"?explainer={quote(explainer)}" if explainer else "")
+        return f"{self.base}/unit/{quoted(key)}" + (f"?whose={quote(explainer)}" if explainer else "")
 
     def to(self, page: str) -> str:
         return page

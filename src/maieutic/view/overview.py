@@ -35,11 +35,11 @@ def routes(viewed: Viewed) -> APIRouter:
         return RedirectResponse(f"{viewed.opened(run).url}/", status_code=307)
 
     @router.get("/runs/{run}/")
-    def overview(request: Request, run: str, explainer: str | None = None) -> Response:  # pyright: ignore[reportUnusedFunction]
+    def overview(request: Request, run: str, whose: str | None = None) -> Response:  # pyright: ignore[reportUnusedFunction]
         opened = viewed.opened(run)
         if not opened.records().harvest:
             return viewed.page(request, "empty_run.html.j2", opened=opened)
-        return viewed.page(request, "run.html.j2", opened=opened, **shown(opened, explainer))
+        return viewed.page(request, "run.html.j2", opened=opened, **shown(opened, whose))
 
     return router
 
@@ -60,7 +60,7 @@ def shown(opened: Opened, explainer: str | None) -> dict[str, Any]:
     section = section_of(records, run, who)
     best = find(columns, Query())[:BEST].tolist()
     units = records.shown([(int(columns.ids[i]), columns.keys[i]) for i in best], who, tally=False)
-    place = Query(explainer="" if who == usual else who).place
+    place = Query(whose="" if who == usual else who).place
     return {
         "section": section, "o": Overview.of(columns, section), "explainer": who, "explainers": known, "records": records,
         "seconds": seconds_of(records), "total": len(columns), "head": TableHead.of(columns),

@@ -34,7 +34,7 @@ class Query:
         words: stand one after another in the key or the label, whatever their case.
         meaning: labels near to this in meaning, nearest first.
         site, state, made_by: only these; empty: all. ``made_by``: the explainer of the explanation that is shown.
-        explainer: whose explanations are shown; empty: the usual ones.
+        whose: whose explanations are shown; empty: the usual ones.
         least, most: of the average precision; units without one are left out where either is given.
         by: name of a column; empty: best first, as reports do.
         down: largest first.
@@ -46,7 +46,7 @@ class Query:
     site: str = ""
     state: str = ""
     made_by: str = ""
-    explainer: str = ""
+    whose: str = ""
     least: float | None = None
     most: float | None = None
     by: str = ""
@@ -73,7 +73,7 @@ class Query:
             site=given.get("site", ""),
             state=state,
             made_by=given.get("made_by", ""),
-            explainer=given.get("explainer", ""),
+            whose=given.get("whose", ""),
             least=_float(given, "least"),
             most=_float(given, "most"),
             by=by,
@@ -87,7 +87,7 @@ class Query:
         new = replace(self, **changes)
         named = {
             "q": new.words, "meaning": new.meaning, "site": new.site, "state": new.state, "made_by": new.made_by,
-            "explainer": new.explainer, "least": _written(new.least), "most": _written(new.most), "by": new.by,
+            "whose": new.whose, "least": _written(new.least), "most": _written(new.most), "by": new.by,
             "down": "1" if new.down and new.by else "", "page": "" if new.page == 1 else str(new.page),
             "size": "" if new.size == SIZE else str(new.size),
         }  # fmt: skip
@@ -102,7 +102,7 @@ class Query:
     @property
     def narrowed(self) -> bool:
         """Whether anything is asked for beside an order."""
-        return replace(self, by="", down=False, page=1, size=SIZE, explainer="") != Query()
+        return replace(self, by="", down=False, page=1, size=SIZE, whose="") != Query()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

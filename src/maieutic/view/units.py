@@ -74,7 +74,7 @@ class Units:
         opened = self.viewed.opened(run)
         records = opened.records()
         query = Query.of(request.query_params)
-        whose = query.explainer or records.usual()
+        whose = query.whose or records.usual()
         columns = opened.index.of(whose)
         nearness = self.meaning.nearness(columns, query.meaning, wait=PATIENCE) if query.meaning else None
         if query.meaning and nearness is None:
@@ -140,7 +140,7 @@ class Units:
         member = records.member(key)
         if member is None:
             raise HTTPException(404, f"The run has no unit {key!r}.")
-        return records.shown([member], query.explainer or records.usual())[0]
+        return records.shown([member], query.whose or records.usual())[0]
 
     def _shown_values(self, shelf: Shelf, unit: ReportUnit, run: Run | None) -> dict[str, Any]:
         served = Served(shelf=shelf, unit=unit.key, heated=heated(run, unit.key))
@@ -167,7 +167,7 @@ class Units:
         self, opened: Opened, records: Records, key: str, query: Query, section: ReportSection
     ) -> tuple[pages.UnitPage | None, pages.UnitPage | None]:
         """The units before and after in the table that the page was come to from; in the whole table if it is in none."""
-        columns = opened.index.of(query.explainer or records.usual())
+        columns = opened.index.of(query.whose or records.usual())
         nearness = self.meaning.nearness(columns, query.meaning, wait=PATIENCE) if query.meaning else None
         if query.meaning and nearness is None:
             nearness = np.full(len(columns), np.nan)
@@ -230,7 +230,7 @@ class Units:
         """Units whose labels are nearest in meaning: the piece of the page."""
         opened = self.viewed.opened(run)
         records, query = opened.records(), Query.of(request.query_params)
-        columns = opened.index.of(query.explainer or records.usual())
+        columns = opened.index.of(query.whose or records.usual())
         row = columns.places.get(key)
         if row is None or not columns.labelled[row]:
             raise HTTPException(404, f"{key} has no label.")
