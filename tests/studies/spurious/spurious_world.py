@@ -51,9 +51,7 @@ def example(label: int, group: int, number: int, draw: np.random.Generator, side
 def world(seed: int, *, per_class: int = 40, minority: int = 4) -> Material:
     """Training pictures on the class's own ground but for ``minority`` of each class; a crossed test; balanced pictures."""
     draw = np.random.default_rng(seed)
-    train = [
-        example(c, c if n >= minority else 1 - c, n, draw, "train") for c in range(2) for n in range(per_class)
-    ]
+    train = [example(c, c if n >= minority else 1 - c, n, draw, "train") for c in range(2) for n in range(per_class)]
     balanced = [example(c, n % 2, n, draw, "balanced") for c in range(2) for n in range(12)]
     test = [example(c, n % 2, n, draw, "test") for c in range(2) for n in range(8)]
     return check(
