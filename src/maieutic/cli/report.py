@@ -18,19 +18,15 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Where to write; default: RUN/report.")] = None,
     explainer: Annotated[
         str | None,
-        typer.Option(help="Whose explanations; default: what a sweep chose (chosen), else search.", show_default=False),
+        typer.Option(
+            help="Whose explanations; default: what a sweep chose (chosen), else search, else whose there are.",
+            show_default=False,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write a run as static HTML: an overview and a page a unit. Opens from disk, needs no network."""
+    """Write a run as static HTML: an overview, tables, a page a unit, and what else lies in the run. Opens from disk."""
     from maieutic.report.gather import report_runs
-    from maieutic.store import CHOSEN, Store, choices
 
-    if explainer is None:
-        swept = True
-        for folder in runs:
-            with Store.open(folder) as store:
-                swept = swept and bool(store.rows(choices))
-        explainer = CHOSEN if swept else "search"
     index = report_runs(runs, out or runs[0] / "report", explainer=explainer, progress=reporter())
     print(json.dumps({"report": str(index)}) if as_json else f"report: {index}")
