@@ -80,7 +80,7 @@ def _seeded() -> None:
         torch.manual_seed(0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of a Chromium; tests that use it carry ``@pytest.mark.browser``."""
     found = browser()

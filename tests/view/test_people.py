@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import multiprocessing
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_stores import SITE, explained, make_store
 from pydantic import ValidationError
 
 from maieutic.errors import StoreError
 from maieutic.readings import wilson
 from maieutic.report.agreement import agreement_on, agreements, cohens_kappa, krippendorff_alpha
 from maieutic.report.said import FILE, Said, append_said, latest, read_said, said_csv, said_jsonl
+from maieutic.store import Store, explanations
+from maieutic.view import create_app
 
 
 def said(unit: str = "a/1", verdict: str = "confirm", person: str = "Ada", **more: object) -> Said:
@@ -186,3 +194,119 @@ def test_shares_count_units_once_and_blind_labels_never() -> None:
         ("B", "C", 1, 0.0),
     ]
     assert [a.explainer for a in agreements([*spoken, said("a/9", explainer="agent")])] == ["search", "agent"]
+
+
+# --- the app -------------------------------------------------------------------------------------------------------------
+HERE = "http://127.0.0.1"
+KEY = f"{SITE}/0"
+EVIL = "<script>alert('x')</script>"
+
+
+@pytest.fixture
+def talked(tmp_path: Path) -> Iterator[tuple[TestClient, Path]]:
+    """An app over a store of three units with labels by hand."""
+    folder = tmp_path / "run"
+    store = make_store(folder, units_of=3)
+    for n in (1, 2):
+        explained(store, n, f"label {n} {EVIL}", value=0.5)
+    explained(store, 3, "", reason="nothing fits")
+    store.close()
+    with TestClient(create_app([folder]), base_url=HERE) as asked:
+        yield asked, folder
+
+
+def fields(page: str, action: str) -> dict[str, str]:
+    """Hidden fields of the form that posts to an address."""
+    form = re.search(rf'<form[^>]*action="[^"]*{action}".*?</form>', page, re.DOTALL)
+    assert form, page
+    return {m[1]: html.unescape(m[2]) for m in re.finditer(r'type="hidden" name="(\w+)" value="([^"]*)"', form[0])}
+
+
+def post(asked: TestClient, to: str, data: dict[str, str], origin: str = HERE) -> httpx.Response:
+    return asked.post(f"/runs/run/{to}", data=data, headers={"origin": origin}, follow_redirects=False)
+
+
+def test_a_correction_is_kept_and_shown_apart_and_escaped(talked: tuple[TestClient, Path]) -> None:
+    asked, folder = talked
+    given = fields(asked.get(f"/runs/run/unit/{KEY}").text, "/people")
+    sent = {**given, "verdict": "correct", "text": EVIL, "comment": "see = 1", "person": "Ada <b>"}
+    answer = post(asked, "people", sent)
+    assert answer.status_code == 303 and answer.headers["location"].endswith("#people")
+    (kept,) = read_said(folder).said
+    assert (kept.unit, kept.explainer, kept.verdict, kept.text, kept.person) == (
+        KEY,
+        "search",
+        "correct",
+        EVIL,
+        "Ada <b>",
+    )
+    assert kept.label == f"label 1 {EVIL}" and not kept.blind and kept.browser
+    for address in (f"/runs/run/unit/{KEY}", "/runs/run/people"):
+        page = asked.get(address).text
+        assert EVIL not in page and "&lt;script&gt;alert(" in page and "Ada &lt;b&gt;" in page
+    with Store.open(folder) as store:  # the machine's label is as it was
+        assert store.rows(explanations)[0]["label"] == f"label 1 {EVIL}"
+    assert "Ada" in asked.get("/runs/run/people.csv").text
+    assert json.loads(asked.get("/runs/run/people.jsonl").text)["text"] == EVIL
+    assert asked.get("/runs/run/people.json").json()["agreement"][0]["counts"] == {"correct": 1}
+    again = asked.get(f"/runs/run/unit/{SITE}/1").text
+    assert 'value="Ada &lt;b&gt;"' in again  # the name is known now
+
+
+def test_forms_that_were_not_given_out_keep_nothing(talked: tuple[TestClient, Path]) -> None:
+    asked, folder = talked
+    given = {**fields(asked.get(f"/runs/run/unit/{KEY}").text, "/people"), "verdict": "confirm"}
+    assert post(asked, "people", given, origin="http://evil.example").status_code == 403
+    assert post(asked, "people", {**given, "token": "x" * 32}).status_code == 403
+    assert post(asked, "people", {k: v for k, v in given.items() if k != "token"}).status_code == 403
+    with TestClient(asked.app, base_url=HERE) as other:  # another browser's token
+        other.get("/runs/run/people")
+        assert post(other, "people", given).status_code == 403
+    assert post(asked, "people", {**given, "unit": "nowhere/1"}).status_code == 404
+    assert post(asked, "people", {**given, "verdict": "maybe"}).status_code == 400
+    assert post(asked, "people", {**given, "comment": "x" * 5000}).status_code == 400
+    assert post(asked, "people", {**given, "comment": "x" * 70_000}).status_code == 413
+    assert read_said(folder).said == ()
+
+
+def test_nobody_answers_about_a_label_that_has_changed(talked: tuple[TestClient, Path]) -> None:
+    asked, folder = talked
+    given = {**fields(asked.get(f"/runs/run/unit/{KEY}").text, "/people"), "verdict": "confirm"}
+    with Store.open(folder, write=True) as store:
+        explained(store, 1, "another label", value=0.5)
+    answer = post(asked, "people", given)
+    assert answer.status_code == 409 and "has changed" in answer.text
+    assert read_said(folder).said == ()
+
+
+def test_blind_labels_come_before_the_machines(talked: tuple[TestClient, Path]) -> None:
+    asked, folder = talked
+    page = asked.get("/runs/run/blind").text
+    given = fields(page, "/blind")
+    assert "label 1" not in page and "label 2" not in page  # nothing of what the machine said
+    answer = post(asked, "blind", {**given, "text": "years", "verdict": "label"})
+    assert answer.headers["location"].startswith(f"/runs/run/unit/{given['unit']}")
+    second = fields(asked.get("/runs/run/blind").text, "/blind")
+    assert second["unit"] != given["unit"]
+    post(asked, "blind", {**second, "text": "left over", "verdict": "unsure"})
+    done = asked.get("/runs/run/blind").text
+    assert "labelled every unit" in done  # the unit without a machine's label is not asked about
+    first, other = read_said(folder).said
+    assert (first.verdict, first.text, first.blind, first.label) == ("label", "years", True, "")
+    assert (other.verdict, other.text) == ("unsure", "")
+    assert asked.get("/runs/run/people.json").json()["agreement"] == []  # blind labels judge nothing
+
+
+def test_everybody_is_asked_in_one_order(talked: tuple[TestClient, Path]) -> None:
+    asked, _ = talked
+    with TestClient(asked.app, base_url=HERE) as other:
+        units = [fields(c.get("/runs/run/blind").text, "/blind")["unit"] for c in (asked, other)]
+    assert units[0] == units[1]
+
+
+def test_where_nobody_may_write_there_is_no_form(talked: tuple[TestClient, Path]) -> None:
+    _, folder = talked
+    with TestClient(create_app([folder], writable=False), base_url=HERE) as asked:
+        assert "<form" not in asked.get(f"/runs/run/unit/{KEY}").text.partition('id="people"')[2]
+        assert asked.get("/runs/run/blind").status_code == 403
+        assert post(asked, "people", {}).status_code == 403

@@ -72,7 +72,10 @@ def routes(viewed: Viewed) -> APIRouter:
     def everything(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
         place = shelf(name)
         found = list(place.found().values())
-        return viewed.page(request, "artifacts.html.j2", opened=opened(name), shelf=place, found=found)
+        addresses = {a.id: f"{place.url}/show/{quoted(a.id)}" for a in found}
+        return viewed.page(
+            request, "artifacts.html.j2", opened=opened(name), name=name, found=found, addresses=addresses
+        )
 
     @router.get("/runs/{name}/files/show/{id:path}")
     def one(request: Request, name: str, id: str) -> Response:  # pyright: ignore[reportUnusedFunction]

@@ -5,8 +5,6 @@ What this module does not do: compare (`report.pairing` does, from the stores al
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,14 +12,11 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 from markupsafe import Markup
 
-from maieutic.report.pairing import Paired, explainers_of, pair, scatter, side_of
-from maieutic.report.records import CONTROL_NAMES
-from maieutic.report.said import spreadsheet
+from maieutic.report.further import paired_csv, shown_pairs
+from maieutic.report.pairing import Paired, explainers_of, pair, side_of
 from maieutic.view.index import version_of
 from maieutic.view.opening import Opened, Viewed
 
-#: units on one page
-PAGE = 100
 #: comparisons that are kept while their stores do not change
 _KEPT = 8
 #: which units the table shows, in words
@@ -62,8 +57,9 @@ def routes(viewed: Viewed) -> APIRouter:
         opened, other, both = found(request, run)
         choice = {n: explainers_of(o.store) for n, o in viewed.runs.items()}
         return viewed.page(
-            request, "compare.html.j2", opened=opened, other=other, both=both, choice=choice, show=show, kinds=SHOWN,
-            **({} if both is None else shown(both, page, show)), here=_here(request), names=CONTROL_NAMES,
+            request, "compare.html.j2", opened=opened, name=opened.name, other=other.name, base=opened.url, both=both,
+            choice=choice, show=show, kinds=SHOWN, here=_here(request), url_a=_to(opened), url_b=_to(other),
+            files={} if both is None else _files(opened, other, both), **shown_pairs(both, page, show),
         )  # fmt: skip
 
     @router.get("/runs/{run}/compare.json")
@@ -105,32 +101,15 @@ def _here(request: Request) -> Any:
     return here
 
 
-def shown(both: Paired, page: int, show: str) -> dict[str, Any]:
-    """The part of the table that is asked for, and the chart."""
-    wanted = {
-        "a": [r for r in both.compared if (r.difference or 0) > 0],
-        "b": [r for r in both.compared if (r.difference or 0) < 0],
-        "one": [r for r in both.rows if r.difference is None],
-    }.get(show, list(both.compared))
-    pages = max(-(-len(wanted) // PAGE), 1)
-    at = min(max(page, 1), pages)
-    return {
-        "rows": wanted[(at - 1) * PAGE : at * PAGE],
-        "number": at,
-        "pages": pages,
-        "total": len(wanted),
-        "chart": scatter(both),
-    }
+def _to(opened: Opened) -> Any:
+    """Addresses of units with the labels of an explainer."""
+
+    def to(key: str, explainer: str) -> str:
+        return f"{opened.unit_url(key)}?{urlencode({'whose': explainer})}"
+
+    return to
 
 
-def paired_csv(both: Paired) -> str:
-    """A row a unit."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["unit", "difference", "ap_a", "ap_b", "label_a", "label_b", "reason_a", "reason_b"])
-    for r in both.rows:
-        a, b = r.a, r.b
-        cells = [r.key, r.difference, a and a.value, b and b.value, a and a.label, b and b.label]
-        cells += [a and a.reason, b and b.reason]
-        writer.writerow(["" if c is None else c if isinstance(c, float) else spreadsheet(c) for c in cells])
-    return out.getvalue()
+def _files(opened: Opened, other: Opened, both: Paired) -> dict[str, str]:
+    asked = urlencode({"a": both.a.explainer, "b": both.b.explainer, "with": other.name})
+    return {kind: f"{opened.url}/compare.{kind}?{asked}" for kind in ("csv", "json")}

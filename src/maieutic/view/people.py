@@ -7,8 +7,9 @@ answers about a label that has changed meanwhile. What this module does not do: 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException, Request
@@ -18,24 +19,19 @@ from pydantic import ValidationError
 
 from maieutic.errors import UserError
 from maieutic.report.agreement import agreements
+from maieutic.report.further import said_rows, shown_said
 from maieutic.report.model import ReportUnit
-from maieutic.report.said import (
-    VERDICTS,
-    Heard,
-    Said,
-    append_said,
-    latest,
-    named,
-    read_said,
-    said_csv,
-    said_jsonl,
-    why_not,
-)
+from maieutic.report.pages import exemplar_groups
+from maieutic.report.said import VERDICTS, Heard, Said, append_said, read_said, said_csv, said_jsonl, why_not
+from maieutic.view.evidence import Served, heated
 from maieutic.view.opening import Opened, Viewed
 from maieutic.view.security import session_of
 
-#: of what was said, on one page
-PAGE = 100
+if TYPE_CHECKING:
+    from maieutic.view.units import Units
+
+#: seconds that a page for labelling blind waits for its exemplars
+PATIENCE = 20.0
 #: verdicts that a form offers, in its order
 OFFERED = ("confirm", "correct", "wrong", "unsure", "comment")
 
@@ -48,7 +44,11 @@ def routes(viewed: Viewed) -> APIRouter:
     def everything(request: Request, run: str, page: int = 1) -> Response:  # pyright: ignore[reportUnusedFunction]
         opened = viewed.opened(run)
         heard = read_said(opened.folder)
-        return viewed.page(request, "people.html.j2", opened=opened, **shown(heard, page), writable=viewed.writable)
+        files = {kind: f"{opened.url}/people.{kind}" for kind in ("csv", "jsonl", "json")}
+        return viewed.page(
+            request, "people.html.j2", opened=opened, name=opened.name, base=opened.url, files=files,
+            writable=viewed.writable, **shown_said(heard, page),
+        )  # fmt: skip
 
     @router.post("/runs/{run}/people")
     async def say(request: Request, run: str) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -82,8 +82,8 @@ def routes(viewed: Viewed) -> APIRouter:
         if key is not None and key not in keys:
             raise HTTPException(404, f"{who} has no label for {key}.")
         return viewed.page(
-            request, "blind.html.j2", opened=opened, key=key, unit=key, explainer=who, done=len(done), of=len(keys),
-            form=_head(request, heard),
+            request, "blind.html.j2", opened=opened, asked=key, explainer=who, done=len(done), of=len(keys),
+            form=_head(request, heard), **seen_blind(viewed, opened, key, who),
         )  # fmt: skip
 
     @router.post("/runs/{run}/blind")
@@ -95,14 +95,14 @@ def routes(viewed: Viewed) -> APIRouter:
     def about(request: Request, opened: Opened | None, key: str | None) -> Markup:
         if opened is None or key is None:
             return Markup("")
-        who = request.query_params.get("explainer") or opened.records().usual()
+        who = request.query_params.get("whose") or opened.records().usual()
         unit = _unit(opened, key, who)
         if unit is None:
             return Markup("")
         heard = read_said(opened.folder)
         return viewed.html(
             request, "people_unit.html.j2", opened=opened, key=key, unit=unit, seen=digest(unit),
-            rows=rows(heard.about(key), heard), verdicts=[(v, VERDICTS[v]) for v in OFFERED],
+            rows=said_rows(heard.about(key), heard), verdicts=[(v, VERDICTS[v]) for v in OFFERED],
             form=_head(request, heard), writable=viewed.writable,
         )  # fmt: skip
 
@@ -114,35 +114,32 @@ def routes(viewed: Viewed) -> APIRouter:
 # --- what is shown ---------------------------------------------------------------------------------------------------------
 
 
-def shown(heard: Heard, page: int) -> dict[str, Any]:
-    """What the page of everything that was said shows: the newest first."""
-    newest = list(reversed(heard.said))
-    pages = max(-(-len(newest) // PAGE), 1)
-    at = min(max(page, 1), pages)
-    last = latest(heard.said)
-    return {
-        "rows": rows(newest[(at - 1) * PAGE : at * PAGE], heard),
-        "number": at,
-        "pages": pages,
-        "heard": heard,
-        "agreements": agreements(heard.said),
-        "own_labels": sum(s.verdict in ("correct", "label") for s in last),
-        "blind_labels": sum(s.verdict == "label" for s in last),
-        "judges": len({s.rater for s in last}),
-    }
-
-
-def rows(said: Sequence[Said], heard: Heard) -> list[tuple[Said, str, str]]:
-    """What was said, by whom, and what the verdict is called."""
-    names = named(heard.said)
-    return [(s, names[s.rater], VERDICTS[s.verdict]) for s in said]
-
-
 def in_turn(opened: Opened, explainer: str) -> list[str]:
     """Units that the explainer labelled, in an order that is the same for everybody and says nothing of their scores."""
     columns = opened.index.of(explainer)
     keys = [k for k, own in zip(columns.keys, columns.labelled.tolist(), strict=True) if own]
     return sorted(keys, key=lambda k: hashlib.sha256(k.encode("utf-8", "surrogatepass")).digest())
+
+
+def seen_blind(viewed: Viewed, opened: Opened, key: str | None, explainer: str) -> dict[str, Any]:
+    """What somebody who labels blind may see: what every explainer could see, so nothing held out and no other label."""
+    nothing = {"unit": None, "exemplars": (), "why": None, "loading": False}
+    unit = None if key is None else _unit(opened, key, explainer)
+    if unit is None:
+        return nothing
+    run = opened.run(wait=PATIENCE)
+    if run is None:
+        return {**nothing, "why": opened.why or "model and corpus are being loaded", "loading": opened.why is None}
+    part: Units = viewed.state["units"]
+    shelf = part.shelves[opened.name]
+    try:
+        measured = shelf.measure(run, unit).result(timeout=PATIENCE)
+    except TimeoutError:
+        return {**nothing, "why": "it is being measured", "loading": True}
+    own = tuple(e for e in measured.exemplars if e.split == "discover")
+    bare = replace(measured, exemplars=own, neighbours=(), label="", predicate="")
+    served = Served(shelf=shelf, unit=unit.key, heated=heated(run, unit.key))
+    return {**nothing, "unit": bare, "exemplars": exemplar_groups(bare, served)}
 
 
 def digest(unit: ReportUnit) -> str:
@@ -228,7 +225,7 @@ def label_of(opened: Opened, request: Request, given: Mapping[str, str]) -> Resp
 
 
 def _back(opened: Opened, key: str, explainer: str) -> Response:
-    query = urlencode({"explainer": explainer, "said": "1"})
+    query = urlencode({"whose": explainer})
     return RedirectResponse(f"{opened.unit_url(key)}?{query}#people", status_code=303)
 
 
