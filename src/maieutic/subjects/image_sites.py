@@ -38,7 +38,7 @@ _NUMBERED = re.compile(r"\D*\d+")
 # fmt: off
 _NOT_TRUNK = frozenset(
     {"embed", "embeds", "embedder", "embedding", "embeddings", "decoder", "decode", "neck", "head", "heads",
-     "norm", "norms", "downsample", "downsamples", "downsampling", "pooler", "classifier", "stem", "query",
+     "norm", "norms", "downsample", "downsamples", "downsampling", "transition", "pooler", "classifier", "stem", "query",
      "position", "projector", "projection"}
 )
 # fmt: on

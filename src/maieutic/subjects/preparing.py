@@ -44,6 +44,7 @@ class Recipe:
         factor: pixels in 0 to 255 are multiplied by it, and ``offset`` is added.
         mean, std: per channel, applied after the factor; twice for ``again`` (std only), as EfficientNet's processor does.
         bgr: whether channels are turned round at the end.
+        rounds: whether the crop begins at the rounded half of what is left over (torchvision), not the half rounded down.
     """
 
     resize: tuple[Resize, str] | None = None
@@ -56,6 +57,7 @@ class Recipe:
     std: tuple[float, ...] | None = None
     again: bool = False
     bgr: bool = False
+    rounds: bool = False
 
     def __str__(self) -> str:
         """One line for people; also what a fingerprint is made of."""
@@ -82,7 +84,7 @@ class Recipe:
                 image = image.resize((width, height), resample=Image.Resampling(self.resample))
             pixels: NDArray[Any] = np.moveaxis(np.asarray(image), -1, 0)
             if self.crop is not None:
-                pixels = _centre_crop(pixels, *self.crop)
+                pixels = _centre_crop(pixels, *self.crop, rounds=self.rounds)
             pixels = pixels if self.factor is None else (pixels.astype(np.float64) * self.factor).astype(np.float32)
             pixels = pixels.astype(np.float32) + np.float32(self.offset)
             for times in range(1 + self.again):
@@ -110,20 +112,19 @@ def _central_square(image: Image.Image) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
-def _centre_crop(pixels: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+def _centre_crop(pixels: NDArray[Any], height: int, width: int, *, rounds: bool = False) -> NDArray[Any]:
     """``[channel, height, width]``; black is added evenly where the picture is smaller, the odd pixel above and left."""
     rows, columns = pixels.shape[1:]
-    if rows < height or columns < width:
-        taller, wider = max(rows, height), max(columns, width)
+    taller, wider = max(rows, height), max(columns, width)
+    if (taller, wider) != (rows, columns):
         padded = np.zeros((pixels.shape[0], taller, wider), pixels.dtype)
-        top, left = -((rows - taller) // 2), -((columns - wider) // 2)
-        padded[:, top : top + rows, left : left + columns] = pixels
-        # where the crop begins is counted from the picture as it was
-        top, left = (rows - height) // 2 + top, (columns - width) // 2 + left
+        above, left = -((rows - taller) // 2), -((columns - wider) // 2)
+        padded[:, above : above + rows, left : left + columns] = pixels
         pixels = padded
+    if rounds:
+        top, left = round((taller - height) / 2), round((wider - width) / 2)
     else:
-        top, left = (rows - height) // 2, (columns - width) // 2
-    top, left = max(top, 0), max(left, 0)
+        top, left = (taller - height) // 2, (wider - width) // 2
     return pixels[:, top : top + height, left : left + width]
 
 

@@ -78,7 +78,7 @@ def hooked(root: nn.Module, path: str, io: str, visit: Callable[[Tensor], Tensor
         handle.remove()
 
 
-def pattern(names: list[str]) -> str:
+def pattern_of(names: list[str]) -> str:
     """Names of sites with letters for numbers, each once: ``layers.N.{attn,mlp,resid}, pooled``."""
     general: dict[str, list[str]] = {}
     for name in names:
@@ -143,7 +143,7 @@ def check_pictures(tmp_path: Path) -> Callable[[dict[str, Any]], None]:
         part = row.get("part", "")
         subject = load_subject(f"hf:{tmp_path}" + (f"#{part}" if part else ""))
         assert subject.modality == "image"
-        assert pattern([s.name for s in subject.sites()]) == row["sites"]
+        assert pattern_of([s.name for s in subject.sites()]) == row["sites"]
         model = getattr(transformers, row["model"]).from_pretrained(tmp_path).eval()
         inner = row["inner"](model) if "inner" in row else model
         processor = transformers.AutoImageProcessor.from_pretrained(tmp_path, backend="pil")
@@ -253,17 +253,17 @@ def check_texts(tmp_path: Path) -> Callable[[dict[str, Any]], None]:
         part = row.get("part", "")
         subject = load_subject(f"hf:{tmp_path}" + (f"#{part}" if part else ""))
         assert subject.modality == "text"
-        assert pattern([s.name for s in subject.sites()]) == row["sites"]
+        assert pattern_of([s.name for s in subject.sites()]) == row["sites"]
         model = getattr(transformers, row["model"]).from_pretrained(tmp_path).eval()
         inner = row["inner"](model) if "inner" in row else model
         tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
-        compare_texts(subject, inner, tokenizer, how=row.get("output", "next"), fill=row.get("fill", 0))
+        compare_with_texts(subject, inner, tokenizer, how=row.get("output", "next"), fill=row.get("fill", 0))
         check_untrained(subject, TEXTS)
 
     return check
 
 
-def compare_texts(subject: Any, network: Any, tokenizer: Any, *, how: str, fill: int = 0) -> None:
+def compare_with_texts(subject: Any, network: Any, tokenizer: Any, *, how: str, fill: int = 0) -> None:
     """Readings, zero ablation and steering at every site against one manual forward a text."""
     sites = subject.sites()
     read = subject.read(TEXTS, [subject.unit(s.name, i) for s in sites for i in (0, 3)])
@@ -273,7 +273,9 @@ def compare_texts(subject: Any, network: Any, tokenizer: Any, *, how: str, fill:
     else:
         rows = [list(tokenizer(t)["input_ids"]) for t in TEXTS]
         front = next(i for i in range(4) if rows[0][i : i + len(plain[0])] == plain[0])
-    asked = [[*r[: front + len(p)], tokenizer.mask_token_id, *r[front + len(p) :]] for r, p in zip(rows, plain)]
+    asked = [
+        [*r[: front + len(p)], tokenizer.mask_token_id, *r[front + len(p) :]] for r, p in zip(rows, plain, strict=True)
+    ]
 
     def call(which: int, *, out: bool = True) -> np.ndarray:
         ids = (asked if out and how == "mask" else rows)[which]
@@ -306,7 +308,7 @@ def compare_texts(subject: Any, network: Any, tokenizer: Any, *, how: str, fill:
             found = subject.outputs(TEXTS, interventions=[change])
             for i in (0, 2):
 
-                def edit(stood: Tensor, kind: str = kind, i: int = i) -> Tensor:
+                def edit(stood: Tensor, kind: str = kind, i: int = i, index: int = index) -> Tensor:
                     new = stood.clone()
                     place = new[0, front : front + len(plain[i]), index]
                     place.copy_(torch.zeros_like(place) if kind == "ablate_zero" else place + STEP)
@@ -314,3 +316,13 @@ def compare_texts(subject: Any, network: Any, tokenizer: Any, *, how: str, fill:
 
                 with hooked(network, site.module, site.io, edit):
                     close(found[i], call(i), f"{kind} at {site.name}")
+
+
+@pytest.fixture
+def compare_texts() -> Callable[..., None]:
+    return compare_with_texts
+
+
+@pytest.fixture
+def pattern() -> Callable[[list[str]], str]:
+    return pattern_of

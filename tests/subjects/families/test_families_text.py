@@ -88,7 +88,9 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "ModernBertForMaskedLM", "answerdotai/ModernBERT-base",
         {**SIZE, **PLACES, "bos_token_id": 259, "eos_token_id": 260, "cls_token_id": 259, "sep_token_id": 260}, "mask",
     ),
-    "MPNet": encoder("MPNetModel", "sentence-transformers/all-mpnet-base-v2", {**SIZE, "max_position_embeddings": 400}, "embedding"),
+    "MPNet": encoder(
+        "MPNetModel", "sentence-transformers/all-mpnet-base-v2", {**SIZE, "max_position_embeddings": 400}, "embedding",
+    ),
     "T5": encoder(
         "T5ForConditionalGeneration", "google-t5/t5-small",
         {"vocab_size": 262, "d_model": 16, "num_layers": 2, "num_heads": 2, "d_kv": 8, "d_ff": 24, "decoder_start_token_id": 258},

@@ -11,7 +11,14 @@ import pytest
 SIDE = 32
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
 VISION = {**SMALL, "image_size": SIDE, "patch_size": 8}
-TEXT = {**SMALL, "vocab_size": 262, "max_position_embeddings": 24, "bos_token_id": 256, "eos_token_id": 257, "pad_token_id": 258}
+TEXT = {
+    **SMALL,
+    "vocab_size": 262,
+    "max_position_embeddings": 24,
+    "bos_token_id": 256,
+    "eos_token_id": 257,
+    "pad_token_id": 258,
+}
 LLAMA = {**TEXT, "model_type": "llama", "num_key_value_heads": 1}
 LAYERS = "layers.N.{attn,mlp,resid}"
 
@@ -94,7 +101,6 @@ def test_a_tower_must_be_named(tmp_path: Path) -> None:
 
     import maieutic as mt
     from maieutic.errors import UserError
-
 
     row = FAMILIES["CLIP #vision"]
     CLIPModel(CLIPConfig(**row["config"])).save_pretrained(tmp_path)

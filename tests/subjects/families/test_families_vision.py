@@ -250,7 +250,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "CvT": {
         "ids": "microsoft/cvt-13",
         "model": "CvtForImageClassification",
-        "config": {"embed_dim": [8, 16, 16], "num_heads": [1, 2, 2], "depth": [1, 1, 3], "mlp_ratio": [2.0, 2.0, 2.0], **LABELS},
+        "config": {"embed_dim": [8, 16, 16], "num_heads": [1, 2, 2], "depth": [1, 2, 3], "mlp_ratio": [2.0, 2.0, 2.0], **LABELS},
         "side": 64,
         "processor": "ConvNextImageProcessor",
         "sites": "stem, stages.I.blocks.J.{attn,mlp,resid}, pooled, logits",
