@@ -21,6 +21,7 @@ from maieutic.harvest import Exemplar, Observed
 from maieutic.lab import activation_scale
 from maieutic.progress import Report, silent
 from maieutic.report.confusion import kept_confusion
+from maieutic.report.further import further_pages
 from maieutic.report.model import (
     ReportExemplar,
     ReportExperiment,
@@ -91,7 +92,8 @@ def report_runs(
     """
     runs = [open_or_closed(f) for f in folders]
     try:
-        return write_report(gather(runs, explainer=explainer, title=title, progress=progress), out)
+        shown = gather(runs, explainer=explainer, title=title, progress=progress)
+        return write_report(shown, out, further=further_pages([run.store for run in runs]))
     finally:
         for run in runs:
             run.close()

@@ -10,7 +10,7 @@ import errno
 import json
 import shutil
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
@@ -23,21 +23,24 @@ from markupsafe import Markup
 from maieutic.errors import UserError
 from maieutic.readings import Reading
 from maieutic.report import charts, overview, pages, text
+from maieutic.report.further import FurtherPage, said_of
 from maieutic.report.images import Assets
-from maieutic.report.links import StaticLinks
+from maieutic.report.links import NavItem, StaticLinks
 from maieutic.report.model import STATE_NAMES, TOLERANCE, ReportRun
+from maieutic.report.said import Heard
 from maieutic.report.spans import number, stimulus
 
-_STATIC = ("report.css", "report.js")
+_STATIC = ("report.css", "parts.css", "report.js")
 _MARK = "report.json"
 
 
-def write_report(run: ReportRun, folder: Path) -> Path:
+def write_report(run: ReportRun, folder: Path, *, further: Sequence[FurtherPage] = ()) -> Path:
     """Write a report into a folder and give its first page.
 
     Args:
         run: what to show.
         folder: made when missing; an older report there is replaced.
+        further: pages beside the overview and the units.
 
     Cost: a few milliseconds a text unit; pictures are loaded, shrunk and stored (about 20 ms each).
 
@@ -47,7 +50,7 @@ def write_report(run: ReportRun, folder: Path) -> Path:
     if folder.exists() and not (folder.is_dir() and ((folder / _MARK).is_file() or not any(folder.iterdir()))):
         raise UserError(f"{folder} holds something that is not a report: choose an empty or a new folder")
     with _replacing(folder) as new:
-        _write(run, new)
+        _write(run, new, further)
     return folder / "index.html"
 
 
@@ -70,7 +73,7 @@ def _replacing(folder: Path) -> Generator[Path]:
             shutil.rmtree(new, ignore_errors=True)
 
 
-def _write(run: ReportRun, folder: Path) -> None:
+def _write(run: ReportRun, folder: Path, further: Sequence[FurtherPage]) -> None:
     assets = Assets(folder=folder / "assets")
     for sub in ("assets", "units"):
         (folder / sub).mkdir()
@@ -78,18 +81,55 @@ def _write(run: ReportRun, folder: Path) -> None:
         (folder / "assets" / name).write_bytes(_resource(f"static/{name}"))
     sections = [(s, pages.ordered(s, i + 1)) for i, s in enumerate(run.sections)]
     tables = [pages.tables(s, rows, i + 1) for i, (s, rows) in enumerate(sections)]
-    _page(folder, "index.html", "index.html.j2", run=run, tables=tables)
+    nav = _nav(further)
+    _page(folder, "index.html", "index.html.j2", run=run, tables=tables, nav=nav("index.html"))
     for own in tables:
         for table in (*own.by_score[1:], *own.by_importance):
-            _page(folder, table.file, "table.html.j2", run=run, table=table, tables=own)
+            _page(folder, table.file, "table.html.j2", run=run, table=table, tables=own, nav=nav(table.file))
         if own.search is not None:
             (folder / "assets" / own.search).write_text(pages.search_script(own), encoding="utf-8")
-    _unit_pages(run, [page for _, rows in sections for page in rows if page.file is not None], folder, assets)
+    paged = [page for _, rows in sections for page in rows if page.file is not None]
+    said = {n: f.values["heard"] for n, (s, _) in enumerate(sections, 1) for f in further if f.about(n, "heard")}
+    heard = {id(s): said[n] for n, (s, _) in enumerate(sections, 1) if n in said}
+    _unit_pages(run, paged, folder, assets, nav(""), heard)
+    for page in further:
+        own = sections[page.section - 1][1]
+        units = {p.unit.key: (p.file, p.unit.explainer) for p in own if p.file is not None}
+        _further(folder, page, units, nav(page.file))
     (folder / _MARK).write_text(pages.summary_json(run, [p for _, rows in sections for p in rows]), encoding="utf-8")
 
 
-def _unit_pages(run: ReportRun, every: Sequence[pages.UnitPage], folder: Path, assets: Assets) -> None:
-    """A page a unit; evidence is held for one at a time."""
+def _nav(further: Sequence[FurtherPage]) -> Callable[[str], list[NavItem]]:
+    """The bar above every page, for the page of a file; none where there is nothing else to go to."""
+    items = [("Overview", "index.html"), *((f.title, f.file) for f in further)] if further else []
+    return lambda file: [NavItem(title=t, to=to, current=to == file) for t, to in items]
+
+
+def _further(
+    folder: Path, page: FurtherPage, units: Mapping[str, tuple[str, str]], nav: Sequence[NavItem]
+) -> None:  # fmt: skip
+    """A further page with the files beside it; a unit is linked where its page shows the labels that are meant."""
+
+    def to(key: str, explainer: str) -> str | None:
+        file, shown = units.get(key, ("", ""))
+        return file if file and explainer == shown else None
+
+    for name, data in page.data.items():
+        (folder / name).write_bytes(data)
+    addresses = {name: to for name in ("url_a", "url_b") if name in page.values}
+    files = {key: file for key, (file, _) in units.items()}
+    _page(folder, page.file, page.template, units=files, nav=nav, **{**page.values, **addresses})
+
+
+def _unit_pages(
+    run: ReportRun,
+    every: Sequence[pages.UnitPage],
+    folder: Path,
+    assets: Assets,
+    nav: Sequence[NavItem],
+    heard: Mapping[int, Heard],
+) -> None:
+    """A page a unit; evidence is held for one at a time. ``heard``: what people said, by section."""
     files: dict[str, str] = {}
     for before, page, after in zip([None, *every], every, [*every[1:], None], strict=False):
         unit = page.unit if page.section.full is None else page.section.full(page.unit)
@@ -102,19 +142,26 @@ def _unit_pages(run: ReportRun, every: Sequence[pages.UnitPage], folder: Path, a
         if before is None or before.section is not page.section:
             files = {p.unit.key: p.file for p in every if p.section is page.section and p.file is not None}
         assert page.file is not None, "units with pages"
-        _page(folder, page.file, "unit.html.j2", run=run, page=page, unit=unit, units=files, **around, **shown)
+        about = said_of(unit.key, heard.get(id(page.section)))
+        _page(
+            folder, page.file, "unit.html.j2", run=run, page=page, unit=unit, units=files, nav=nav, said=about,
+            **around, **shown,
+        )  # fmt: skip
         assets.forget()
 
 
-def _page(folder: Path, file: str, template: str, **values: Any) -> None:
+def _page(folder: Path, file: str, template: str, *, said: Sequence[Any] = (), **values: Any) -> None:
     links = StaticLinks(root="../" * file.count("/"), units=values.pop("units", {}), nav=values.pop("nav", ()))
-    html = environment().get_template(template).render(links=links, slot=_nothing, **values)
+
+    def slot(place: str) -> Markup:
+        """What stands in a place that the app fills: in a folder what people said, and nothing else."""
+        if place != "unit.foot" or not said:
+            return Markup("")
+        text = environment().get_template("people_said.html.j2").render(links=links, rows=said)
+        return Markup(text)  # noqa: S704 (a template's output, escaped)
+
+    html = environment().get_template(template).render(links=links, slot=slot, **values)
     (folder / file).write_bytes(html.encode("utf-8"))
-
-
-def _nothing(place: str) -> str:
-    """What stands in a place that the app fills: nothing in a folder."""
-    return ""
 
 
 def _resource(name: str) -> bytes:
