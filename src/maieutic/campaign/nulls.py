@@ -16,10 +16,12 @@ from maieutic.harvest import Atlas, harvest, slug
 from maieutic.score.controls import random_directions
 from maieutic.stimuli import Corpus
 from maieutic.store import read_tensors, write_tensors
-from maieutic.subjects import Subject, Unit
+from maieutic.subjects import Site, Subject, Unit
 
 #: stimuli that mean and spread of each neuron are estimated from, for the z-scores
 PILOT = 32
+#: units of a lens below which its random directions are little but those very units
+FEW = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,16 @@ class Nulls:
     untrained: tuple[Unit, ...] = ()
     directions: tuple[Unit, ...] = ()
     reason: str | None = None
+
+
+def mixable(site: Site) -> bool:
+    """Whether random directions at a site are a null: not of one unit, nor of the few that somebody chose to look at."""
+    return site.width not in (None, 1) and (site.lens is None or (site.width or 0) >= FEW)
+
+
+def lensed(subject: Subject, sites: Sequence[str]) -> bool:
+    """Whether any of the sites is seen through a lens, which only networks have: they have an untrained copy."""
+    return any(subject.site(s).lens is not None for s in sites)
 
 
 def null_directions(

@@ -20,7 +20,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from maieutic.campaign.nulls import Nulls, null_directions, read_directions, write_directions
+from maieutic.campaign.nulls import Nulls, lensed, mixable, null_directions, read_directions, write_directions
 from maieutic.errors import StoreError, UsageError
 from maieutic.executors import Executor
 from maieutic.harvest import Atlas, Sparse, column, fingerprint, harvest, load_atlas, slug
@@ -272,7 +272,7 @@ def oriented(atlas: Atlas, unit: Unit, modality: str) -> Unit:
 
 def _directions(folder: Path, subject: Subject, corpus: Corpus, plan: RunPlan) -> tuple[Unit, ...]:
     """Random z-scored directions: read back when a harvest began with them, else drawn and written."""
-    wanted = [s for s in plan.sites if plan.nulls and subject.site(s).width not in (None, 1)]
+    wanted = [s for s in plan.sites if plan.nulls and mixable(subject.site(s))]
     missing = [s for s in wanted if not read_directions(folder, [s])]
     if missing:
         for site, drawn in null_directions(subject, corpus, missing, n=plan.nulls, seed=plan.seed).items():
@@ -290,7 +290,7 @@ def _nulls(
     executor: Executor | None = None,
 ) -> Nulls:
     """The untrained copy's harvest and units; a black box has neither."""
-    if not plan.nulls or not directions:
+    if not plan.nulls or not (directions or lensed(subject, plan.sites)):
         reason = "nulls were switched off" if not plan.nulls else f"{subject.name} has no other units and no weights"
         return Nulls(reason=reason)
     untrained = subject.untrained(plan.seed)

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from maieutic.campaign.nulls import read_directions
+from maieutic.campaign.nulls import lensed, read_directions
 from maieutic.campaign.run import Role, Run, RunPlan, harvest_folder
 from maieutic.errors import StoreError
 from maieutic.executors import Executor, Work
@@ -87,8 +87,8 @@ class Station:
 
     @property
     def has_nulls(self) -> bool:
-        """Whether the run has random directions and an untrained copy."""
-        return bool(self.directions)
+        """Whether the run has an untrained copy, and random directions where a site has units to mix."""
+        return bool(self.directions) or (bool(self.plan.nulls) and lensed(self.subject, self.plan.sites))
 
     @property
     def no_nulls(self) -> str:

@@ -27,9 +27,7 @@ def directions(
         str,
         typer.Option(help="pca, diff (of means, between tags: a steering vector), probe (between tags) or random."),
     ] = "pca",
-    corpus: Annotated[
-        str, typer.Option(help="text, photos, prose, python; a folder of images or texts; a .txt or .jsonl file.")
-    ] = "text",
+    corpus: Annotated[str, typer.Option(help="text, photos, prose, python; a folder; a .txt or .jsonl file.")] = "text",
     positive: Annotated[str, typer.Option(help="Tag that a difference or probe points to.")] = "",
     negative: Annotated[str, typer.Option(help="Tag of the other side; all other stimuli when left out.")] = "",
     count: Annotated[int, typer.Option(help="How many components, or random directions.")] = 8,

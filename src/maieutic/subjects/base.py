@@ -54,6 +54,12 @@ class Site:
     names: tuple[str, ...] = field(default=(), compare=False, repr=False)
     channels_last: bool = False
 
+    @property
+    def about(self) -> str:
+        """``what``, and what the units are called where they are few."""
+        named = ", ".join(n.strip() for n in self.names) if len(self.names) <= 12 else ""
+        return f"{self.what} ({named})" if named else self.what
+
     def to_json(self) -> dict[str, Any]:
         """What can be told of it in plain values; names of units only where there are few."""
         plain = {"name": self.name, "module": self.module, "io": self.io, "width": self.width}

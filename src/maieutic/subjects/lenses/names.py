@@ -100,5 +100,5 @@ def _ends(i: int, pieces: Sequence[str]) -> range:
 
 def _exists(part: str) -> bool:
     """Whether what stands after the colon of a model or lens is a file or folder."""
-    path = part.partition(":")[2]
-    return bool(path) and Path(path).expanduser().exists()
+    kind, _, path = part.partition(":")
+    return bool(path) and "+" not in kind and Path(path).expanduser().exists()
