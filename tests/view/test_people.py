@@ -44,6 +44,7 @@ def said(unit: str = "a/1", verdict: str = "confirm", person: str = "Ada", **mor
 
 
 # --- the file ------------------------------------------------------------------------------------------------------------
+@settings(deadline=None, max_examples=40)  # each is written to a disk
 @given(
     text=st.text(min_size=1, max_size=40).filter(lambda t: t.strip()),
     comment=st.text(max_size=40),

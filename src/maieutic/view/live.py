@@ -51,7 +51,7 @@ def routes(viewed: Viewed) -> APIRouter:
         return JSONResponse(standing(viewed.opened(run)).to_json())
 
     def line(request: Request, opened: Opened | None, key: str | None) -> Markup:
-        if opened is None:
+        if opened is None or not opened.records().harvest:
             return Markup("")
         found = standing(opened)
         return viewed.html(request, "live_line.html.j2", opened=opened, **shown(found))

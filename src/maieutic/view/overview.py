@@ -26,8 +26,8 @@ def routes(viewed: Viewed) -> APIRouter:
 
     @router.get("/")
     def first(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        if len(viewed.runs) == 1:
-            return RedirectResponse(f"{next(iter(viewed.runs.values())).url}/", status_code=307)
+        if len(viewed.places) == 1:
+            return RedirectResponse(viewed.places[0], status_code=307)
         return viewed.page(request, "runs.html.j2", runs=[_summary(o) for o in viewed.runs.values()])
 
     @router.get("/runs/{run}")
