@@ -14,6 +14,9 @@ from maieutic.cli import (
     audit,
     bench,
     demo,
+    directions,
+    drivers,
+    effects,
     explain,
     fetch,
     harvest,
@@ -22,12 +25,15 @@ from maieutic.cli import (
     mcp,
     models,
     monitor,
+    people,
     plan,
     report,
+    sae,
     score,
     store,
     study,
     sweep,
+    view,
 )
 from maieutic.errors import UsageError, UserError
 
@@ -49,9 +55,14 @@ app.command(epilog=ask.EXAMPLE)(ask.ask)
 app.command(epilog=score.EXAMPLE)(score.score)
 app.command(epilog=plan.EXAMPLE)(plan.plan)
 app.command(epilog=sweep.EXAMPLE)(sweep.sweep)
+app.command(epilog=effects.EXAMPLE)(effects.effects)
+app.command(epilog=drivers.EXAMPLE)(drivers.drivers)
+app.command(epilog=directions.EXAMPLE)(directions.directions)
 app.command(epilog=investigate.EXAMPLE)(investigate.investigate)
 app.command(epilog=audit.EXAMPLE)(audit.audit)
+app.command(epilog=view.EXAMPLE)(view.view)
 app.command(epilog=report.EXAMPLE)(report.report)
+app.command(epilog=people.EXAMPLE)(people.people)
 app.command(epilog=lab.EXAMPLE)(lab.lab)
 app.command(epilog=mcp.EXAMPLE)(mcp.mcp)
 app.command(epilog=bench.EXAMPLE)(bench.bench)
@@ -59,6 +70,7 @@ app.command(epilog=fetch.EXAMPLE)(fetch.fetch)
 app.add_typer(store.app, name="store")
 app.add_typer(monitor.app, name="monitor")
 app.add_typer(study.app, name="study")
+app.add_typer(sae.app, name="sae")
 
 
 @app.callback(invoke_without_command=True)

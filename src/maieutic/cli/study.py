@@ -1,4 +1,4 @@
-"""``maieutic study``: studies that compare trained models, and any two runs side by side."""
+"""``maieutic study``: studies of models, and any two runs side by side."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maieutic.cli import behaviour
+from maieutic.cli import behaviour, bias, spurious
 from maieutic.cli.agents import Address, BaseUrl, Model, More, Workers, given
 from maieutic.cli.progress import reporter, say
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="study",
-    help="Compare models: which regularisers help interpretability and editing, and any two runs side by side.",
+    help="Studies: regularisers, spurious features, biases, behaviour, and any two runs side by side.",
     no_args_is_help=True,
 )
 REGULARIZATION = (
@@ -28,6 +28,8 @@ REGULARIZATION = (
 COMPARE = "Example:  maieutic study compare runs/gpt2 runs/smollm2 --out comparison"
 
 
+app.command(epilog=spurious.EXAMPLE)(spurious.spurious)
+app.command(epilog=bias.EXAMPLE)(bias.bias)
 app.command(epilog=behaviour.EXAMPLE)(behaviour.behaviour)
 
 
