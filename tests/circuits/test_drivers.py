@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from planted_circuits import DIGITS, DOG, TO_DIGITS, WORDS
 
 from maieutic.errors import UsageError
 from maieutic.lab.drivers import Drivers, find_drivers
@@ -16,7 +17,6 @@ from maieutic.lab.outputs import OutputNames, Target, find_target, output_names
 from maieutic.lab.slopes import attribute_output, ordered
 from maieutic.stimuli import Corpus
 from maieutic.subjects import Subject
-from tests.circuits.conftest import DIGITS, DOG, TO_DIGITS, WORDS
 
 CLASS2 = Target(kind="class", index=2, name="class 2", against=3)
 
@@ -62,29 +62,32 @@ def test_ablation_of_a_unit_on_active_pictures_is_worked_out_by_hand(driven: Sub
     assert unit.direct.value is None
 
 
-def test_the_words_of_a_token_are_found_with_their_direct_effect(word_subject: Subject) -> None:
-    """Texts end in a number: unit 7 (reads and writes digits) drives "44" by 1, at once and without later layers."""
+def test_the_unit_that_writes_a_word_is_found(word_subject: Subject) -> None:
+    """Texts end in a number: unit 7 (reads and writes digits) drives "44" by 1."""
     rng = np.random.default_rng(4)
     texts = [" ".join([*rng.choice(WORDS[13:], 6), str(rng.choice(DIGITS))]) for _ in range(60)]
-    target = Target(kind="output", index=WORDS.index("44"), name="44", against=0)
+    target = Target(kind="output", index=WORDS.index("44"), name="44")
     found = find_drivers(word_subject, Corpus.from_texts(texts, name="t").stimuli, target, top=4, most=30)
     assert found.candidates[0].unit == f"blocks.0.mlp/{TO_DIGITS}"
     assert found.drivers[0].unit == f"blocks.0.mlp/{TO_DIGITS}"
     first = found.drivers[0]
-    # it is 1 at the last word, and its mean is the share of words that are digits: 1 of 7
-    assert first.ablated.value == pytest.approx(1 - 1 / 7, abs=1e-4)
-    assert first.attributed.value == pytest.approx(1 - 1 / 7, abs=1e-4)
+    # it is 1 at the last word, and its mean is the share of words that are digits, 1 of 7; it raises six outputs by that,
+    # so the mean logit by 6 / V of it
+    lost = (1 - 1 / 7) * (1 - 6 / len(WORDS))
+    assert first.ablated.value == pytest.approx(lost, abs=1e-4)
+    assert first.attributed.value == pytest.approx(lost, abs=1e-4)
+    assert first.direct.value is None  # the network has no residual site to tell it by
     assert first.drives
     controls = [c.ablated.value or 0.0 for c in (*found.matched, *found.bottom)]
     assert max(abs(c) for c in controls) < 0.5
     assert not any(d.unit.endswith(f"/{DOG}") for d in found.drivers)
-    assert found.curve[0].top.value == pytest.approx(1 - 1 / 7, abs=1e-4)
+    assert found.curve[0].top.value == pytest.approx(lost, abs=1e-4)
 
 
 def test_keeping_the_driver_keeps_the_output(word_subject: Subject) -> None:
     rng = np.random.default_rng(6)
     texts = [" ".join([*rng.choice(WORDS[13:], 6), str(rng.choice(DIGITS))]) for _ in range(40)]
-    target = Target(kind="output", index=WORDS.index("44"), name="44", against=0)
+    target = Target(kind="output", index=WORDS.index("44"), name="44")
     found = find_drivers(word_subject, Corpus.from_texts(texts, name="t").stimuli, target, top=4, most=20)
     one = found.curve[0]
     assert one.k == 1
@@ -153,13 +156,18 @@ def test_a_token_is_found_as_it_stands_in_text(model_folder: Any) -> None:
 
 def test_drivers_of_a_real_transformer_lose_what_was_foretold(model_folder: Any) -> None:
     """Random weights: the best candidates by attribution lose more under ablation than controls do on average."""
+
     import maieutic as mt
-    from tests.conftest import WORDS as KNOWN
 
     subject = mt.load_subject(f"hf:{model_folder}")
     rng = np.random.default_rng(0)
-    corpus = Corpus.from_texts([" ".join(rng.choice(KNOWN, 10)) for _ in range(40)], name="t")
-    found = find_drivers(subject, corpus.stimuli, find_target(subject, "token:river", names=output_names(subject)), top=5)
+    corpus = Corpus.from_texts(
+        [" ".join(rng.choice(["the", "cat", "sat", "on", "a", "river", "moon", "tree"], 10)) for _ in range(40)],
+        name="t",
+    )
+    found = find_drivers(
+        subject, corpus.stimuli, find_target(subject, "token:river", names=output_names(subject)), top=5
+    )
     assert found.units == 48
     assert all(d.direct.value is not None for d in found.candidates)
     mean = [float(np.mean([d.ablated.value or 0.0 for d in side])) for side in (found.candidates, found.matched)]

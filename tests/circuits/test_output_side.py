@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.circuits.conftest import DIGITS, DOG, ING, RANDOM, TO_DIGITS, TO_ING, WORDS, WRITES
+from planted_circuits import DIGITS, DOG, ING, RANDOM, TO_DIGITS, TO_ING, WORDS, WRITES
 
 from maieutic.campaign.effects import EffectsPlan, bench_of, effects_of, read_effects, write_effects
 from maieutic.errors import StoreError, UserError

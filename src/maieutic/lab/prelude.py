@@ -185,6 +185,24 @@ class Effect:
         )
 
 
+class Driven(dict[str, Any]):
+    """What an output loses without a unit: ["effect"] with ["low"], ["high"]; ["random"], ["drives"], ["expect"], .entry."""
+
+    @property
+    def entry(self) -> str:
+        """Id in the ledger."""
+        return self["entry"]
+
+    def __repr__(self) -> str:
+        bounds = "" if self["low"] is None else f" [{self['low']:.4g}, {self['high']:.4g}]"
+        what = "drives" if self["drives"] else "does not drive"
+        return (
+            f"{self['entry']} {self['unit']} {what} {visible(self['output'])!r}: it loses {self['effect']:.4g}{bounds} over "
+            f"{self['n']} stimuli, random={[float(f'{r:.3g}') for r in self['random']]} (expected "
+            f"{'to drive' if self['expect'] else 'not to drive'})"
+        )
+
+
 class Predicate(dict[str, Any]):
     """An executable label as plain data."""
 
@@ -315,6 +333,22 @@ class Lab:
         """
         return self._changed("steer", stimuli, amount, expect=expect, because=because, hypothesis=hypothesis, unit=unit)
 
+    def drives(
+        self, output: str, stimuli: Any, *, expect: Any, because: str = "", hypothesis: str | None = None,
+        units: Any = None,
+    ) -> Any:  # fmt: skip
+        """Which units drive an output: each is set to its mean everywhere, and what the output's logit then loses stands
+        beside random changes of equal length. output: "class:zebra", "class:340", "token: Paris". expect: the name or names
+        of the units that will drive it, or []. units: names; otherwise all. Strongest first. Give several stimuli: texts that
+        the token follows, or pictures of the class. Costs two measurements a stimulus and unit.
+        """
+        items = [stimuli] if isinstance(stimuli, (str, Item)) or hasattr(stimuli, "convert") else list(stimuli)
+        found = self._call(
+            "drives", output, [_content(s) for s in items], expect=[expect] if isinstance(expect, str) else list(expect),
+            because=because, hypothesis=hypothesis, units=[units] if isinstance(units, str) else units,
+        )  # fmt: skip
+        return Results(Driven(d) for d in found)
+
     def _changed(self, kind: str, stimuli: Any, *rest: Any, **named: Any) -> Any:
         items = [stimuli] if isinstance(stimuli, (str, Item)) or hasattr(stimuli, "convert") else list(stimuli)
         return Results(Effect(self, d) for d in self._call(kind, [_content(s) for s in items], *rest, **named))
@@ -373,7 +407,7 @@ def _content(thing: Any) -> Any:
 
 def _entries(evidence: Any) -> list[str]:
     """Ledger ids of items, effects and ids."""
-    several = [evidence] if isinstance(evidence, (str, Item, Effect)) else list(evidence)
+    several = [evidence] if isinstance(evidence, (str, Item, Effect, Driven)) else list(evidence)
     return [e if isinstance(e, str) else str(e.entry) for e in several]
 
 

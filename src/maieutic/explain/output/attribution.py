@@ -70,9 +70,14 @@ def attribute(
     from maieutic.subjects.writes import random_writes, readout_of, write_of
 
     readout = readout_of(subject)
-    own = readout.logits(write_of(subject, unit, contexts=contexts))
-    random = readout.logits(random_writes(subject, unit, n=2 * n, seed=seed, contexts=contexts))
+    own = readout.logits(_sized(write_of(subject, unit, contexts=contexts)))
+    random = readout.logits(_sized(random_writes(subject, unit, n=2 * n, seed=seed, contexts=contexts)))
     return Attribution(z=z_scores(own[None], random[:n])[0], null=z_scores(random[n:], random[:n]))
+
+
+def _sized(written: FloatArray) -> FloatArray:
+    """Vectors ``[..., hidden]`` with a root mean square of 1, so that directions are compared and not lengths."""
+    return written / np.maximum(np.sqrt(np.mean(written**2, axis=-1, keepdims=True)), 1e-30)
 
 
 def z_scores(scores: FloatArray, random: FloatArray) -> FloatArray:

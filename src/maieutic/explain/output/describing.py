@@ -174,7 +174,7 @@ def _meanings(words: Sequence[str]) -> list[Predicate]:
         return []
     shared: Counter[str] = Counter()
     for word in words:
-        shared.update(dict.fromkeys(database.concepts(word)))
+        shared.update(list(dict.fromkeys(database.concepts(word))))
     own = [w for w in words[:6] if known(w)]
     wide = [w for w, n in sorted(shared.items(), key=lambda it: (-it[1], it[0])) if n >= 3][:4]
     return [Means(word=w, loose=False) for w in dict.fromkeys([*wide, *own])]

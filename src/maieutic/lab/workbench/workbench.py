@@ -17,6 +17,7 @@ from maieutic.errors import UserError
 from maieutic.lab.lab import Lab
 from maieutic.lab.workbench.causal import Causal
 from maieutic.lab.workbench.desk import Desk, Shown
+from maieutic.lab.workbench.driving import Driving
 from maieutic.lab.workbench.fence import Fence
 from maieutic.lab.workbench.looking import Looking
 from maieutic.lab.workbench.making import Making
@@ -33,7 +34,7 @@ class Workbench:
 
     Attributes:
         desk, record: the state of the session.
-        looking, measuring, making, causal: the parts that answer calls.
+        looking, measuring, making, causal, driving: the parts that answer calls.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Workbench:
         self.record = Record(desk=self.desk, reads=reads)
         self.looking, self.making = Looking(self.desk), Making(self.desk)
         self.measuring, self.causal = Measuring(self.desk, self.record), Causal(self.desk, self.record)
+        self.driving = Driving(self.desk, self.record)
 
     # --- what callers use ----------------------------------------------------------------------------------------
     def calls(self) -> dict[str, Callable[..., Any]]:
@@ -78,7 +80,8 @@ class Workbench:
             "exemplars": self.looking.exemplars, "highlight": self.looking.highlight, "tokens": self.looking.tokens,
             "measure": self.measuring.measure, "imagine": self.making.imagine, "edit": self.making.edit,
             "write": self.making.write, "describe": self.making.describe, "change": self.making.change,
-            "ablate": self.causal.ablate, "steer": self.causal.steer, "show": record.show,
+            "ablate": self.causal.ablate, "steer": self.causal.steer,
+            "drives": self.driving.drives, "show": record.show,
             "hypothesize": record.hypothesize, "judge": record.judge, "remaining": record.remaining,
             "submit": record.submit,
         }  # fmt: skip
