@@ -102,29 +102,38 @@ def kind_of(name: str) -> Kind:
 
 
 def test_differences_by_hand() -> None:
-    """Means 0.7 and 0.3: latents lead neurons by 0.4 on every resample of units; components are drawn like latents."""
+    """Means 0.7 and 0.3: latents lead neurons by 0.4; components are drawn with the same mean as latents."""
     groups = [
-        group_of(kind_of("latents"), scored("latents", [0.6, 0.7, 0.8]), seed=0),
-        group_of(kind_of("neurons"), scored("neurons", [0.2, 0.3, 0.4]), seed=0),
-        group_of(kind_of("components"), scored("components", [0.5, 0.7, 0.9]), seed=0),
+        group_of(kind_of("latents"), scored("latents", [0.5, 0.6, 0.7, 0.8, 0.9]), seed=0),
+        group_of(kind_of("neurons"), scored("neurons", [0.1, 0.2, 0.3, 0.4, 0.5]), seed=0),
+        group_of(kind_of("components"), scored("components", [0.5, 0.6, 0.7, 0.8, 0.9]), seed=0),
     ]
     first, second = list(comparing._contrasts(groups, 0))
     assert first.reading.value == pytest.approx(0.4)
-    # units of both sides at their worst: 0.6 - 0.4 = 0.2, at their best 0.8 - 0.2 = 0.6
-    assert first.reading.low is not None and first.reading.high is not None
-    assert 0.2 <= first.reading.low < 0.4 < first.reading.high <= 0.6
+    # a mean of five has the standard error sqrt(0.02 / 5) = 0.063, a difference of two 0.089: 0.4 +- 1.96 x 0.089 = 0.22 to 0.58
+    assert first.reading.low == pytest.approx(0.22, abs=0.05) and first.reading.high == pytest.approx(0.58, abs=0.05)
     # no resample is at or below 0: p = 2 (0 + 1) / (1000 + 1), Holm over two doubles it
     assert first.p == pytest.approx(2 / 1001) and first.corrected == pytest.approx(4 / 1001)
     assert first.verdict == "better"
     assert second.reading.value == pytest.approx(0.0) and second.verdict == "no difference seen"
     assert groups[0].over_constant.value == pytest.approx(0.6)
-    assert groups[1].half.value == 0 and groups[2].half.value == 1
-    # a kind that cannot be scored is unmeasured, and so is its difference; the others keep their correction
-    none = group_of(
-        kind_of("neurons"), [Scored(kind="neurons", score=UnitScore(key="n", value=None, reason="dead"))], seed=0
-    )
-    missing, other = list(comparing._contrasts([groups[0], none, groups[2]], 0))
-    assert missing.verdict == "unmeasured" and missing.corrected is None and other.corrected == other.p
+    assert groups[1].half.value == pytest.approx(0.2) and groups[2].half.value == 1
+
+
+def test_few_units_carry_no_difference() -> None:
+    """Four that can be scored on a side are too few; what is measured keeps a correction over itself alone."""
+    many, few = [0.5, 0.6, 0.7, 0.8, 0.9], [0.1, 0.2, 0.3, 0.4]
+    dead = Scored(kind="neurons", score=UnitScore(key="n", value=None, reason="dead"))
+    groups = [
+        group_of(kind_of("latents"), scored("latents", many), seed=0),
+        group_of(kind_of("neurons"), [*scored("neurons", few), dead], seed=0),
+        group_of(kind_of("components"), scored("components", many), seed=0),
+    ]
+    missing, other = list(comparing._contrasts(groups, 0))
+    assert missing.verdict == "unmeasured" and missing.corrected is None
+    assert missing.reading.reason == f"4 {KINDS['neurons']} can be scored: at least 5 are needed"
+    assert other.corrected == other.p
+    assert groups[1].ap.value == pytest.approx(0.25)  # told all the same
 
 
 def test_p_of_resamples() -> None:
@@ -139,6 +148,7 @@ def test_the_whole_on_a_tiny_model(found: tuple[Compared, Path], seen: Subject, 
     assert [g.kind.name for g in result.groups] == list(KINDS)
     assert all(len(g.scored) == 3 for g in result.groups)
     assert len(result.contrasts) == 4 and result.documents > 5
+    assert {c.verdict for c in result.contrasts} == {"unmeasured"}  # three units of a kind are too few
     rows = [json.loads(line) for line in (out / "units.jsonl").read_text().splitlines()]
     assert len(rows) == 15
     stored = json.loads((out / "compare.json").read_text())

@@ -66,13 +66,23 @@ class Activations:
         """Positions of all chunks."""
         return sum(self.sizes)
 
+    def fetch(self, *, report: Report = silent) -> None:
+        """Read what there is room for, chunk by chunk; what is there already is left alone."""
+        for number in range(min(self.keep, len(self.chunks))):
+            if self.folder is not None and not self._file(number).is_file():
+                self.rows(number, report=report)
+
+    def _file(self, number: int) -> Path:
+        assert self.folder is not None
+        return self.folder / f"{number:05d}.npy"
+
     def rows(self, number: int, *, report: Report = silent) -> Rows:
         """Activations of a chunk, float32 ``[position, hidden]``.
 
         Raises:
             UserError: the model gives values that are not finite.
         """
-        file = None if self.folder is None or number >= self.keep else self.folder / f"{number:05d}.npy"
+        file = None if self.folder is None or number >= self.keep else self._file(number)
         if file is not None and file.is_file():
             found: Rows = np.load(file, allow_pickle=False)
             if found.shape == (self.sizes[number], self.hidden):

@@ -36,6 +36,8 @@ from maieutic.studies.sae.bases import Bases, Kind, draw_bases
 from maieutic.subjects import Subject, Unit
 
 ALPHA = 0.05
+#: fewer scored units on a side carry no difference: a bootstrap over a few of them knows nothing of the others
+LEAST = 5
 UNITS, DATA = "units.jsonl", "compare.json"
 Verdict = Literal["better", "worse", "no difference seen", "unmeasured"]
 
@@ -349,8 +351,10 @@ def _contrasts(groups: Sequence[Group], seed: int) -> Iterator[Contrast]:
     ps: list[float | None] = []
     for group, other in zip(groups[1:], means[1:], strict=True):
         name = f"latents minus {group.kind.name}"
-        if means[0] is None or other is None:
-            readings.append(Reading.unmeasured(name, "a side has no unit that can be scored"))
+        few = next(((g, m) for g, m in ((groups[0], means[0]), (group, other)) if m is None or m.n < LEAST), None)
+        if means[0] is None or other is None or few is not None:
+            what, n = ("", 0) if few is None else (few[0].kind.what, 0 if few[1] is None else few[1].n)
+            readings.append(Reading.unmeasured(name, f"{n} {what} can be scored: at least {LEAST} are needed"))
             ps.append(None)
             continue
         apart = means[0].ap - other.ap

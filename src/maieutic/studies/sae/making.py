@@ -92,6 +92,7 @@ def make_sae(
         cache=settings.cache,
     )  # fmt: skip
     total_steps(data.sizes, settings)  # before the model runs
+    data.fetch(report=report)
     key = json.dumps({k: v for k, v in about.items() if k != "settings"}, sort_keys=True)
     trained = train(data, settings, folder=out / WORK, device=device, about=key, report=report)
     record = {

@@ -120,7 +120,7 @@ def train(
         for number, places in _batches(data.sizes, settings, start=state.step, steps=steps):
             if held is None or held[0] != number:
                 held = None  # two chunks need not be in memory at once
-                held = (number, data.rows(number, report=report))
+                held = (number, data.rows(number))
             x = torch.from_numpy(held[1][places]).to(device) / state.scale
             loss = _step(state, x, settings, steps)
             if not np.isfinite(loss):
