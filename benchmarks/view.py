@@ -23,7 +23,11 @@ from typing import Any
 
 import numpy as np
 
-WORDS = ["years", "river", "treaty", "bracket", "number", "dog", "wheel", "cloud", "red", "round", "digits", "name", "of", "after", "before", "in", "code", "letter", "word", "line", "first", "last", "city", "tree", "water", "face", "text", "edge", "stripe", "sky", "metal", "fur", "grass", "capital", "plural", "verb", "past", "tense", "question"]
+_TEXT = (
+    "years river treaty bracket number dog wheel cloud red round digits name of after before in code letter word line "
+    "first last city tree water face text edge stripe sky metal fur grass capital plural verb past tense question"
+)
+WORDS = _TEXT.split()
 CONTROLS = ("constant", "shuffled", "one_shot", "untrained", "random_direction")
 SITES = 10
 

@@ -39,11 +39,29 @@ class Index:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._kept: dict[str, _Kept] = {}
+        self._names: tuple[tuple[float, ...], float, list[str], str] | None = None
         self._reading = threading.Lock()
 
     def version(self) -> tuple[float, ...]:
         """Changes whenever something was written to the store."""
         return version_of(self._store.folder)
+
+    def explainers(self) -> list[str]:
+        """Every explainer that explained a unit."""
+        return self._named()[0]
+
+    def usual(self) -> str:
+        """Whose explanations are shown if nobody says; see `Records.usual`."""
+        return self._named()[1]
+
+    def _named(self) -> tuple[list[str], str]:
+        """Both, read anew where the store changed; not more than once in a while, since all rows are looked through."""
+        with self._reading:
+            now, kept = self.version(), self._names
+            if kept is None or (kept[0] != now and time.monotonic() - kept[1] > _LEAST_SECONDS):
+                records = Records.of(self._store)
+                kept = self._names = (now, time.monotonic(), records.explainers(), records.usual())
+            return kept[2], kept[3]
 
     def of(self, explainer: str) -> Columns:
         """Columns of every unit with the explanations of one explainer; ``chosen``: those that a sweep chose."""

@@ -47,6 +47,7 @@ class Opened:
         store: opened for reading.
         index: columns of its units.
         why: why there is no model or corpus; ``None`` while it is not known, or where there is one.
+        kept: what parts keep about the run, by a name of theirs.
     """
 
     def __init__(self, name: str, folder: Path, opener: Opener) -> None:
@@ -54,6 +55,7 @@ class Opened:
         self.store = Store.open(folder)
         self.index = Index(self.store)
         self.why: str | None = None
+        self.kept: dict[str, Any] = {}
         self._run: Run | None = None
         self._starting = threading.Lock()
         self._opening: threading.Thread | None = None

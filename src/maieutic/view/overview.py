@@ -7,8 +7,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from maieutic.campaign import Run
 from maieutic.errors import UsageError, did_you_mean
-from maieutic.report.gather import Closed, seconds_of, section_of
+from maieutic.report.gather import Closed, section_of
+from maieutic.report.model import ReportSection
 from maieutic.report.overview import Overview
 from maieutic.report.pages import TableHead, UnitPage
 from maieutic.store import CHOSEN
@@ -51,21 +53,33 @@ def shown(opened: Opened, explainer: str | None) -> dict[str, Any]:
         UsageError: nobody of that name explained a unit.
     """
     records = opened.records()
-    known, usual = records.explainers(), records.usual()
+    known, usual = opened.index.explainers(), opened.index.usual()
     if explainer is not None and explainer not in (*known, CHOSEN):
         raise UsageError(f"no explainer {explainer[:60]!r} here{did_you_mean(explainer, known)}: leave it out")
     who = explainer or usual
     columns = opened.index.of(who)
     run = opened.run() or Closed(store=opened.store, why=opened.why or "they are being loaded; look again in a moment")
-    section = section_of(records, run, who)
+    section = _section(opened, run, who)
+    overview = Overview.of(columns, section)
     best = find(columns, Query())[:BEST].tolist()
     units = records.shown([(int(columns.ids[i]), columns.keys[i]) for i in best], who, tally=False)
     place = Query(whose="" if who == usual else who).place
     return {
-        "section": section, "o": Overview.of(columns, section), "explainer": who, "explainers": known, "records": records,
-        "seconds": seconds_of(records), "total": len(columns), "head": TableHead.of(columns),
+        "section": section, "o": overview, "explainer": who, "explainers": known, "records": records,
+        "seconds": (records.harvest["seconds"] or 0.0) + overview.total.seconds, "total": len(columns),
+        "head": TableHead.of(columns),
         "rows": [UnitPage(unit=u, section=section, file=opened.unit_url(u.key) + place) for u in units],
     }  # fmt: skip
+
+
+def _section(opened: Opened, run: Run | Closed, who: str) -> ReportSection:
+    """What the overview says beside its units; made anew where the store changed or the model came, since it adds up all rows."""
+    now = (opened.index.version(), isinstance(run, Run), opened.why)
+    before, section = opened.kept.get(f"section {who}", (None, None))
+    if before != now:
+        section = section_of(opened.records(), run, who)
+        opened.kept[f"section {who}"] = (now, section)
+    return section
 
 
 def _summary(opened: Opened) -> dict[str, Any]:
@@ -73,4 +87,4 @@ def _summary(opened: Opened) -> dict[str, Any]:
     if not records.harvest:
         return {"opened": opened, "section": None, "o": None}
     section = stub(records)
-    return {"opened": opened, "section": section, "o": Overview.of(opened.index.of(records.usual()), section)}
+    return {"opened": opened, "section": section, "o": Overview.of(opened.index.of(opened.index.usual()), section)}

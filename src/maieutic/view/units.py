@@ -6,6 +6,7 @@ Both are named by their addresses alone: what was searched for, in which order, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from maieutic.report.columns import Columns, Numbers
 from maieutic.report.model import STATE_NAMES, ReportNeighbour, ReportSection, ReportUnit
 from maieutic.report.records import Records
 from maieutic.report.spans import number
+from maieutic.score.loading import one_line
 from maieutic.view.evidence import Served, Shelf, heated
 from maieutic.view.meaning import Meaning
 from maieutic.view.opening import Opened, Viewed
@@ -74,7 +76,7 @@ class Units:
         opened = self.viewed.opened(run)
         records = opened.records()
         query = Query.of(request.query_params)
-        whose = query.whose or records.usual()
+        whose = query.whose or opened.index.usual()
         columns = opened.index.of(whose)
         nearness = self.meaning.nearness(columns, query.meaning, wait=PATIENCE) if query.meaning else None
         if query.meaning and nearness is None:
@@ -86,7 +88,7 @@ class Units:
         return self.viewed.page(
             request, "units.html.j2", opened=opened, query=query, columns=columns, total=len(rows), last=last,
             rows=self._rows(opened, records, columns, here, query, whose, nearness), head=pages.TableHead.of(columns),
-            sorting=Sorting(query=query, to=f"{opened.url}/units"), whose=whose, whoses=_whoses(records),
+            sorting=Sorting(query=query, to=f"{opened.url}/units"), whose=whose, whoses=_whoses(opened),
             state_names=STATE_NAMES, meaning=self._progress(columns) if query.meaning else None,
         )  # fmt: skip
 
@@ -118,11 +120,11 @@ class Units:
         """The page of a unit; its address says from which table it was come to."""
         opened, shelf = self.viewed.opened(run), self.shelves[run]
         records, query = opened.records(), Query.of(request.query_params)
-        shown = self._shown(records, key, query)
+        shown = self._shown(opened, records, key, query)
         run_now = opened.run()
         future = shelf.measure(run_now, shown) if run_now is not None else None
         stored = shelf.stored(shown)
-        measured, pending = self._wait(future, opened, key, query)
+        measured, pending, why = self._wait(future, opened, key, query)
         unit = shelf.with_measured(stored, measured) if measured is not None else stored
         section = stub(records)
         before, after = self._around(opened, records, key, query, section)
@@ -132,15 +134,14 @@ class Units:
             page=pages.UnitPage(unit=unit, section=section, file=None), run=_Footer(records), pending=pending,
             back=f"{opened.url}/units{query.place}", back_name="Table",
             ask=f"{opened.url}/confusion/{_path(opened, key)}{query.place}" if run_now is not None else None,
-            meaning_url=f"{opened.url}/meaning/{_path(opened, key)}{query.place}", why=opened.why,
-            measured=measured is not None, **values,
+            meaning_url=f"{opened.url}/meaning/{_path(opened, key)}{query.place}", why=why, **values,
         )  # fmt: skip
 
-    def _shown(self, records: Records, key: str, query: Query) -> ReportUnit:
+    def _shown(self, opened: Opened, records: Records, key: str, query: Query) -> ReportUnit:
         member = records.member(key)
         if member is None:
             raise HTTPException(404, f"The run has no unit {key!r}.")
-        return records.shown([member], query.whose or records.usual())[0]
+        return records.shown([member], query.whose or opened.index.usual())[0]
 
     def _shown_values(self, shelf: Shelf, unit: ReportUnit, run: Run | None) -> dict[str, Any]:
         served = Served(shelf=shelf, unit=unit.key, heated=heated(run, unit.key))
@@ -150,24 +151,28 @@ class Units:
             "transcript": pages.transcript(unit, served),
         }
 
-    def _wait(self, future: Any, opened: Opened, key: str, query: Query) -> tuple[ReportUnit | None, Pending | None]:
-        """What was measured, or why the page is shown without."""
+    def _wait(
+        self, future: Future[ReportUnit] | None, opened: Opened, key: str, query: Query
+    ) -> tuple[ReportUnit | None, Pending | None, str | None]:
+        """What was measured; or what stands for it until it is; or why it never will be."""
         here = f"{opened.url}/evidence/{_path(opened, key)}{query.place}"
         again = opened.unit_url(key) + query.place
         if future is None:
             if opened.why is not None:
-                return None, None
-            return None, Pending(to=here, why="Model and corpus are being loaded.", again=again)
+                return None, None, opened.why
+            return None, Pending(to=here, why="Model and corpus are being loaded.", again=again), None
         try:
-            return future.result(timeout=WAIT), None
+            return future.result(timeout=WAIT), None, None
         except TimeoutError:
-            return None, Pending(to=here, why="It is being measured.", again=again)
+            return None, Pending(to=here, why="It is being measured.", again=again), None
+        except Exception as error:  # models and corpora are anyone's: what they raise is the reason, not a crash
+            return None, None, f"measuring failed: {one_line(error)}"
 
     def _around(
         self, opened: Opened, records: Records, key: str, query: Query, section: ReportSection
     ) -> tuple[pages.UnitPage | None, pages.UnitPage | None]:
         """The units before and after in the table that the page was come to from; in the whole table if it is in none."""
-        columns = opened.index.of(query.whose or records.usual())
+        columns = opened.index.of(query.whose or opened.index.usual())
         nearness = self.meaning.nearness(columns, query.meaning, wait=PATIENCE) if query.meaning else None
         if query.meaning and nearness is None:
             nearness = np.full(len(columns), np.nan)
@@ -190,7 +195,7 @@ class Units:
         """The piece of a unit's page that had to be measured; 202 while it is not there yet."""
         opened, shelf = self.viewed.opened(run), self.shelves[run]
         records, query = opened.records(), Query.of(request.query_params)
-        shown = self._shown(records, key, query)
+        shown = self._shown(opened, records, key, query)
         run_now = opened.run(wait=20.0)
         if run_now is None:
             why = (
@@ -216,7 +221,7 @@ class Units:
         """The plot of a predicate against measurement, made now: the piece, or for a browser without scripts a page."""
         opened, shelf = self.viewed.opened(run), self.shelves[run]
         records, query = opened.records(), Query.of(request.query_params)
-        shown = self._shown(records, key, query)
+        shown = self._shown(opened, records, key, query)
         run_now = opened.run(wait=PATIENCE)
         if run_now is None:
             raise HTTPException(404, f"Model and corpus are needed for this: {opened.why or 'they are being loaded'}")
@@ -229,8 +234,8 @@ class Units:
     def near_in_meaning(self, request: Request, run: str, key: str) -> Response:
         """Units whose labels are nearest in meaning: the piece of the page."""
         opened = self.viewed.opened(run)
-        records, query = opened.records(), Query.of(request.query_params)
-        columns = opened.index.of(query.whose or records.usual())
+        query = Query.of(request.query_params)
+        columns = opened.index.of(query.whose or opened.index.usual())
         row = columns.places.get(key)
         if row is None or not columns.labelled[row]:
             raise HTTPException(404, f"{key} has no label.")
@@ -245,8 +250,9 @@ class Units:
                 if np.isfinite(nearness[i])
             ]
         return self.viewed.page(
-            request, "near_in_meaning.html.j2", opened=opened, near=near, progress=self._progress(columns)
-        )
+            request, "near_in_meaning.html.j2", opened=opened, near=near, progress=self._progress(columns),
+            here=f"{opened.url}/meaning/{_path(opened, key)}{query.place}",
+        )  # fmt: skip
 
     def heat(self, run: str, key: str, picture: str) -> Response:
         """The overlay of a picture: where the unit is active in it."""
@@ -297,10 +303,9 @@ def stub(records: Records) -> ReportSection:
     )  # fmt: skip
 
 
-def _whoses(records: Records) -> list[str]:
+def _whoses(opened: Opened) -> list[str]:
     """Whose explanations a table can show: the chosen ones where a sweep chose, and each explainer's."""
-    usual = records.usual()
-    return list(dict.fromkeys([usual, *records.explainers()]))
+    return list(dict.fromkeys([opened.index.usual(), *opened.index.explainers()]))
 
 
 def _path(opened: Opened, key: str) -> str:

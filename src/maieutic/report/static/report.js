@@ -83,12 +83,13 @@ for (const box of document.querySelectorAll(".search")) {
   box.hidden = false;
 }
 
-for (const tools of document.querySelectorAll(".gallery-tools")) {
-  tools.hidden = false;
-  tools.querySelector(".heat-switch").addEventListener("change", (event) => {
-    document.body.classList.toggle("no-heat", !event.target.checked);
-  });
-}
+// The heat switch; pictures that come later have one too.
+const unfold = () => { for (const tools of document.querySelectorAll(".gallery-tools")) tools.hidden = false; };
+document.addEventListener("change", (event) => {
+  if (event.target.matches(".heat-switch")) document.body.classList.toggle("no-heat", !event.target.checked);
+});
+addEventListener("maieutic:came", unfold);
+unfold();
 
 // An experiment that is folded away opens when something links to it.
 const open = () => {

@@ -14,6 +14,7 @@ const bring = async (place, address, wait = 400) => {
     const main = page.querySelector("main") ?? page.body;
     if (!answer.ok) throw new Error(page.querySelector(".headline")?.textContent ?? `the answer was ${answer.status}`);
     place.replaceWith(...main.childNodes);
+    dispatchEvent(new Event("maieutic:came"));
   } catch (error) {
     place.removeAttribute("aria-busy");
     const note = document.createElement("p");
