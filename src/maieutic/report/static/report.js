@@ -19,6 +19,7 @@ for (const table of document.querySelectorAll("table.units")) {
     body.append(...[...rows].sort((a, b) => (up ? by(a, b) : by(b, a))));
   };
   [...table.tHead.rows[0].cells].forEach((header, column) => {
+    if (!header.dataset.sort) return; // a server sorts, all pages at once
     const button = document.createElement("button");
     button.append(...header.childNodes);
     header.append(button);
