@@ -82,12 +82,12 @@ def test_a_folder_of_photos(monkeypatch, tmp_path):
 
     rng = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()
-    for k in range(12):
+    for k in range(20):
         pixels = rng.integers(0, 120, (32, 32, 3)) + rng.integers(20, 100, 3)
         Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "photos" / f"{k}.png")
     pictures = function_subject(lambda images: [np.asarray(i).mean() / 50 for i in images], "image", name="bright")
     monkeypatch.setattr("maieutic.subjects.load_subject", lambda name: pictures)
-    done = run("bright", "--output", "output/0", "--data", str(tmp_path / "photos"), "--attributes", "brightness,colour",
+    done = run("bright", "--output", "output/0", "--data", str(tmp_path / "photos"), "--attributes", "brightness",
                "--control", "bh", "--out", str(tmp_path / "o"))  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "brightness 'darker' for 'as it is' lowers output/0" in done.output
