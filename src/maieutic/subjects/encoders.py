@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from maieutic.errors import UserError
-from maieutic.subjects.base import Values
 from maieutic.subjects.language import LONGEST, LanguageSubject
 
 
@@ -94,22 +93,21 @@ class EncoderSubject(LanguageSubject):
         mask = None if self.padded > 1 or bool(real.all()) else real.long()
         network = self.model if whole else self.model.base_model
         result = network(input_ids=ids, attention_mask=mask)
-        if not whole:
-            return result
+        return self._picked(result) if whole else result
+
+    def _picked(self, result: Any) -> Tensor:
         if self.head == "pooled":
             return result.pooler_output
         return result.last_hidden_state if self.head == "embedding" else result.logits
 
-    def _said(self, result: Tensor, row: int, length: int) -> Values:
+    def _said(self, result: Tensor, row: int, length: int) -> Tensor:
         start = len(self.prefix)
         if self.head in ("class", "pooled"):
-            found = result[row]
-        elif self.head == "mask":
-            found = result[row, start + length]
-        else:
-            # of an empty text only the special tokens are there
-            found = (result[row, start : start + length] if length else result[row]).mean(dim=0)
-        return found.float().cpu().numpy()
+            return result[row]
+        if self.head == "mask":
+            return result[row, start + length]
+        # of an empty text only the special tokens are there
+        return (result[row, start : start + length] if length else result[row]).mean(dim=0)
 
 
 def special_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

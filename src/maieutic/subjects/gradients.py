@@ -21,6 +21,7 @@ from maieutic.errors import UserError
 from maieutic.subjects import hooks
 from maieutic.subjects.base import Subject, Values
 from maieutic.subjects.hooks import Tap, submodule
+from maieutic.subjects.language import LanguageSubject
 from maieutic.subjects.vision import logits_of
 
 #: from the outputs of one stimulus, ``[output]`` (float32), to a scalar
@@ -72,10 +73,7 @@ def differentiate(subject: Subject, stimulus: Any, sites: Sequence[str], metric:
         return value + step
 
     def read(result: Any) -> Any:
-        logits = logits_of(result)
-        # of a text the outputs are those after its last token
-        row = logits[0, -1] if logits.ndim == 3 and subject.modality == "text" else logits[0].flatten()
-        scalar = metric(row.float())
+        scalar = metric(_outputs(subject, stimulus, result).float())
         missing = sorted({t.site for t in taps} - set(steps))
         if missing:
             raise UserError(f"a forward pass never reaches {', '.join(missing)}: choose another site")
@@ -97,8 +95,8 @@ def differentiate(subject: Subject, stimulus: Any, sites: Sequence[str], metric:
     return Slope(
         metric=found["metric"],
         outputs=outputs,
-        values={s: _rows(subject, v, first) for s, v in values.items()},
-        gradients={s: _rows(subject, g, first) for s, g in slopes.items()},
+        values={s: _rows(subject, stimulus, v, first) for s, v in values.items()},
+        gradients={s: _rows(subject, stimulus, g, first) for s, g in slopes.items()},
     )
 
 
@@ -183,11 +181,21 @@ def _detached(result: Any) -> Any:
     return result
 
 
-def _rows(subject: Subject, value: Tensor, first: int) -> Tensor:
+def _outputs(subject: Subject, stimulus: Any, result: Any) -> Tensor:
+    """The outputs of the only stimulus in what the network returned."""
+    if isinstance(subject, LanguageSubject):
+        return subject._said(subject._picked(result), 0, len(subject.tokens(stimulus)))
+    logits = logits_of(result)
+    # of a text the outputs are those after its last token
+    return logits[0, -1] if logits.ndim == 3 and subject.modality == "text" else logits[0].flatten()
+
+
+def _rows(subject: Subject, stimulus: Any, value: Tensor, first: int) -> Tensor:
     """``[position, channel]`` of the only stimulus."""
     one = value[0].detach().float().cpu()
     if one.ndim == 3:
         return one.flatten(1).T.contiguous()
     if one.ndim == 1:
         return one[None]
-    return one[first:] if subject.modality == "text" else one
+    # tokens in front of a text, and behind it, are no positions
+    return one[first : first + len(subject.tokens(stimulus))] if subject.modality == "text" else one

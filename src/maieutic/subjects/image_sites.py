@@ -34,6 +34,7 @@ from maieutic.subjects.language_sites import linear_shape
 #: pictures of the example pass: an odd number that is no usual width, so that an axis of this size counts pictures
 PICTURES = 3
 _NUMBERED = re.compile(r"\D*\d+")
+_SHORTCUT = re.compile(r"shortcut|downsample|residual", re.IGNORECASE)
 #: words in the path of a list that is no part of the trunk
 # fmt: off
 _NOT_TRUNK = frozenset(
@@ -130,6 +131,10 @@ def _inside(block: _Block, modules: dict[str, nn.Module], ran: dict[str, Ran], a
     width = output.gave[laid] if laid is not None else 0
     outside = [p for p in once if block.attention is None or not f"{p}.".startswith(f"{block.attention}.")]
     projections = [p for p in outside if _projects(modules[p], width) and not _of_attention(p, block.path, modules)]
+    # a shortcut from the block's input is no way out of an MLP
+    projections = [
+        p for p in projections if not _SHORTCUT.search(p[len(block.path) :]) and not _same(ran[p].put, output.put)
+    ]
     mlp = projections[0] if len(projections) == 1 else None
     if mlp is not None:
         add(f"{block.name}.mlp", mlp, "MLP neurons", io="in")

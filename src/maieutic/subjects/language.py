@@ -131,7 +131,7 @@ class LanguageSubject(NetworkSubject):
             done, seen = self._run([stimuli[i] for i in batch], (), interventions, to_end=True)
             logits: Tensor = seen.result
             for row, i in enumerate(batch):
-                rows[i] = self._said(logits, row, int(done.lengths[row]))
+                rows[i] = self._said(logits, row, int(done.lengths[row])).float().cpu().numpy()
             moved = np.maximum(moved, done.moved)
         if interventions and stimuli:
             check_moved(interventions, moved.tolist())
@@ -233,13 +233,17 @@ class LanguageSubject(NetworkSubject):
         """Tokens behind every text, neither reported nor intervened on: none for a causal model."""
         return ()
 
-    def _said(self, result: Tensor, row: int, length: int) -> Values:
-        """The outputs of one text in what the network returned for a batch."""
-        return result[row, length + len(self.prefix) - 1].float().cpu().numpy()
+    def _said(self, result: Tensor, row: int, length: int) -> Tensor:
+        """The outputs of one text of so many tokens in what `_picked` gave for a batch."""
+        return result[row, length + len(self.prefix) - 1]
+
+    def _picked(self, result: Any) -> Tensor:
+        """The tensor that holds the outputs, in what the whole network returned."""
+        return result.logits
 
     def _call(self, ids: Tensor, real: Tensor, *, whole: bool) -> Any:
         # without padding no mask is given, which leaves attention its plain causal path
         mask = None if bool(real.all()) else real.long()
         if whole:
-            return self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+            return self._picked(self.model(input_ids=ids, attention_mask=mask, use_cache=False))
         return self.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)

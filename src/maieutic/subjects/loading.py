@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from maieutic.errors import UserError
-from maieutic.subjects.base import Subject
+from maieutic.subjects.base import Site, Subject
 from maieutic.subjects.families import Plan, plan_for
 
 _LOADING = (OSError, ValueError, KeyError, ImportError, NotImplementedError, AttributeError)
@@ -117,9 +117,7 @@ def _processor(source: str, name: str, options: dict[str, Any]) -> Any:
 def _text(source: str, name: str, plan: Plan, config: Any, options: dict[str, Any]) -> Subject:
     from transformers import AutoTokenizer
 
-    from maieutic.subjects.encoders import EncoderSubject
     from maieutic.subjects.language import LanguageSubject
-    from maieutic.subjects.towers import tower_inside
 
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(source, **options)
@@ -129,12 +127,61 @@ def _text(source: str, name: str, plan: Plan, config: Any, options: dict[str, An
     model, missing = _weights(source, name, plan.model, options)
     _insist(name, [k for k in missing if not _is_pooler(k)])
     if plan.kind == "causal":
-        return LanguageSubject(model, tokenizer, name=name)
+        subject = LanguageSubject(model, tokenizer, name=name)
+    else:
+        subject = _encoder(model, tokenizer, name, plan, config)
+    _keep_measurable(subject)
+    return subject
+
+
+def _encoder(model: Any, tokenizer: Any, name: str, plan: Plan, config: Any) -> Any:
+    from maieutic.subjects.encoders import EncoderSubject
+    from maieutic.subjects.towers import tower_inside
+
     if plan.part == "encoder":
         return EncoderSubject(model.get_encoder(), tokenizer, name=name)
     if plan.part == "text":
         tower = tower_inside(model, config.get_text_config(), name)
+        # SigLIP was trained on texts filled up to the end, without a mask
         full = tower.config.model_type.startswith("siglip")
         padded = int(tower.config.max_position_embeddings) if full else 1
         return EncoderSubject(tower, tokenizer, name=name, head="pooled", padded=padded)
     return EncoderSubject(model, tokenizer, name=name, head=plan.head)
+
+
+def _keep_measurable(subject: Any) -> None:
+    """Leave out sites that a pass does not reach once with one value for each token; go without batches if it must be.
+
+    Cost: two forward passes over texts of a few tokens.
+    """
+    import torch
+
+    from maieutic.subjects.image_sites import watch
+
+    length = max(subject.padded, len(subject.prefix) + 6)
+    drawn = torch.Generator().manual_seed(0)
+    ids = torch.randint(subject.model.get_input_embeddings().num_embeddings, (2, length), generator=drawn)
+    ids = ids.to(subject.model.device)
+    real = torch.ones_like(ids, dtype=torch.bool)
+    real[1, length - 2 :] = subject.padded > 1
+    ran, _ = watch(subject.model, lambda: subject._call(ids, real, whole=False))
+
+    def measurable(site: Site) -> bool:
+        seen = ran.get(site.module)
+        shape = () if seen is None or seen.calls != 1 else seen.given if site.io == "in" else seen.gave
+        return shape == (2, length, site.width)
+
+    kept = tuple(s for s in subject.sites() if measurable(s))
+    if not kept:
+        raise UserError(f"{subject.name} has no layer with one value for each token: choose another model")
+    subject._sites = kept
+    alone, _ = watch(
+        subject.model, lambda: subject._call(ids[1:, : int(real[1].sum())], real[1:, real[1]], whole=False)
+    )
+    last = [s.module for s in kept if s.io == "out"][-1:]
+    for path in last:
+        beside, own = ran[path].out, alone[path].out
+        assert beside is not None and own is not None
+        if not torch.allclose(beside[1, : own.shape[1]], own[0], atol=1e-3, rtol=1e-3):
+            # padding reaches what stands before it (prefixes that look both ways do that): texts go alone
+            subject.batch_size = 1

@@ -57,7 +57,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "OPT": causal(
         "OPTForCausalLM", "facebook/opt-125m",
         {"vocab_size": 262, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "ffn_dim": 24,
-         "word_embed_proj_dim": 16, **PLACES},
+         "word_embed_proj_dim": 16, **PLACES}, "layers.N.{attn,resid}", not_read="MLP neurons (texts run together there)",
     ),
     "BLOOM": causal("BloomForCausalLM", "bigscience/bloom-560m", {"vocab_size": 262, "hidden_size": 16, "n_layer": 2, "n_head": 2}),
     "Falcon": causal("FalconForCausalLM", "tiiuae/falcon-rw-1b", {**SIZE, "ffn_hidden_size": 24, "alibi": False}),
