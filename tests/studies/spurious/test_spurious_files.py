@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from spurious_world import CLASSES, GROUPS, SIDE, example, picture, settings
 
 from maieutic.cli.spurious import _config, _seeds, _subject  # pyright: ignore[reportPrivateUsage]
 from maieutic.errors import UsageError, UserError
@@ -16,6 +15,8 @@ from maieutic.studies.spurious.config import load_config, quick
 from maieutic.studies.spurious.cuts import emptied, filled, mask_of, swapped
 from maieutic.studies.spurious.folder import load_folder
 from maieutic.studies.spurious.material import check, instances_of, labels_of
+
+from .spurious_world import CLASSES, GROUPS, SIDE, example, picture, settings
 
 
 def laid_out(root: Path, *, n: int = 8) -> Path:
@@ -86,7 +87,7 @@ def test_what_is_wrong_ends_in_one_line(make: Callable[[Path], Path], why: str, 
 def test_an_object_on_both_sides_is_refused() -> None:
     from dataclasses import replace
 
-    from spurious_world import world
+    from .spurious_world import world
 
     good = world(0)
     both = replace(good.test[0], stimulus=replace(good.test[0].stimulus, group=good.train[0].stimulus.group))
@@ -99,7 +100,7 @@ def test_an_object_on_both_sides_is_refused() -> None:
 
 
 def test_a_swap_moves_the_object_and_nothing_else() -> None:
-    from spurious_world import world
+    from .spurious_world import world
 
     material = world(0)
     draw = np.random.default_rng(5)

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from spurious_world import BLUE, DEAD, GREEN, RED, SAND, detectors, settings, world
 
 from maieutic.studies.spurious.config import Rule
 from maieutic.studies.spurious.replicate import Classifier, judge
 from maieutic.studies.spurious.rule import decide, parts_of, survival_of
 from maieutic.studies.spurious.trials import Trials
+
+from .spurious_world import BLUE, DEAD, GREEN, RED, SAND, detectors, settings, world
 
 
 def trials(measured: np.ndarray, foretold: np.ndarray, bare: float = 0.0) -> Trials:

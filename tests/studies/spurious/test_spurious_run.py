@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from spurious_world import BLUE, RED, detectors, settings, world
 
 from maieutic.errors import StoreError
 from maieutic.report.spurious import spurious_html, write_spurious
@@ -21,6 +20,8 @@ from maieutic.studies.spurious.config import SpuriousConfig
 from maieutic.studies.spurious.material import Material, groups_of, instances_of, labels_of
 from maieutic.studies.spurious.run import RESULTS, Study, run_study
 from maieutic.studies.spurious.summary import summary_lines
+
+from .spurious_world import BLUE, RED, detectors, settings, world
 
 
 def ran(folder: Path, data: Callable[[int], Material] = world, **changes: object) -> Study:

@@ -37,7 +37,7 @@ class Rule(_Frozen):
     """
 
     claim: float = Field(default=0.5, ge=0, le=1)
-    survival: float = Field(default=0.8, ge=0, le=1)
+    survival: float = Field(default=0.7, ge=0, le=1)
 
     def lines(self) -> tuple[str, ...]:
         """The rule in plain words."""
@@ -77,7 +77,7 @@ class SpuriousConfig(_Frozen):
     groups: tuple[str, ...] = ("wood", "stone", "town", "plain")
     correlation: float = Field(default=0.95, ge=0, le=1)
     per_class: int = Field(default=150, ge=8)
-    repeats: int = Field(default=3, ge=1)
+    repeats: int = Field(default=6, ge=1)
     side: int = Field(default=128, ge=32)
     size: tuple[float, float] = (0.45, 0.75)
     units: int = Field(default=128, ge=2)
@@ -90,7 +90,7 @@ class SpuriousConfig(_Frozen):
     objects: int = Field(default=24, ge=4)
     backgrounds: int = Field(default=8, ge=3)
     penalty: float = Field(default=0.01, gt=0)
-    draws: int = Field(default=200, ge=20)
+    draws: int = Field(default=100, ge=20)
     rule: Rule = Rule()
     holdout: Literal["test", "select"] = "test"
 

@@ -91,7 +91,7 @@ def _probabilities(z: Floats, w: Floats, b: Floats) -> Floats:
 
 
 def l1_choice(
-    features: Floats, labels: NDArray[np.int64], *, units: int, classes: int, levels: int = 24
+    features: Floats, labels: NDArray[np.int64], *, units: int, classes: int, levels: int = 12
 ) -> NDArray[np.bool_]:
     """The selection of ``units`` units that the l1 penalty alone makes: the weakest penalty that leaves at most so many,
     filled up with those that come in next. No labels but those of training are read.
