@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import lru_cache
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 
 from maieutic.bench.bias import TARGETS, Tried, Twin, figures_of, run_bias_bench
 from maieutic.bench.bias_models import PICTURE_BIASES, TEXT_BIASES, planted_pictures, planted_prompts
+from maieutic.bench.result import BenchResult
 from maieutic.errors import UsageError
 from maieutic.readings import Reading
 from maieutic.studies.bias import parse_output
@@ -72,6 +74,8 @@ def test_figures_by_hand():
     assert figures["false"].reading.value == 1 / 4 and figures["naive"].reading.value == 1.0
     assert {n: f.target for n, f in figures.items() if f.target is not None} == {n: t for n, (t, _) in TARGETS.items()}
     assert figures["false"].met is False
+    result = BenchResult(bench="bias", seed=0, seconds=1.0, figures=figures, rows=tuple(t.to_json() for t in own))
+    assert json.loads(json.dumps(result.to_json()))["figures"]["false"]["met"] is False
 
 
 def test_wrong_options():
@@ -86,3 +90,4 @@ def test_a_replicate_of_pictures():
     result = run_bias_bench(seed=1, modality="image", seeds=1)
     assert result.figures["image.recall"].reading.n == 3 and result.figures["image.false"].reading.n == 1
     assert len(result.rows) == 4 and len(result.tables) == 2
+    json.dumps([result.to_json(), *result.rows])

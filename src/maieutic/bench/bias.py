@@ -47,7 +47,7 @@ class Tried:
 
     @property
     def found(self) -> bool:
-        return self.finding.is_bias and np.sign(self.finding.effect.value or 0.0) == np.sign(self.truth)
+        return self.finding.is_bias and (self.finding.effect.value or 0.0) * self.truth > 0
 
     @property
     def covered(self) -> bool:
