@@ -40,6 +40,7 @@ test: setup $(DEV)
 		chromium chromium-browser google-chrome
 	@bash scripts/optional.sh bubblewrap "the jail that programs of agents run in" \
 		"its tests are skipped, and agents need  --jail landlock" bwrap
+	@PYTHON=$(BIN)/python sh scripts/timm_folder.sh $(VENV)/timm || echo "timm could not be fetched: its tests are skipped"
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # control-arena pins much, so its tests have an environment of their own (4 minutes to make, 2.4 GB).
