@@ -202,11 +202,14 @@ def test_each_browser_has_a_form_token_of_its_own_that_stays() -> None:
     assert "set-cookie" not in again.headers
 
 
-def test_a_browser_id_that_was_not_handed_out_is_replaced() -> None:
-    guard = local()
-    name = guard._browser
-    asked = ask(guard, "GET", "/", cookies={name: "0123456789abcdef.0123456789abcdef0123456789abcdef"})
-    assert asked.cookies[name].partition(".")[0] != "0123456789abcdef"
+def test_a_person_stays_the_same_after_a_new_start_and_an_odd_id_is_replaced() -> None:
+    first = ask(local(), "GET", "/")
+    ((name, value),) = first.cookies.items()
+    again = ask(local(), "GET", "/", cookies={name: value})  # another server, as after a new start
+    assert again.cookies[name].partition(".")[0] == value.partition(".")[0]
+    assert again.text.split()[-1] != first.text.split()[-1]  # a form of the old one is too old
+    for odd in ("<script>", "a" * 17, "../x", "0123456789ABCDEF"):
+        assert ask(local(), "GET", "/", cookies={name: f"{odd}.x"}).cookies[name].partition(".")[0] != odd
 
 
 # --- sizes and headers -----------------------------------------------------------------------------------------------------

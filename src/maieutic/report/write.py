@@ -30,7 +30,7 @@ from maieutic.report.model import STATE_NAMES, TOLERANCE, ReportRun
 from maieutic.report.said import Heard
 from maieutic.report.spans import number, stimulus
 
-_STATIC = ("report.css", "parts.css", "report.js")
+_STATIC = ("report.css", "parts.css", "report.js", "icon.svg")
 _MARK = "report.json"
 
 

@@ -46,6 +46,9 @@ POLICY = (
 SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 #: what may stand in a Host header: a name or an address, and a port
 _HOST = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+#: of a browser, as this module makes it; seconds for which a browser keeps it
+_ID = re.compile(r"[0-9a-f]{16}")
+_A_YEAR = 365 * 24 * 3600
 #: ``no-referrer`` would make browsers send ``Origin: null`` with our own forms
 _HEADERS = {
     "content-security-policy": POLICY,
@@ -141,8 +144,7 @@ class Guard:
         self.app, self.access, self.most_body = app, access, most_body
         self._secret = secrets.token_bytes(32)
         # several servers of one machine share its cookies: each has a name of its own
-        tag = hashlib.sha256((access.token or secrets.token_hex(16)).encode()).hexdigest()[:10]
-        self._entry, self._browser = f"maieutic_entry_{tag}", f"maieutic_browser_{tag}"
+        self._entry = f"maieutic_entry_{hashlib.sha256((access.token or '').encode()).hexdigest()[:10]}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -156,9 +158,10 @@ class Guard:
             return await self._enter(scope, send)
         if refused is not None:
             return await _answer(send, *refused)
-        session, mark, fresh = self._session(cookies)
+        browser = f"maieutic_browser_{(scope.get('server') or ('', 0))[1]}"
+        session, mark, fresh = self._session(cookies.get(browser, ""))
         scope[SESSION] = session
-        cookie = [_cookie(self._browser, mark)] if fresh else []
+        cookie = [f"{_cookie(browser, mark)}; Max-Age={_A_YEAR}"] if fresh else []
         # a valid token stays in no later address
         if self.access.token is not None and scope["method"] in _SAFE and "token" in dict(_query(scope)):
             return await _answer(send, 303, "", {"location": _without_token(scope)}, cookie)
@@ -230,12 +233,15 @@ class Guard:
         await _answer(send, 303, "", {"location": _without_token(scope)}, [cookie])
 
     # --- browsers ------------------------------------------------------------------------------------------------
-    def _session(self, cookies: Mapping[str, str]) -> tuple[Session, str, bool]:
-        """The browser's session, its cookie, and whether it is new."""
-        # an id that this server did not hand out is not taken over
-        name, _, mark = cookies.get(self._browser, "").partition(".")
+    def _session(self, cookie: str) -> tuple[Session, str, bool]:
+        """The browser's session, its cookie, and whether that is new.
+
+        An id that an earlier server gave out is kept, so that a person stays the same one; its forms carry new tokens.
+        """
+        name, _, mark = cookie.partition(".")
         fresh = not (name and hmac.compare_digest(self._mark("browser", name).encode(), mark.encode()))
-        name = secrets.token_hex(8) if fresh else name
+        if fresh and _ID.fullmatch(name) is None:
+            name = secrets.token_hex(8)
         return Session(name, self._mark("form", name)), f"{name}.{self._mark('browser', name)}", fresh
 
     def _mark(self, what: str, name: str) -> str:
