@@ -54,21 +54,19 @@ def plan_for(config: Any, name: str, part: str) -> Plan:
     Raises:
         UserError: a part must be named or does not exist, or the model reads neither text nor pictures.
     """
-    towers = _towers(config)
-    if towers:
+    if _towers(config):
         return _tower_plan(config, name, part)
     if part in ("vision", "text"):
-        what = "encoder-decoder: write  {name}#encoder" if _two_sided(config) else "one network: write  {name}"
-        raise UserError(f"{name} has no tower called {part!r}: it is an {what.format(name=name)}")
+        instead = "an encoder-decoder: write  {}#encoder" if _two_sided(config) else "one network: write  {}"
+        raise UserError(f"{name} has no tower called {part!r}: it is {instead.format(name)}")
     arch = _architecture(config)
     reads = getattr(_class(arch), "main_input_name", "") if arch else ""
-    auto = _auto_classes()
     kind = config.model_type
-    if reads == "pixel_values" or (not arch and kind in auto["image"]):
+    if reads == "pixel_values" or (arch is None and kind in _types("image")):
         if part:
             raise UserError(f"{name} reads pictures with one network: write  {name}")
-        head = arch if arch and arch.endswith((*_IMAGE_HEADS, "Model", "Backbone")) else "AutoModel"
-        return Plan(kind="image", model=head)
+        kept = arch is not None and arch.endswith((*_IMAGE_HEADS, "Model", "Backbone"))
+        return Plan(kind="image", model=arch if arch and kept else "AutoModel")
     if reads not in ("", "input_ids"):
         raise UserError(f"{name} ({kind}) reads {reads}, neither text nor pictures: choose another model")
     if _two_sided(config):
@@ -77,25 +75,23 @@ def plan_for(config: Any, name: str, part: str) -> Plan:
         return Plan(kind="encoder", model="AutoModel", part="encoder")
     if part:
         raise UserError(f"{name} ({kind}) is one network, not an encoder-decoder: write  {name}")
-    decodes = bool(getattr(config, "is_decoder", False))
-    if (
-        kind in auto["causal"]
-        and (decodes or kind not in auto["masked"])
-        and not getattr(arch, "endswith", _no)("ForMaskedLM")
-    ):
+    return _text_plan(config, name, arch)
+
+
+def _text_plan(config: Any, name: str, arch: str | None) -> Plan:
+    """A language model in one piece: causal, or an encoder with the head it was saved with."""
+    kind = config.model_type
+    both_ways = kind in _types("masked") and not getattr(config, "is_decoder", False)
+    ending = next((e for e in _TEXT_HEADS if arch is not None and arch.endswith(e)), None)
+    if kind in _types("causal") and not both_ways and ending != "ForMaskedLM":
         return Plan(kind="causal", model="AutoModelForCausalLM")
-    if kind in auto["masked"] or kind in auto["body"]:
-        ending = next((e for e in _TEXT_HEADS if arch and arch.endswith(e)), None)
-        if ending is None and arch and arch.endswith("ForPreTraining") and kind in auto["masked"]:
-            ending, arch = "ForMaskedLM", auto["masked"][kind] if kind == "bert" else None
-        if ending is None or arch is None:
-            return Plan(kind="encoder", model="AutoModel")
-        return Plan(kind="encoder", model=arch, head=_TEXT_HEADS[ending])
-    raise UserError(f"{name} ({kind}) is no model of text or pictures that transformers loads: choose another")
-
-
-def _no(_ending: str) -> bool:
-    return False
+    if not both_ways and kind not in _types("body"):
+        raise UserError(f"{name} ({kind}) is no model of text or pictures that transformers loads: choose another")
+    if kind == "bert" and arch == "BertForPreTraining":
+        arch, ending = "BertForMaskedLM", "ForMaskedLM"
+    if arch is None or ending is None:
+        return Plan(kind="encoder", model="AutoModel")
+    return Plan(kind="encoder", model=arch, head=_TEXT_HEADS[ending])
 
 
 def _tower_plan(config: Any, name: str, part: str) -> Plan:
@@ -103,12 +99,10 @@ def _tower_plan(config: Any, name: str, part: str) -> Plan:
         raise UserError(
             f"{name} ({config.model_type}) reads pictures and text: name a tower,  {name}#vision  or  {name}#text"
         )
-    auto = _auto_classes()
-    arch = _architecture(config)
-    model = arch if arch and _class(arch) is not None else "AutoModel"
+    model = _architecture(config) or "AutoModel"
     if part == "vision":
         return Plan(kind="image", model=model, part=part)
-    if config.model_type in auto["speaks"]:
+    if config.model_type in _types("speaks"):
         return Plan(kind="causal", model=model if model != "AutoModel" else "AutoModelForImageTextToText", part=part)
     return Plan(kind="encoder", model=model, part=part)
 
@@ -134,14 +128,15 @@ def _class(name: str) -> Any:
     return getattr(transformers, name, None)
 
 
-def _auto_classes() -> dict[str, Any]:
-    """Model types by what transformers can make of them."""
+def _types(what: str) -> Any:
+    """The model types that transformers can make something of: ``causal``, ``masked``, ``image``, ``speaks`` or ``body``."""
     from transformers.models.auto import modeling_auto as auto
 
-    return {
+    tables = {
         "causal": auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
         "masked": auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
         "image": {**auto.MODEL_FOR_IMAGE_MAPPING_NAMES, **auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES},
         "speaks": auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
         "body": auto.MODEL_MAPPING_NAMES,
     }
+    return tables[what]

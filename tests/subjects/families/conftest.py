@@ -326,3 +326,18 @@ def compare_texts() -> Callable[..., None]:
 @pytest.fixture
 def pattern() -> Callable[[list[str]], str]:
     return pattern_of
+
+
+@pytest.fixture(name="save_model")
+def _save_model() -> Callable[[dict[str, Any], Path], None]:
+    return save_model
+
+
+@pytest.fixture(name="save_processor")
+def _save_processor() -> Callable[[str, int, Path], None]:
+    return save_processor
+
+
+@pytest.fixture(name="text_tokenizer")
+def _text_tokenizer() -> Callable[[str], Any]:
+    return text_tokenizer
