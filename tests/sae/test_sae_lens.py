@@ -14,7 +14,7 @@ from maieutic.harvest import harvest
 from maieutic.stimuli import Corpus
 from maieutic.subjects import Intervention, LanguageSubject, Unit, load_subject
 from maieutic.subjects.lenses.sae import Kind, Norm, Sae, SaeLens
-from maieutic.subjects.lenses.sae_formats import load_sae
+from maieutic.subjects.lenses.sae_formats import SaeFile, load_sae
 from maieutic.subjects.lenses.sae_sites import lens_of, place, with_latents
 from maieutic.subjects.lenses.sae_writing import write_sae
 
@@ -160,6 +160,31 @@ def test_what_the_mlp_gives_is_a_place_too(subject: LanguageSubject) -> None:
     gave = caught[-1][:, len(subject.prefix) :]
     expected = lens_of(seen, "layers.1.mlp.out.sae").sae.encode(gave)[0]
     np.testing.assert_allclose(read, expected.numpy(), atol=1e-4)
+
+
+def test_behind_the_norms_of_gemma(subject: LanguageSubject) -> None:
+    """Hooks of TransformerLens stand behind the norm that Gemma 2 puts after its MLP; a site named by hand stands before it."""
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    torch.manual_seed(0)
+    config = Gemma2Config(
+        vocab_size=19, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, head_dim=8,
+        num_key_value_heads=2, max_position_embeddings=64,
+    )  # fmt: skip
+    gemma = LanguageSubject(Gemma2ForCausalLM(config), subject.tokenizer, name="tiny-gemma")
+    norm = gemma.network.get_submodule("model.layers.1.post_feedforward_layernorm")
+    with torch.no_grad():
+        norm.weight.copy_(torch.linspace(-0.5, 0.5, 16))
+    caught: list[Tensor] = []
+    handle = norm.register_forward_hook(lambda _m, _a, out: caught.append(out))
+    gemma.outputs([TEXT])
+    handle.remove()
+    sae = random_sae("relu")
+    seen = with_latents(gemma, SaeFile(sae=sae, source="x", format="saelens", hook="blocks.1.hook_mlp_out"))
+    (read,) = seen.read([TEXT], [seen.unit("layers.1.mlp.out.normed.sae", i) for i in range(40)])
+    np.testing.assert_allclose(read, sae.encode(caught[-1][0, len(gemma.prefix) :]).numpy(), atol=1e-4)
+    assert place(gemma, "layers.1.mlp.out").module.endswith("mlp.down_proj")
+    assert place(gemma, "layers.1.attn.normed").module.endswith("post_attention_layernorm")
 
 
 def test_an_sae_of_another_model_is_refused(subject: LanguageSubject) -> None:
