@@ -40,12 +40,12 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "timm RegNet": {"ids": "timm:regnety_032.ra_in1k", "name": "regnetx_002", "side": 64, "args": {"num_classes": 5},
                     "sites": f"{STAGES}, stages.I.blocks.J.actK, {ENDS}"},
     "timm DenseNet": {"ids": "timm:densenet121.ra_in1k", "name": "densenet121", "side": 64,
-                      "args": {"growth_rate": 8, "block_config": [2, 2], "num_init_features": 16, "num_classes": 5},
+                      "args": {"growth_rate": 8, "block_config": [2, 2], "num_classes": 5},
                       "sites": f"{STAGES}, stages.I.blocks.J.actK, {ENDS}"},
     "timm MaxViT": {"ids": "timm:maxvit_tiny_tf_224.in1k", "name": "test_maxvit", "args": {"num_classes": 5},
-                    "sites": f"{STAGES}, {ENDS}"},
-    "timm MambaOut": {"ids": "timm:mambaout_tiny.in1k", "name": "test_mambaout", "side": 64,
-                      "sites": f"{STAGES}, {ENDS}"},
+                    "sites": f"{STAGES}.{{attn,mlp,resid}}, {ENDS}", "last": ["attn", "mlp"]},
+    "timm MambaOut": {"ids": "timm:mambaout_tiny.in1k", "name": "test_mambaout", "side": 96,
+                      "sites": f"{STAGES}, stages.I.blocks.J.{{actK,mlp}}, {ENDS}", "last": [""]},
 }  # fmt: skip
 
 
