@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from maieutic.errors import UserError
-from maieutic.subjects.base import Intervention
+from maieutic.subjects.base import Intervention, Site
 from maieutic.subjects.lenses.base import Lens, step
 
 #: a hook sits on a module that all threads share and would see another thread's pass, so one pass runs at a time
@@ -265,6 +265,16 @@ def check_moved(interventions: Sequence[Intervention], moved: Sequence[float]) -
             raise InterventionDidNothing(
                 f"{kind} on {key} changed nothing ({why}): show stimuli on which the unit is active"
             )
+
+
+def tap_at(root: nn.Module, site: Site) -> Tap:
+    """The hook point of a site inside a network, with all that it says: lens and layout.
+
+    Raises:
+        UserError: the network has no such module.
+    """
+    module = submodule(root, site.module, site.name)
+    return Tap(site=site.name, module=module, io=site.io, channels_last=site.channels_last, lens=site.lens)
 
 
 def submodule(root: nn.Module, path: str, site: str) -> nn.Module:

@@ -16,7 +16,7 @@ from torch import nn
 
 from maieutic.errors import UsageError
 from maieutic.subjects.base import Site, Subject
-from maieutic.subjects.hooks import Tap, submodule
+from maieutic.subjects.hooks import Tap, submodule, tap_at
 
 Fresh = TypeVar("Fresh", bound="NetworkSubject")
 
@@ -82,11 +82,7 @@ class NetworkSubject(Subject):
 
     def _tap(self, name: str) -> Tap:
         if name not in self._taps:
-            site = self.site(name)
-            module = submodule(self.network, site.module, name)
-            self._taps[name] = Tap(
-                site=name, module=module, io=site.io, lens=site.lens, channels_last=site.channels_last
-            )
+            self._taps[name] = tap_at(self.network, self.site(name))
         return self._taps[name]
 
 

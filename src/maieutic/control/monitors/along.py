@@ -80,15 +80,14 @@ class Along:
     def _pass(self, subject: LanguageSubject, seen: Transcript, sites: Sequence[str]) -> Activations:
         import torch
 
-        from maieutic.subjects.hooks import Tap, run_hooked, submodule
+        from maieutic.subjects.hooks import run_hooked, tap_at
 
         before, said = self._ids(subject, seen)
         model = subject.model
-        taps = [(subject.site(s), s) for s in sites]
         row = torch.tensor([[*before, *said]], device=model.device)
         done = run_hooked(
             lambda: model.base_model(input_ids=row, use_cache=False),
-            reads=[Tap(site=name, module=submodule(model, site.module, name), io=site.io) for site, name in taps],
+            reads=[tap_at(model, subject.site(s)) for s in sites],
             keep=lambda _tap, value: value[0].float().cpu().clone(),
         )
         words = subject.tokenizer.convert_ids_to_tokens([*before, *said])

@@ -25,7 +25,7 @@ from maieutic.forensics.action import Context
 from maieutic.forensics.actor import Spent
 from maieutic.forensics.actor_subject import SubjectActor
 from maieutic.subjects.base import Intervention, Site, Unit
-from maieutic.subjects.hooks import Tap, check_moved, run_hooked, submodule
+from maieutic.subjects.hooks import Tap, check_moved, run_hooked, submodule, tap_at
 
 #: smallest 1 - p that the log-odds tell from 0: float32 logits carry no more
 _LEAST = 1e-9
@@ -98,8 +98,7 @@ class Inside:
         return self.subject.site(name)
 
     def _tap(self, name: str) -> Tap:
-        site = self.site(name)
-        return Tap(site=name, module=submodule(self.subject.model, site.module, name), io=site.io)
+        return tap_at(self.subject.model, self.site(name))
 
     def _ids(self, text: str) -> list[int]:
         return [int(t) for t in self.subject.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]]
