@@ -232,10 +232,13 @@ def _one_label(row: Both) -> bool:
     return row.a is not None and row.b is not None and bool(row.a.label) and row.a.label == row.b.label
 
 
-def _mean(name: str, values: Sequence[float | None], seed: int) -> Reading:
+_TOO_FEW = "fewer than two units have a score on both sides"
+
+
+def _mean(name: str, values: Sequence[float | None], seed: int, *, why: str = _TOO_FEW) -> Reading:
     known = np.array([v for v in values if v is not None], dtype=np.float64)
     if len(known) < 2:
-        return Reading.unmeasured(name, "fewer than two units have a score on both sides", n=len(known))
+        return Reading.unmeasured(name, why, n=len(known))
     weights = cluster_weights(len(known), seed=seed).astype(np.float64)
     found = Estimate(value=float(known.mean()), replicates=weights @ known / len(known))
     return found.reading(name, n=len(known))
@@ -246,11 +249,12 @@ def _beside(
 ) -> tuple[str, Reading, Reading, Reading]:
     shared = [k for k in keys if k in a and k in b]
     apart = [a[k] - b[k] for k in shared]
+    why = "not scored beside both"
     return (
         name,
-        _mean(f"A {name}", [a[k] for k in shared], seed),
-        _mean(f"B {name}", [b[k] for k in shared], seed),
-        _mean(f"{name}, A minus B", apart, seed),
+        _mean(f"A {name}", [a[k] for k in shared], seed, why=why),
+        _mean(f"B {name}", [b[k] for k in shared], seed, why=why),
+        _mean(f"{name}, A minus B", apart, seed, why=why),
     )
 
 

@@ -38,7 +38,7 @@ def routes(viewed: Viewed) -> APIRouter:
         opened = viewed.opened(run)
         other = viewed.opened(request.query_params.get("with") or run)
         own, theirs = explainers_of(opened.store), explainers_of(other.store)
-        a, b = _who(request, own, theirs, opened is other)
+        a, b = _who(request, own, theirs, opened.records().usual(), opened is other)
         if a is None or b is None or (opened is other and a == b):
             return opened, other, None
         for name, there, where in ((a, own, opened), (b, theirs, other)):
@@ -77,9 +77,11 @@ def routes(viewed: Viewed) -> APIRouter:
     return router
 
 
-def _who(request: Request, own: list[str], theirs: list[str], one: bool) -> tuple[str | None, str | None]:
+def _who(
+    request: Request, own: list[str], theirs: list[str], first: str, one: bool
+) -> tuple[str | None, str | None]:  # fmt: skip
     """Whose labels: those asked for, else the first that can be compared."""
-    a = request.query_params.get("a") or (own[0] if own else None)
+    a = request.query_params.get("a") or (first if first in own else None)
     rest = [n for n in theirs if not one or n != a]
     usual = a if a in rest else next((n for n in rest if n != "lookup"), rest[0] if rest else None)
     return a, request.query_params.get("b") or usual
