@@ -23,7 +23,7 @@ def make_store(
 ) -> Store:
     """A store open for writing with a harvest and its units ``layers.1.mlp/N``; the caller closes it."""
     store = Store.open(folder, create=True)
-    plan = {"subject": f"hf:{subject}", "corpus": "none", "sites": [SITE], "units": [], "sample": units_of, "size": None,
+    plan = {"subject": "made-up", "corpus": "none", "sites": [SITE], "units": [], "sample": units_of, "size": None,
             "nulls": nulls, "seed": 0}  # fmt: skip
     row = {
         "name": "main", "subject": subject, "subject_fingerprint": fingerprints[0], "corpus": "made up",
