@@ -121,6 +121,7 @@ def test_packaged_pictures_carry_the_correlation_and_share_nothing() -> None:
     assert [e.stimulus.id for e in again.train] == [e.stimulus.id for e in made.train]
 
 
+@pytest.mark.slow
 @pytest.mark.packaged
 def test_the_packaged_network_is_fine_tuned_and_reopened(tmp_path: Path) -> None:
     from maieutic.stimuli.library import open_library
