@@ -81,9 +81,10 @@ class Confusion:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Confusion:
         """From what `to_json` gave."""
-        wrong = {name: tuple(Wrong(**w) for w in data[name]) for name in ("missed", "alarmed")}
-        grid = tuple(tuple(int(c) for c in row) for row in data["grid"])
-        return cls(**{**data, "grid": grid, "means": tuple(data["means"]), **wrong})
+        made: dict[str, Any] = {name: tuple(Wrong(**w) for w in data[name]) for name in ("missed", "alarmed")}
+        made["grid"] = tuple(tuple(int(c) for c in row) for row in data["grid"])
+        made["means"] = tuple(data["means"])
+        return cls(**{**data, **made})
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
