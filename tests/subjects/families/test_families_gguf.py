@@ -57,7 +57,7 @@ def write(file: Path, architecture: str, *, biases: bool, norms: bool) -> dict[s
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
-    writer.add_token_types([1] * 256 + [3, 3])
+    writer.add_token_types([1] * 256 + [3, 3, 1])
     writer.add_token_merges(["a b"])
     writer.add_bos_token_id(256)
     writer.add_eos_token_id(257)
@@ -71,9 +71,10 @@ def write(file: Path, architecture: str, *, biases: bool, norms: bool) -> dict[s
 
 
 def byte_tokens() -> list[str]:
+    """One token a byte, two special ones, and one merge: a tokenizer without merges is refused."""
     from tokenizers import pre_tokenizers
 
-    return [*sorted(pre_tokenizers.ByteLevel.alphabet()), "<s>", "</s>"]
+    return [*sorted(pre_tokenizers.ByteLevel.alphabet()), "<s>", "</s>", "ab"]
 
 
 #: family: architecture of the GGUF file, biases in attention, norms of queries and keys
