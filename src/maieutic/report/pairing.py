@@ -151,6 +151,14 @@ def explainers_of(store: Store) -> list[str]:
     return [*([CHOSEN] if store.count(choices) else []), *sorted(names)]
 
 
+def usual_pair(names: Sequence[str]) -> tuple[str | None, str | None]:
+    """Which two are compared if nobody says: neither a mixture of others nor the baseline, where there is a choice."""
+    last = (CHOSEN, "lookup")
+    order = [*(n for n in ("search",) if n in names), *(n for n in names if n != "search" and n not in last)]
+    order += [n for n in last if n in names]
+    return (order[0] if order else None), (order[1] if len(order) > 1 else None)
+
+
 def side_of(store: Store, explainer: str, *, name: str) -> Side:
     """One side, from a store. Cost: about a second for 100,000 units.
 

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from markupsafe import Markup
 
 from maieutic.report.further import paired_csv, shown_pairs
-from maieutic.report.pairing import Paired, explainers_of, pair, side_of
+from maieutic.report.pairing import Paired, explainers_of, pair, side_of, usual_pair
 from maieutic.view.index import version_of
 from maieutic.view.opening import Opened, Viewed
 
@@ -38,7 +38,7 @@ def routes(viewed: Viewed) -> APIRouter:
         opened = viewed.opened(run)
         other = viewed.opened(request.query_params.get("with") or run)
         own, theirs = explainers_of(opened.store), explainers_of(other.store)
-        a, b = _who(request, own, theirs, opened.records().usual(), opened is other)
+        a, b = _who(request, own, theirs, opened is other)
         if a is None or b is None or (opened is other and a == b):
             return opened, other, None
         for name, there, where in ((a, own, opened), (b, theirs, other)):
@@ -77,13 +77,11 @@ def routes(viewed: Viewed) -> APIRouter:
     return router
 
 
-def _who(
-    request: Request, own: list[str], theirs: list[str], first: str, one: bool
-) -> tuple[str | None, str | None]:  # fmt: skip
-    """Whose labels: those asked for, else the first that can be compared."""
-    a = request.query_params.get("a") or (first if first in own else None)
-    rest = [n for n in theirs if not one or n != a]
-    usual = a if a in rest else next((n for n in rest if n != "lookup"), rest[0] if rest else None)
+def _who(request: Request, own: list[str], theirs: list[str], one: bool) -> tuple[str | None, str | None]:
+    """Whose labels: those asked for, else the usual ones; of another run the same explainer's where it has any."""
+    a = request.query_params.get("a") or usual_pair(own)[0]
+    rest = [n for n in theirs if n != a] if one else theirs
+    usual = a if a in rest else usual_pair(rest)[0]
     return a, request.query_params.get("b") or usual
 
 
