@@ -329,7 +329,8 @@ def watch(root: nn.Module, call: Callable[[], Any]) -> tuple[dict[str, Ran], Ten
             seen = ran.setdefault(path, Ran(began=next(clock)))
             seen.calls += 1
             first = args[0] if args else next((v for v in kwargs.values() if isinstance(v, Tensor)), None)
-            seen.put = _first(first)
+            # a list of tensors (DenseNet's) is no input that could be read
+            seen.put = first if isinstance(first, Tensor) else None
 
         return note
 

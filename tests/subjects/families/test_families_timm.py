@@ -41,9 +41,9 @@ FAMILIES: dict[str, dict[str, Any]] = {
                     "sites": f"{STAGES}, stages.I.blocks.J.actK, {ENDS}"},
     "timm DenseNet": {"ids": "timm:densenet121.ra_in1k", "name": "densenet121", "side": 64,
                       "args": {"growth_rate": 8, "block_config": [2, 2], "num_classes": 5},
-                      "sites": f"{STAGES}, stages.I.blocks.J.actK, {ENDS}"},
+                      "sites": f"stages.I.blocks.J, stages.I.blocks.J.actK, {ENDS}"},
     "timm MaxViT": {"ids": "timm:maxvit_tiny_tf_224.in1k", "name": "test_maxvit", "args": {"num_classes": 5},
-                    "sites": f"{STAGES}.{{attn,mlp,resid}}, {ENDS}", "last": ["attn", "mlp"]},
+                    "sites": f"{STAGES}.{{attn,mlp,resid}}, {ENDS}", "last": ["attn"]},
     "timm MambaOut": {"ids": "timm:mambaout_tiny.in1k", "name": "test_mambaout", "side": 96,
                       "sites": f"{STAGES}, stages.I.blocks.J.{{actK,mlp}}, {ENDS}", "last": [""]},
 }  # fmt: skip
