@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from made_stores import make_store
 
+from maieutic.campaign.prices import load_prices
 from maieutic.errors import StoreError
 from maieutic.readings import Reading
 from maieutic.report.artifacts import find_artifacts
@@ -51,7 +52,7 @@ ANSWER = {
 }  # fmt: skip
 FORECAST = {
     "version": 1, "written_at": "2026-01-01", "about": {"subject": "smollm"}, "first": "mass", "sampled": 64, "engine": "processes",
-    "stages": [{"explainer": "search", "budget": 60}], "once": {}, "prices": {"machine": {}, "tokens": {}},
+    "stages": [{"explainer": "search", "budget": 60}], "once": {}, "prices": load_prices().model_dump(),
     "scenarios": [{"stages": 1, "enough": 0.9, "least": 0.02, "workers": 2, "units": 1536,
                    "limits": {"measurements": None, "llm_tokens": None, "dollars": None}, "readings": {"wall": reading(582.0)}}],
 }  # fmt: skip

@@ -143,7 +143,8 @@ class Watch:
         """
         began = time.monotonic()
         stamp = (*_changed(self.store.folder), is_written(self.store.folder))
-        fresh = self._standing is not None and (stamp == self._stamp or began - self._at < self._cost / _SHARE)
+        # whether somebody writes is told at once, what was written after a while
+        fresh = stamp == self._stamp or (stamp[-1:] == self._stamp[-1:] and began - self._at < self._cost / _SHARE)
         if self._standing is None or not fresh:
             self._standing = standing_of(self.store, writing=stamp[-1])
             self._stamp, self._at = stamp, time.monotonic()
