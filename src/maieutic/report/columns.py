@@ -100,7 +100,13 @@ class Columns:
     @cached_property
     def key_rank(self) -> NDArray[np.int64]:
         """The place of each unit where keys are in order, numbers in them by size."""
-        return _ranks(sorted(range(len(self)), key=lambda i: _natural(self.keys[i])))
+        ends = [key.rpartition("/")[2] for key in self.keys]
+        bare = [end.removesuffix("-") for end in ends]
+        if not all(b.isdecimal() and b.isascii() and len(b) < 18 for b in bare):
+            return _ranks(sorted(range(len(self)), key=lambda i: _natural(self.keys[i])))
+        sites = _ranks(sorted(range(len(self.site_names)), key=lambda i: _natural(self.site_names[i])))
+        signs = np.array([end.endswith("-") for end in ends], dtype=np.bool_)
+        return _ranks(np.lexsort((signs, np.array(bare, dtype=np.int64), sites[self.site])))
 
     @cached_property
     def label_rank(self) -> NDArray[np.int64]:
@@ -113,7 +119,7 @@ class Columns:
         return np.full(len(self), np.nan) if found is None else found
 
 
-def _ranks(order: Sequence[int]) -> NDArray[np.int64]:
+def _ranks(order: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[np.asarray(order, dtype=np.int64)] = np.arange(len(order))
     return ranks

@@ -110,7 +110,7 @@ class Records:
 
     def explainers(self) -> list[str]:
         """Every explainer that explained a unit."""
-        return sorted({name for (name,) in self.store.columns(explanations, ("explainer",))})
+        return sorted({name for (name,) in self.store.columns(explanations, ("explainer",), distinct=True)})
 
     def usual(self) -> str:
         """Whose explanations pages show if nobody says: those a sweep chose, else the search's, else another's."""

@@ -184,7 +184,7 @@ class _Reader:
 
     def scores(self) -> None:
         """Headlines of every scorer, and controls of the first."""
-        stored = {name for (name,) in self.store.columns(scores, ("name",), **self._where())}
+        stored = {name for (name,) in self.store.columns(scores, ("name",), distinct=True, **self._where())}
         further = in_order(n for n in stored if "." not in n and n != "predictive")
         controls = [c for c in CONTROLS if f"predictive.control.{c}" in stored]
         into = {f"predictive.control.{c}": CONTROL + CONTROL_NAMES[c] for c in controls}
