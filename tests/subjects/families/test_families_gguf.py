@@ -19,6 +19,8 @@ def write(file: Path, architecture: str, *, biases: bool, norms: bool) -> dict[s
     """A model with random weights and a tokenizer of one token a byte; gives its tensors."""
     rng = np.random.default_rng(0)
     tensors: dict[str, np.ndarray] = {}
+    # transformers reads no length of heads from a Qwen3 file: it is 128 in all of them
+    head = 128 if norms else HIDDEN // HEADS
 
     def add(name: str, *shape: int) -> None:
         scale = 1.0 if len(shape) == 1 else 0.3
@@ -30,12 +32,13 @@ def write(file: Path, architecture: str, *, biases: bool, norms: bool) -> dict[s
     add("output_norm.weight", HIDDEN)
     add("output.weight", len(tokens), HIDDEN)
     for n in range(LAYERS):
-        for part in ("attn_q", "attn_k", "attn_v", "attn_output"):
-            add(f"blk.{n}.{part}.weight", HIDDEN, HIDDEN)
-            if biases and part != "attn_output":
-                add(f"blk.{n}.{part}.bias", HIDDEN)
+        for part in ("attn_q", "attn_k", "attn_v"):
+            add(f"blk.{n}.{part}.weight", HEADS * head, HIDDEN)
+            if biases:
+                add(f"blk.{n}.{part}.bias", HEADS * head)
+        add(f"blk.{n}.attn_output.weight", HIDDEN, HEADS * head)
         for part in ("attn_q_norm", "attn_k_norm") if norms else ():
-            add(f"blk.{n}.{part}.weight", HIDDEN // HEADS)
+            add(f"blk.{n}.{part}.weight", head)
         add(f"blk.{n}.ffn_gate.weight", INNER, HIDDEN)
         add(f"blk.{n}.ffn_up.weight", INNER, HIDDEN)
         add(f"blk.{n}.ffn_down.weight", HIDDEN, INNER)
@@ -52,8 +55,8 @@ def write(file: Path, architecture: str, *, biases: bool, norms: bool) -> dict[s
     writer.add_rope_freq_base(10000.0)
     writer.add_vocab_size(len(tokens))
     if norms:
-        writer.add_key_length(HIDDEN // HEADS)
-        writer.add_value_length(HIDDEN // HEADS)
+        writer.add_key_length(head)
+        writer.add_value_length(head)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
