@@ -60,6 +60,7 @@ def create_app(
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncGenerator[None]:
+        viewed.warm()
         yield
         viewed.close()
 
@@ -67,9 +68,7 @@ def create_app(
     app.state.viewed = viewed
     app.mount("/static", StaticFiles(packages=[("maieutic.report", "static"), ("maieutic.view", "static")]))
     for name in PARTS:
-        where = f"maieutic.view.{name}"
-        if find_spec(where) is not None:
-            app.include_router(import_module(where).routes(viewed))
+        app.include_router(import_module(f"maieutic.view.{name}").routes(viewed))
 
     @app.exception_handler(HTTPException)
     def lost(request: Request, error: HTTPException) -> Response:  # pyright: ignore[reportUnusedFunction]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,7 +136,7 @@ class _Reader:
             self.names.append(name)
         return self.names.index(name)
 
-    def _where(self) -> dict[str, str]:
+    def _where(self) -> dict[str, Any]:
         return {} if self.explainer == CHOSEN else {"explainer": self.explainer}
 
     def choices(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from fastapi import Request
     from fastapi.responses import HTMLResponse
 
-#: what a page may load: the app's own files; no script or style between its lines, nothing from elsewhere
-POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 Opener = Callable[[Path], Run]
 #: what a part puts into a page of another: gets the request, the run and the unit's key (or ``None``)
 Filling = Callable[["Request", "Opened | None", "str | None"], Markup]
@@ -137,14 +136,20 @@ class Viewed:
         shelves: dict[str, Path] = {}
         for folder in folders:
             name = _slug(folder.resolve().name, {**runs, **shelves})
-            if (folder / FILE).is_file():
-                runs[name] = Opened(name, folder.resolve(), opener)
-            elif folder.is_dir() and find_artifacts(folder):
-                shelves[name] = folder.resolve()
-            else:
-                raise StoreError(
-                    f"{folder} is not a maieutic run (no {FILE}), and holds no dossier, card or study: give the folder of one"
-                )
+            try:
+                if (folder / FILE).is_file():
+                    runs[name] = Opened(name, folder.resolve(), opener)
+                elif folder.is_dir() and find_artifacts(folder):
+                    shelves[name] = folder.resolve()
+                else:
+                    raise StoreError(
+                        f"{folder} is not a maieutic run (no {FILE}), and holds no dossier, card or study: "
+                        "give the folder of one"
+                    )
+            except StoreError:
+                for opened in runs.values():
+                    opened.close()
+                raise
         return cls(runs=runs, shelves=shelves, token=token, writable=writable)
 
     @property
@@ -179,7 +184,7 @@ class Viewed:
         from fastapi.responses import HTMLResponse
 
         html = self.html(request, template, opened=opened, key=key, **values)
-        return HTMLResponse(html, status_code=status, headers={"content-security-policy": POLICY})
+        return HTMLResponse(html, status_code=status)
 
     def html(
         self, request: Request, template: str, *, opened: Opened | None = None, key: str | None = None, **values: Any
@@ -213,6 +218,18 @@ class Viewed:
         return environment().overlay(
             loader=ChoiceLoader([PackageLoader("maieutic.view"), PackageLoader("maieutic.report")])
         )
+
+    def warm(self) -> None:
+        """Read templates and what tables show before the first page is asked for, in the background."""
+
+        def read() -> None:
+            self.templates.get_template("units.html.j2")
+            for opened in self.runs.values():
+                # a store that is being made, or lost, is told by the page that asks for it
+                with suppress(UserError, OSError):
+                    opened.index.of(opened.index.usual())
+
+        threading.Thread(target=read, name="warm", daemon=True).start()
 
     def close(self) -> None:
         """Stop the worker and let go of the runs."""

@@ -37,10 +37,10 @@ _SAFE = frozenset({"GET", "HEAD"})
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 #: under which a request's `Session` stands in its scope
 SESSION = "maieutic.session"
-#: what a page may load: its own files, no script between its lines, nothing from elsewhere
+#: what a page may load: the app's own files, no script or style between its lines, nothing from elsewhere
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
 )
 #: of pages that come from files: no script, no form, an origin of their own
 SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
