@@ -21,8 +21,13 @@ from maieutic.errors import UserError
 Kind = Literal["causal", "encoder", "image"]
 PARTS = ("vision", "text", "encoder")
 
-_IMAGE_HEADS = ("ForImageClassification", "ForImageClassificationWithTeacher", "ForObjectDetection")
-_IMAGE_HEADS += ("ForSemanticSegmentation", "WithProjection")
+_IMAGE_HEADS = (
+    "ForImageClassification",
+    "ForImageClassificationWithTeacher",
+    "ForObjectDetection",
+    "ForSemanticSegmentation",
+    "WithProjection",
+)
 _TEXT_HEADS = {"ForMaskedLM": "mask", "ForSequenceClassification": "class", "ForTokenClassification": "token"}
 
 

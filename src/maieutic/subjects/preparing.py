@@ -207,9 +207,9 @@ def known_recipe(processor: Any) -> Recipe | None:
             return None
     if told["do_center_crop"] and told["crop_size"]:
         crop = (int(told["crop_size"]["height"]), int(told["crop_size"]["width"]))
-    side = (told["size"] or {}).get("shortest_edge")
+    side = int((told["size"] or {}).get("shortest_edge") or 0)
     if kind == "ConvNextImageProcessor" and told["do_resize"] and side < _CONVNEXT_WARPS:
-        crop = crop or (int(side), int(side))
+        crop = crop or (side, side)
     if told["do_pad"]:
         return None
     efficient = kind == "EfficientNetImageProcessor"
@@ -230,9 +230,10 @@ def known_recipe(processor: Any) -> Recipe | None:
 def _settings(processor: Any) -> Mapping[str, Any]:
     names = ("do_resize", "size", "resample", "do_center_crop", "crop_size", "do_rescale", "rescale_factor")
     names += ("do_normalize", "image_mean", "image_std", "do_pad")
-    found = {n: getattr(processor, n, None) for n in names}
+    found: dict[str, Any] = {n: getattr(processor, n, None) for n in names}
     for name in ("size", "crop_size"):
-        found[name] = {k: v for k, v in dict(found[name]).items() if v is not None} if found[name] else None
+        given: Any = found[name] or {}
+        found[name] = {k: v for k, v in dict(given).items() if v is not None}
     return found
 
 
@@ -245,19 +246,18 @@ def _plain(processor: Any) -> bool:
     return isinstance(processor, PilBackend) and all(getattr(kinds, s) is getattr(PilBackend, s) for s in steps)
 
 
-def _resize(kind: str, processor: Any, size: Mapping[str, Any] | None) -> tuple[Resize, str] | None:
-    size = size or {}
-    side = size.get("shortest_edge")
-    share = getattr(processor, "crop_pct", None)
+def _resize(kind: str, processor: Any, size: Mapping[str, Any]) -> tuple[Resize, str] | None:
+    side = int(size.get("shortest_edge") or 0)
+    share: Any = getattr(processor, "crop_pct", None)
     if kind == "ConvNextImageProcessor":
-        return shortest(int(side / share)) if side < _CONVNEXT_WARPS else exactly(int(side), int(side))
+        return shortest(int(side / share)) if side < _CONVNEXT_WARPS else exactly(side, side)
     if kind == "LevitImageProcessor" and side:
         return shortest(int((256 / 224) * side))
     if kind == "PoolFormerImageProcessor" and share is not None:
-        side = side or (size["height"] if size.get("height") == size.get("width") else None)
+        side = side or (int(size["height"]) if size.get("height") == size.get("width") else 0)
         return shortest(int(side / share)) if side else None
     if side and not size.get("longest_edge"):
-        return shortest(int(side))
+        return shortest(side)
     if size.get("height") and size.get("width"):
         return exactly(int(size["height"]), int(size["width"]))
     return None
