@@ -18,7 +18,7 @@ import numpy as np
 from maieutic.errors import UsageError, did_you_mean
 from maieutic.readings import FloatArray
 from maieutic.stimuli.base import Corpus, Stimulus
-from maieutic.subjects.base import Subject
+from maieutic.subjects.base import Subject, Values
 
 #: pictures that must fall into a class, and the share of them that must show one thing, before it is called after it
 _PICTURES, _SHARE = 2, 0.5
@@ -56,7 +56,7 @@ class Target:
     against_name: str = ""
     note: str = ""
 
-    def value(self, outputs: FloatArray) -> FloatArray:
+    def value(self, outputs: FloatArray | Values) -> FloatArray:
         """``[stimulus, output]`` to ``[stimulus]``: the logit less that of ``against``, or less the mean logit."""
         out = np.asarray(outputs, dtype=np.float64)
         beside = out.mean(axis=1) if self.against is None else out[:, self.against]

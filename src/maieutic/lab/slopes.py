@@ -81,7 +81,7 @@ def attribute_output(
         UserError: no network, or a site whose units no gradient says anything of.
     """
     stream = last_stream(subject)
-    wanted = list(dict.fromkeys([*sites, *([stream] if stream else [])]))
+    wanted: list[str] = list(dict.fromkeys([*sites, stream] if stream else sites))
     lenses = {s: getattr(subject.site(s), "lens", None) for s in sites}
     writes = {s: _writes(subject, s, lens) for s, lens in lenses.items() if lens is not None}
     rows: dict[str, list[tuple[FloatArray, ...]]] = {s: [] for s in sites}

@@ -168,7 +168,7 @@ def side_of(store: Store, explainer: str, *, name: str) -> Side:
     row = store.rows(harvests, name=MAIN)[0]
     keys = {u: str(k) for u, k in store.columns(units, ["id", "key"], harvest=MAIN, role="main")}
     who = {u: str(e) for u, e in store.columns(choices, ["unit", "explainer"])} if explainer == CHOSEN else {}
-    of = {"explainer": sorted({*who.values()}) if explainer == CHOSEN else explainer}
+    of: dict[str, Any] = {"explainer": sorted({*who.values()}) if explainer == CHOSEN else explainer}
 
     def meant(unit: int, by: str) -> bool:
         return unit in keys and (who.get(unit) == by if explainer == CHOSEN else True)

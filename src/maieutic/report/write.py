@@ -89,7 +89,7 @@ def _write(run: ReportRun, folder: Path, further: Sequence[FurtherPage]) -> None
         if own.search is not None:
             (folder / "assets" / own.search).write_text(pages.search_script(own), encoding="utf-8")
     paged = [page for _, rows in sections for page in rows if page.file is not None]
-    said = {n: f.values["heard"] for n, (s, _) in enumerate(sections, 1) for f in further if f.about(n, "heard")}
+    said = {n: f.values["heard"] for n in range(1, len(sections) + 1) for f in further if f.about(n, "heard")}
     heard = {id(s): said[n] for n, (s, _) in enumerate(sections, 1) if n in said}
     _unit_pages(run, paged, folder, assets, nav(""), heard)
     for page in further:
@@ -118,7 +118,8 @@ def _further(
         (folder / name).write_bytes(data)
     addresses = {name: to for name in ("url_a", "url_b") if name in page.values}
     files = {key: file for key, (file, _) in units.items()}
-    _page(folder, page.file, page.template, units=files, nav=nav, **{**page.values, **addresses})
+    values: dict[str, Any] = {**page.values, **addresses, "units": files, "nav": nav}
+    _page(folder, page.file, page.template, **values)
 
 
 def _unit_pages(
