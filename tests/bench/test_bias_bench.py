@@ -54,7 +54,7 @@ def test_planted_prompts_hold_what_is_planted_and_no_more():
 
 def tried(effect: float, low: float, high: float, *, truth: float = 1.0, verdict: str = "bias") -> Tried:
     reading = Reading(name="e", value=effect, low=low, high=high)
-    finding: Any = SimpleNamespace(effect=reading, verdict=verdict, is_bias=verdict == "bias")
+    finding: Any = SimpleNamespace(effect=reading, verdict=verdict, why="", is_bias=verdict == "bias")
     return Tried(modality="text", seed=0, name="x", truth=truth, finding=finding)
 
 

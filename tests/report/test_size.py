@@ -77,7 +77,7 @@ def test_few_units_have_one_table_and_no_search(tmp_path: Path) -> None:
     html = (folder / "index.html").read_text(encoding="utf-8")
     assert 'class="search"' not in html
     assert 'class="pager"' not in html
-    assert sorted(p.name for p in (folder / "assets").iterdir()) == ["parts.css", "report.css", "report.js"]
+    assert sorted(p.name for p in (folder / "assets").iterdir()) == ["icon.svg", "parts.css", "report.css", "report.js"]
 
 
 def test_beyond_the_limit_the_most_important_have_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
