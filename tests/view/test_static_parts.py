@@ -85,4 +85,4 @@ def test_a_report_without_any_of_it_has_no_bar(tmp_path: Path) -> None:
     explained(store, 1, "x", value=0.5)
     store.close()
     out = report_runs([tmp_path / "r"], tmp_path / "out", explainer="search")
-    assert 'class="bar"' not in out.read_text()
+    assert 'class="pages"' not in out.read_text()

@@ -228,4 +228,7 @@ def _style() -> Markup:
         ".shots figcaption{font-size:.72rem;font-variant-numeric:tabular-nums}"
         ".unit-card{border-top:1px solid color-mix(in srgb,currentColor 20%,transparent);padding:.7rem 0}"
         ".unit-card h3{margin:.1rem 0}"
+        ".forest.margins .line{grid-template-columns:7.5rem 1fr 14rem}"
+        ".wide td.words{text-align:left;white-space:normal;min-width:18rem}"
+        "@media (max-width:58rem){.forest.margins .line{grid-template-columns:5.5rem 1fr}}"
     )
