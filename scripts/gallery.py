@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from maieutic.view.opening import Opened, Viewed
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
-WIDE, NARROW = (1280, 860), (390, 844)
+WIDE, TALL, NARROW = (1280, 860), (1280, 1800), (390, 844)
 #: bytes that a picture may have
 MOST = 150_000
 #: seconds that a model may take to load, so that a unit's evidence is there
@@ -122,7 +122,7 @@ def of_run(opened: Opened, *, first: bool, several: bool) -> Iterator[Shot]:
     at = f"unit-{kind}"
     if first:
         yield Shot(
-            name="overview", title="A run at a glance", address=f"{opened.url}/",
+            name="overview", title="A run at a glance", address=f"{opened.url}/", size=TALL,
             caption=f"How many labels of {subject} beat every control, and their scores beside the controls’.",
             alt="Headline with the number of labels that beat every control, charts of score distributions with controls.",
         )  # fmt: skip
@@ -134,7 +134,7 @@ def of_run(opened: Opened, *, first: bool, several: bool) -> Iterator[Shot]:
     if unit is not None:
         yield Shot(
             name=at, title=f"A unit of {'an image' if kind == 'image' else 'a language'} model", address=opened.unit_url(unit),
-            caption="Its label with scores beside controls, and what it responds to over the whole range.",
+            size=TALL, caption="Its label with scores beside controls, and what it responds to over the whole range.",
             alt="A unit’s page: label, scores with intervals beside controls, and stimuli with heat where it is active.",
         )  # fmt: skip
         yield Shot(

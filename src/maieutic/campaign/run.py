@@ -318,7 +318,13 @@ def harvest_folder(folder: Path, subject: Subject) -> Path:
 
 
 def _plan_of(stored: Mapping[str, Any]) -> RunPlan:
-    """The plan that a run was made with."""
+    """The plan that a run was made with.
+
+    Raises:
+        StoreError: it is of a version that kept plans otherwise.
+    """
+    if "sites" not in stored:
+        raise StoreError("an older version made this harvest: harvest again into a new run folder")
     lists = {name: tuple(stored[name]) for name in ("sites", "units")}
     values: dict[str, Any] = {**stored, **lists}
     return RunPlan(**values)
