@@ -124,7 +124,7 @@ def test_planted_scripts_are_text_on_every_page(evil: Path) -> None:
 def test_answers_carry_what_keeps_a_page_safe(evil: Path) -> None:
     answer = client(evil, opener=lost).get("/runs/run-b/")
     policy = answer.headers["content-security-policy"]
-    assert "default-src 'self'" in policy and "unsafe" not in policy
+    assert "default-src 'none'" in policy and "script-src 'self'" in policy and "unsafe" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "referrer-policy" in answer.headers
     foreign = TestClient(create_app([evil], opener=lost), base_url="http://evil.example")
