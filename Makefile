@@ -23,7 +23,7 @@ help:
 
 # A no-op while pyproject.toml and constraints.txt are unchanged.
 $(STAMP): pyproject.toml constraints.txt scripts/install.sh
-	@bash scripts/install.sh $(VENV) $(STAMP) demo
+	@bash scripts/install.sh $(VENV) $(STAMP) demo,view
 
 # What the tests need besides: language models, MCP, diffusion pipelines, the tools.
 $(DEV): $(STAMP)

@@ -88,7 +88,8 @@ def demo(
     print_summary(summaries)
     print(f"\n{total:.0f} s in all; " + ", ".join(f"{name} {s:.0f} s" for name, s in seconds.items()))
     print(f"report: {index}")
-    print("next:  open the report;  maieutic models;  maieutic harvest --help  (your own model and corpus)")
+    runs_made = " ".join(str(run / name) for name in seconds)
+    print(f"next:  maieutic view {runs_made};  maieutic models;  maieutic harvest --help  (your own model and corpus)")
 
 
 def _one(part: Part, folder: Path, *, sample: int, seed: int) -> None:

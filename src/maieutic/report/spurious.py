@@ -61,7 +61,7 @@ class MarginRow:
     what: str
     said: str
     bar: charts.Bar | None
-    clear: bool
+    shade: str
 
 
 def write_spurious(study: Study, folder: Path) -> Path:
@@ -163,8 +163,10 @@ def margin_row(name: str, margin: Reading, scale: Axis) -> MarginRow:
         low = margin.value if margin.low is None else margin.low
         high = margin.value if margin.high is None else margin.high
         bar = charts.Bar(at=scale.at(margin.value), left=scale.at(low), width=round(scale.at(high) - scale.at(low), 2))
-    clear = margin.low is not None and margin.high is not None and (margin.low > 0 or margin.high < 0)
-    return MarginRow(name=name, what=ARMS[name], said=percent(margin), bar=bar, clear=clear)
+    shade = "control"
+    if margin.low is not None and margin.high is not None:
+        shade = "own" if margin.low > 0 else "miss" if margin.high < 0 else "control"
+    return MarginRow(name=name, what=ARMS[name], said=percent(margin), bar=bar, shade=shade)
 
 
 def group_tables(study: Study, first: Outcome) -> list[tuple[str, list[tuple[str, list[str]]]]]:

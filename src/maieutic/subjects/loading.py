@@ -14,6 +14,7 @@ from maieutic.errors import UserError
 from maieutic.subjects.base import Site, Subject
 from maieutic.subjects.families import Plan, plan_for
 
+#: what transformers raises over files that are missing, foreign or of a version it does not know
 _LOADING = (OSError, ValueError, KeyError, ImportError, NotImplementedError, AttributeError)
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maieutic.errors import UserError
 from maieutic.progress import Report, silent
 from maieutic.readings import Reading
+from maieutic.store import writing
 from maieutic.studies.behaviour.harness import harness_readings
 from maieutic.studies.behaviour.measure import Behaviour, compare, measure_pairs
 from maieutic.studies.behaviour.pairs import PairSet
@@ -83,14 +83,9 @@ def write_behaviour(found: Behaviours, folder: Path) -> Path:
     """Write ``behaviour.json``, whole or not at all.
 
     Raises:
-        UserError: the folder cannot be written.
+        StoreError: the folder cannot be written.
     """
     path = folder / "behaviour.json"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
+    with writing(path) as part:
         part.write_text(json.dumps(found.to_json(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path} ({error.strerror}): give another --out folder") from error
     return path

@@ -2,7 +2,7 @@
 
     OUT/cfg.json, sae_weights.safetensors   the SAE, as SAELens reads it
     OUT/training.json                       settings, model, corpus, loss on the way
-    OUT/work/                               checkpoint and activations while it trains; removed at the end
+    OUT/unfinished/                         checkpoint and activations while it trains; removed at the end
 
 What this module does not do: measure (`metrics`).
 """
@@ -27,7 +27,7 @@ from maieutic.subjects.lenses.sae_formats import CONFIG, SAELENS, SaeFile, load_
 from maieutic.subjects.lenses.sae_sites import place
 from maieutic.subjects.lenses.sae_writing import write_sae
 
-RECORD, WORK = "training.json", "work"
+RECORD, WORK = "training.json", "unfinished"
 #: tokens of a window of a packaged corpus, about, and the share of windows on the discover split
 _WINDOW, _SHARE = 100, 0.45
 
