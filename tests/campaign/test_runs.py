@@ -186,3 +186,20 @@ def test_a_unit_that_raises_is_recorded_and_the_run_goes_on(tmp_path: Path, mode
         with pytest.raises(UserError, match="explain"):
             score_units(run)
     assert any("no such luck" in p for p in problems(tmp_path / "r"))
+
+
+@pytest.mark.slow
+def test_a_run_knows_what_its_model_calls_units(tmp_path: Path, model_folder: Path, jsonl: Path) -> None:
+    from maieutic.report.records import Records
+    from maieutic.store import Store
+
+    plan = RunPlan(subject=f"hf:{model_folder}+logits:3,5", corpus=str(jsonl), sites=("logits",), nulls=0)
+    with create_run(tmp_path / "run", plan) as run:
+        names = run.subject.site("logits").names
+        keys = [u.key for u in run.units]
+    assert len(names) == 2
+    with Store.open(tmp_path / "run") as store:
+        records = Records.of(store)
+        assert [records.called(k) for k in keys] == [names[int(k[-1])].strip() for k in keys]
+    with create_run(tmp_path / "run", plan) as again:  # the names are no other settings
+        assert [u.key for u in again.units] == keys

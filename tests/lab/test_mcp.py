@@ -75,7 +75,7 @@ def image_server(image_world: Any) -> Any:
 
 # --- what is offered ---------------------------------------------------------------------------------------------------
 def test_what_is_offered_fits_the_units_and_tools(text_server: Any, image_server: Any, text_lab: mt.Lab) -> None:
-    everywhere = {"list_units", "exemplars", "measure", "ablate", "steer", "hypothesize", "judge", "hypotheses",
+    everywhere = {"list_units", "exemplars", "measure", "ablate", "steer", "drives", "hypothesize", "judge", "hypotheses",
                   "python_page", "submit"}  # fmt: skip
     # the worlds of these tests have every tool
     assert names(text_server) - {"imagine", "edit", "describe"} == everywhere | {"edit_text", "write"}
@@ -221,6 +221,17 @@ def test_pictures_sent_along_are_measured_unless_they_are_of_the_test_split(
     assert "no picture has the id" in refused(unknown)
     assert "that is no picture" in refused(broken)
     assert len(image_world.ledger()) == 1
+
+
+def test_which_units_drive_an_output(image_world: Any, image_server: Any) -> None:
+    (shown,) = talk(image_server, ("exemplars", {"n": 4, "where": "top", "lit": False}))
+    ids = [line.split()[0] for line in told(shown).splitlines()]
+    asked = {"output": "class:0", "stimuli": ids, "expect": ["units/0"], "units": ["units/0"]}
+    found, wrong = talk(image_server, ("drives", asked), ("drives", {**asked, "output": "class:zebra"}))
+    assert "'class:0': it loses" in told(found) and "(expected to drive)" in told(found)
+    assert "measurements left for units/0" in told(found)
+    assert "class:281" in refused(wrong)
+    assert [e.kind for e in image_world.ledger()] == ["look"] * 4 + ["ablate"] * 4
 
 
 def test_made_and_described_pictures(image_world: Any, image_server: Any) -> None:

@@ -18,7 +18,7 @@ from maieutic.report.columns import Columns
 from maieutic.report.model import STATES
 from maieutic.report.overview import Overview, coverage, headline
 from maieutic.report.records import Records
-from maieutic.store import Store, choices
+from maieutic.store import Store, choices, harvests
 from maieutic.view.index import Index, read_columns
 from maieutic.view.meaning import Meaning
 from maieutic.view.opening import Opened
@@ -303,3 +303,23 @@ def test_a_folder_that_is_no_run_and_a_model_that_is_not_there(mixed: Path) -> N
     assert opened.run(wait=20) is None
     assert opened.why == "the model is not here: fetch it"
     opened.close()
+
+
+def test_units_with_names_are_found_by_them(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "run", units_of=3)
+    row = store.rows(harvests, name="main")[0]
+    called = {SITE: {"called": ["tabby cat", " <b>lynx</b>"]}}  # a third unit has no name
+    with store.transaction() as connection:
+        store.put(harvests, [{**row, "settings": {**row["settings"], "units": called}}], connection=connection)
+    explained(store, 2, "spots", value=0.5)
+    store.close()
+    with Store.open(tmp_path / "run") as store:
+        records = Records.of(store)
+        shown = records.shown(records.members(), "search")
+        columns = read_columns(store, "search")
+    assert [u.name for u in shown] == ["tabby cat", "<b>lynx</b>", ""]
+    assert columns.names == Columns.of(shown).names == ("tabby cat", "<b>lynx</b>", "")
+    assert find(columns, Query(words="LYNX")).tolist() == [1]
+    assert find(columns, Query(words="spots")).tolist() == [1]
+    assert records.called(f"{SITE}/0-") == "tabby cat"
+    assert records.called("elsewhere/0") == ""

@@ -147,7 +147,7 @@ def create_run(
         directions = _directions(store.folder, subject, corpus, plan)
         keep = _kept(subject, plan.sites, chosen) + directions
         sparse = Sparse(sites=plan.sites) if plan.sparse else None
-        settings = _settings(plan, fingerprint(subject, corpus, plan.sites, keep, sparse=sparse))
+        settings = _settings(plan, fingerprint(subject, corpus, plan.sites, keep, sparse=sparse), subject)
         started = time.perf_counter()
         _announce(store, plan, subject, corpus, settings)
         with report("harvest", subject.name) as step:
@@ -330,13 +330,15 @@ def _plan_of(stored: Mapping[str, Any]) -> RunPlan:
     return RunPlan(**values)
 
 
-def _settings(plan: RunPlan, key: str) -> dict[str, Any]:
+def _settings(plan: RunPlan, key: str, subject: Subject) -> dict[str, Any]:
     from dataclasses import asdict
 
     plain = {**asdict(plan), "sites": list(plan.sites), "units": list(plan.units)}
     if not plan.sparse:
         del plain["sparse"]  # as in runs that were made before there was a choice
-    return {"plan": plain, "fingerprint": key}
+    told = {s: subject.site(s).to_json() for s in plan.sites}
+    called = {s: {"called": t["names"]} for s, t in told.items() if "names" in t}
+    return {"plan": plain, "fingerprint": key, **({"units": called} if called else {})}
 
 
 def _announce(store: Store, plan: RunPlan, subject: Subject, corpus: Corpus, settings: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ def bench(
         str,
         typer.Argument(
             help="Which bench: planted, units, puzzles, find, session, jail, faults, local-model, harvest, sharing, "
-            "sweep, store, forensics, monitors, organism or audit."
+            "sweep, store, forensics, monitors, organism, audit or bias."
         ),
     ],
     modality: Annotated[str | None, typer.Option(help="text or image; default both.")] = None,

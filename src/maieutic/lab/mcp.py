@@ -193,6 +193,26 @@ class Offered:
         )
         return [*map(repr, found), self._left(unit)]
 
+    def drives(
+        self,
+        output: str,
+        stimuli: list[str],
+        expect: list[str],
+        because: str = "",
+        hypothesis: str = "",
+        units: list[str] | None = None,
+    ) -> list[Any]:
+        """Which units drive an output: each is set to its mean everywhere, and what the output's logit then loses stands
+        beside random changes of equal length. output: "class:zebra", "class:340" or "token: Paris". stimuli: texts that the
+        token follows, or pictures (by id) of the class; give several. expect: names of the units that will drive it, or [].
+        units: names; otherwise all. Costs two measurements a stimulus and unit.
+        """
+        contents = self._contents(stimuli, units)
+        found = self._lab.drives(
+            output, contents, expect=expect, because=because, hypothesis=hypothesis or None, units=units
+        )
+        return [*map(repr, found), self._left(units if units is not None else list(self.bench.desk.places))]
+
     # --- thinking --------------------------------------------------------------------------------------------------
     def hypothesize(self, text: str) -> list[Any]:
         """Set up a hypothesis; its id comes back ("H1")."""
@@ -259,8 +279,8 @@ class Offered:
             (self.list_units, True), (self.exemplars, True), (self.look, "image" in modalities), (self.measure, True),
             (self.imagine, made.imagine is not None), (self.edit, made.edit is not None),
             (self.describe, made.describe is not None), (self.write, made.write is not None),
-            (self.edit_text, "text" in modalities), (self.ablate, True), (self.steer, True), (self.hypothesize, True),
-            (self.judge, True), (self.hypotheses, True), (self.python_page, True),
+            (self.edit_text, "text" in modalities), (self.ablate, True), (self.steer, True), (self.drives, True),
+            (self.hypothesize, True), (self.judge, True), (self.hypotheses, True), (self.python_page, True),
             (self.run_python, self._worker is not None), (self.submit, True),
         ]  # fmt: skip
         return [tool for tool, offered in every if offered]

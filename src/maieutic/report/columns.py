@@ -36,6 +36,7 @@ class Columns:
         labels: the label, or why there is none.
         state: number in ``STATES``.
         explainer_names, explainer: whose explanation is shown.
+        names: what the model calls them; empty where no unit has a name.
         numbers: by name; not a number where there is none. See `PLAIN`, `CONTROL`, `BEATEN`, `TEST`.
     """
 
@@ -47,6 +48,7 @@ class Columns:
     state: NDArray[np.int64]
     explainer_names: tuple[str, ...]
     explainer: NDArray[np.int64]
+    names: tuple[str, ...] = ()
     numbers: Mapping[str, Numbers] = field(default_factory=dict[str, Numbers])
 
     def __len__(self) -> int:
@@ -65,6 +67,7 @@ class Columns:
             state=np.array([STATES.index(u.state) for u in units], dtype=np.int64),
             explainer_names=explainers[0],
             explainer=explainers[1],
+            names=tuple(u.name for u in units),
             numbers=_numbers(units),
         )
 
@@ -89,8 +92,9 @@ class Columns:
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """Key and label of each unit in small letters: what a search for words reads."""
-        return tuple(f"{k} {t}".lower() for k, t in zip(self.keys, self.labels, strict=True))
+        """Key, name and label of each unit in small letters: what a search for words reads."""
+        names = self.names or ("",) * len(self)
+        return tuple(f"{k} {n} {t}".lower() for k, n, t in zip(self.keys, names, self.labels, strict=True))
 
     @cached_property
     def places(self) -> Mapping[str, int]:

@@ -297,6 +297,7 @@ class ReportUnit:
         confusion: its predicate against measurement, if somebody had it made; or why it cannot be made.
         effects: what the unit does to outputs (`maieutic.campaign.effects`), if that was measured.
         outcome: what came of asking; ``None``: labelled or abstained, as ``abstained`` says.
+        name: what the model calls it (a class, a token, a named direction); empty where it has no name.
     """
 
     key: str
@@ -323,6 +324,7 @@ class ReportUnit:
     importance: float | None = None
     why: str = ""
     outcome: Outcome | None = None
+    name: str = ""
     answers: tuple[ReportUnit, ...] = ()
     neighbours: tuple[ReportNeighbour, ...] | str = ()
     confusion: Confusion | str | None = field(default=None, compare=False)

@@ -202,7 +202,8 @@ def _cut(section: ReportSection, rows: Sequence[UnitPage], order: str, files: Se
 def search_script(tables: Tables) -> str:
     """All rows of a section for the script's search: key, label, state, score, importance, page."""
     rows = [
-        [visible(r.unit.key), visible(r.unit.label if r.unit.abstained is None else f"unexplained: {r.unit.abstained}"),
+        [visible(f"{r.unit.key} {r.unit.name}".strip()),
+         visible(r.unit.label if r.unit.abstained is None else f"unexplained: {r.unit.abstained}"),
          r.unit.state, r.unit.ap, r.unit.importance, r.file]
         for t in tables.by_score
         for r in t.rows
@@ -303,7 +304,8 @@ def summary_json(run: ReportRun, pages: Sequence[UnitPage]) -> str:
     """The overview for programs: one object a unit."""
     units = [
         {
-            "subject": p.section.subject, "unit": p.unit.key, "label": p.unit.label, "abstained": p.unit.abstained,
+            "subject": p.section.subject, "unit": p.unit.key, "name": p.unit.name, "label": p.unit.label,
+            "abstained": p.unit.abstained,
             "ap": p.unit.scores.primary.to_json() if p.unit.scores else None, "beats_every_control": p.unit.beats_all,
             "controls": {c.name: c.reading.value for c in p.unit.scores.controls} if p.unit.scores else {},
             "tests": {t.name: t.reading.to_json() for t in p.unit.scores.tests} if p.unit.scores else {},

@@ -100,6 +100,13 @@ class Records:
     def seed(self) -> int:
         return int(self.plan.get("seed", 0))
 
+    def called(self, key: str) -> str:
+        """What the model calls a unit (a class, a token, a named direction); empty where it has no name."""
+        site, _, place = key.rpartition("/")
+        place = place.removesuffix("-")
+        known: Sequence[str] = self.harvest.get("settings", {}).get("units", {}).get(site, {}).get("called", ())
+        return str(known[int(place)]).strip() if place.isdecimal() and int(place) < len(known) else ""
+
     def members(self, role: Role = "main") -> list[tuple[int, str]]:
         """(store id, key) of every unit of a role, in the order in which they were entered."""
         return sorted(self.store.columns(units, ("id", "key"), harvest=MAIN, role=role))
@@ -159,7 +166,7 @@ class Records:
             _unit(
                 key, whose[i], found.get((i, whose[i])), picked.get(i, {}),
                 readings=readings_of(read.get((i, whose[i]), ())), failed=failed.get((i, whose[i])),
-                tally=tallies.get((i, whose[i]), (0, 0)), seed=self.seed,
+                tally=tallies.get((i, whose[i]), (0, 0)), seed=self.seed, name=self.called(key),
             )
             for i, key in members
         ]  # fmt: skip
@@ -223,6 +230,7 @@ def _unit(
     failed: str | None,
     tally: tuple[int, int],
     seed: int,
+    name: str,
 ) -> ReportUnit:
     outcome, reason = _outcome(row, failed)
     row = row or {"label": "unexplained", "predicate": None, "confidence": 0.0, "evidence": (), "considered": (),
@@ -247,6 +255,7 @@ def _unit(
             seconds=row["seconds"],
         ),
         seed=seed,
+        name=name,
         tally=tally,
         standing=choice.get("standing"),
         importance=choice.get("importance"),

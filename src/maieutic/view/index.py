@@ -95,7 +95,8 @@ def _due(kept: _Kept) -> bool:
 
 def read_columns(store: Store, explainer: str) -> Columns:
     """The columns of a store, read once."""
-    members = Records.of(store).members()
+    records = Records.of(store)
+    members = records.members()
     ids = np.array([i for i, _ in members], dtype=np.int64)
     keys = tuple(k for _, k in members)
     read = _Reader(store=store, ids=ids, explainer=explainer)
@@ -104,9 +105,11 @@ def read_columns(store: Store, explainer: str) -> Columns:
     read.failures()
     read.scores()
     site_names, site = _sites(keys)
+    names = tuple(records.called(k) for k in keys)
     return Columns(
         ids=ids, keys=keys, site_names=site_names, site=site, labels=tuple(read.labels), state=read.states(),
-        explainer_names=tuple(read.names), explainer=read.whose, numbers=read.all_numbers(),
+        explainer_names=tuple(read.names), explainer=read.whose,
+        names=names if any(names) else (), numbers=read.all_numbers(),
     )  # fmt: skip
 
 
