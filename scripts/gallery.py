@@ -134,8 +134,13 @@ def of_run(opened: Opened, *, first: bool, several: bool) -> Iterator[Shot]:
     if unit is not None:
         yield Shot(
             name=at, title=f"A unit of {'an image' if kind == 'image' else 'a language'} model", address=opened.unit_url(unit),
-            size=TALL, caption="Its label with scores beside controls, and what it responds to over the whole range.",
-            alt="A unit’s page: label, scores with intervals beside controls, and stimuli with heat where it is active.",
+            caption="Its label, what the label predicts, and its scores beside controls.",
+            alt="A unit’s page: label, predicate, and scores with intervals beside controls.",
+        )  # fmt: skip
+        yield Shot(
+            name=f"{at}-exemplars", title="What it responds to", address=opened.unit_url(unit), size=TALL, below="#exemplars",
+            wait="#exemplars", caption="Stimuli over the whole range of activation, with heat where the unit is active.",
+            alt="Stimuli from the strongest to the weakest with their activations, and heat over the active parts.",
         )  # fmt: skip
         yield Shot(
             name=f"{at}-experiments", title="Every experiment", address=opened.unit_url(unit), below=".experiments",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -221,6 +222,29 @@ class TinyViT(nn.Module):
         tokens = self.patch(x).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.cls.expand(len(x), -1, -1), tokens], dim=1)
         return self.act(self.mlp(tokens))[:, 0]
+
+
+class TinyDetector(TinyViT):
+    """Two more tokens stand behind those of the image, as in a YOLOS."""
+
+    config = SimpleNamespace(num_detection_tokens=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = self.patch(x).flatten(2).transpose(1, 2)
+        aside = self.cls.expand(len(x), -1, -1)
+        return self.act(self.mlp(torch.cat([aside, tokens, aside, aside], dim=1)))[:, 0]
+
+
+def test_maps_leave_out_tokens_behind_the_image() -> None:
+    torch.manual_seed(0)
+    subject = module_subject(TinyDetector(), scaled(12), name="detector")
+    images = noise_images(1, seed=0, size=12)
+    (seen,) = activation_maps(subject, images, subject.unit("act", 7))
+    network: Any = subject.module  # type: ignore[attr-defined]
+    with torch.no_grad():
+        patches = network.patch(scaled(12)(images[0])[None]).flatten(2).transpose(1, 2)
+        expected = network.act(network.mlp(patches))[0, :, 7]
+    np.testing.assert_allclose(seen, expected.unflatten(0, (3, 3)).numpy(), atol=1e-6)
 
 
 def test_vision_transformers_have_maps_without_the_class_token() -> None:

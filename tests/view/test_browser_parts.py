@@ -145,6 +145,28 @@ def test_labelling_blind_hides_the_machine_and_then_shows_it(browser: Browser, a
         assert " label" in page.locator("h1").inner_text()
 
 
+def test_from_the_overview_to_units_and_on_by_keys(browser: Browser, address: str) -> None:
+    with looking(browser, address) as (page, _):
+        page.goto("/runs/many/")
+        page.get_by_role("navigation").get_by_role("link", name="Units", exact=True).first.click()
+        page.get_by_label("Words").fill("of sort 13")
+        page.get_by_role("button", name="Show").click()
+        # labels are "things of sort N" with N = unit modulo 97; units 1 to 10,000 have 13 at 13, 110, ... 9,907: 103 of them
+        expect(page.get_by_role("status")).to_contain_text("103 units")
+        page.locator("table.units tbody th a").first.click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("things of sort 13")
+        first = page.url
+        page.keyboard.press("j")
+        page.wait_for_url(lambda url: "/unit/" in url and url != first)
+        expect(page.get_by_role("heading", level=1)).to_have_text("things of sort 13")
+        page.keyboard.press("k")
+        page.wait_for_url(first)
+        page.keyboard.press("u")
+        page.wait_for_url("**/units?q=*")
+        page.keyboard.press("/")
+        expect(page.get_by_label("Words")).to_be_focused()
+
+
 def test_comparing_leads_to_units(browser: Browser, address: str) -> None:
     with looking(browser, address, viewport={"width": 1280, "height": 900}) as (page, _):
         page.goto("/runs/many/compare?a=search&b=other")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -129,7 +130,8 @@ class ImageSubject(NetworkSubject):
     ) -> Batch:
         """One pass over the images as one batch; values ``[image, unit]``, or ``[image, unit, height, width]`` maps."""
         reads = [self._tap(site) for site in sites]
-        seen = self._run(stimuli, reads, interventions, keep=_keep_map if maps else _keep_mean, to_end=False)
+        keep = partial(_keep_map, behind=_tokens_behind(self.module)) if maps else _keep_mean
+        seen = self._run(stimuli, reads, interventions, keep=keep, to_end=False)
         return Batch(values=seen.values, lengths=np.ones(len(stimuli), np.int64), moved=tuple(seen.moved))
 
     @property
@@ -231,16 +233,24 @@ def _mean(value: Tensor) -> Tensor:
     return value.float().mean(dim=(2, 3)) if value.ndim == 4 else value.float().mean(dim=1)
 
 
-def _keep_map(tap: Tap, value: Tensor) -> Tensor:
-    """``[image, unit, height, width]``; tokens of a square image, less leading class tokens, become a square."""
+def _tokens_behind(module: nn.Module) -> int:
+    """Tokens that stand behind those of the image: what a YOLOS finds its objects with."""
+    return int(getattr(getattr(module, "config", None), "num_detection_tokens", 0) or 0)
+
+
+def _keep_map(tap: Tap, value: Tensor, *, behind: int = 0) -> Tensor:
+    """``[image, unit, height, width]``; tokens of a square image, less those before and behind it, become a square."""
     if value.ndim == 4:
         return value.float().cpu().clone()
     if value.ndim == 2:
         return value.float().cpu().clone()[:, :, None, None]
-    side = math.isqrt(value.shape[1])
+    tokens = value[:, : max(value.shape[1] - behind, 0)]
+    side = math.isqrt(tokens.shape[1])
     if side == 0:
         raise UserError(f"{tap.site} has no map: choose a convolutional site")
-    return value[:, value.shape[1] - side * side :].float().cpu().unflatten(1, (side, side)).permute(0, 3, 1, 2).clone()
+    return (
+        tokens[:, tokens.shape[1] - side * side :].float().cpu().unflatten(1, (side, side)).permute(0, 3, 1, 2).clone()
+    )
 
 
 def logits_of(result: Any) -> Tensor:

@@ -67,22 +67,34 @@ def correlations(values: Floats, holds: Any) -> NDArray[np.float64]:
     return np.divide(sums, scale, out=np.zeros_like(sums), where=scale > 0)
 
 
+def _ranked(values: Floats, truth: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.float64]]:
+    """Values of each row from the largest down, and their truth as 0 and 1; among equal values the true ones come first.
+
+    The bits of a float, those of negative ones turned round, are an integer of the same order. With the truth as a last bit
+    one sort of integers does what a sort of places and two gathers would do, in a quarter of the time.
+    """
+    bits = np.ascontiguousarray(values, np.float32).view(np.int32)
+    keys = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64) << 1
+    keys |= truth
+    keys.sort(axis=1)
+    keys = keys[:, ::-1]
+    back = (keys >> 1).astype(np.int32)
+    return (back ^ ((back >> 31) & 0x7FFFFFFF)).view(np.float32), (keys & 1).astype(np.float64)
+
+
 def best_thresholds(values: Floats, truth: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The threshold with the best F1 of each row, half-way to the next value below; the highest such where several are best.
 
     Args:
-        values: ``[row, token]``. truth: the same shape.
+        values: ``[row, token]``, float32. truth: the same shape.
     """
-    order = np.argsort(-values, axis=1)
-    ranked = np.take_along_axis(values, order, axis=1).astype(np.float64)
-    right = np.cumsum(np.take_along_axis(truth, order, axis=1), axis=1)
-    shown = np.arange(1, values.shape[1] + 1)
-    f1 = 2 * right / (shown + right[:, -1:])
+    ranked, on = _ranked(values, truth)
+    right = np.cumsum(on, axis=1)
+    f1 = 2 * right / (np.arange(1, values.shape[1] + 1) + right[:, -1:])
     f1[:, :-1][ranked[:, :-1] == ranked[:, 1:]] = -1.0  # equal values cannot be told apart
-    best = f1.argmax(axis=1)[:, None]
-    below = np.concatenate([ranked[:, 1:], ranked[:, -1:]], axis=1)
-    middle = (np.take_along_axis(ranked, best, axis=1) + np.take_along_axis(below, best, axis=1)) / 2
-    return middle[:, 0]
+    best = f1.argmax(axis=1)
+    rows, below = np.arange(len(values)), np.minimum(best + 1, values.shape[1] - 1)
+    return (ranked[rows, best].astype(np.float64) + ranked[rows, below]) / 2
 
 
 def f1_scores(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -93,8 +105,7 @@ def f1_scores(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray
 
 def precision_scores(values: Floats, truth: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Step-wise average precision of each row, ties as one group, ``[row]``; rows without a true token give 0."""
-    order = np.argsort(-values, axis=1)
-    ranked, on = np.take_along_axis(values, order, axis=1), np.take_along_axis(truth, order, axis=1)
+    ranked, on = _ranked(values, truth)
     size = values.shape[1]
     ends = np.where(
         np.append(ranked[:, :-1] != ranked[:, 1:], np.ones((len(values), 1), bool), axis=1), np.arange(size), size
