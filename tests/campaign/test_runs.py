@@ -200,6 +200,6 @@ def test_a_run_knows_what_its_model_calls_units(tmp_path: Path, model_folder: Pa
     assert len(names) == 2
     with Store.open(tmp_path / "run") as store:
         records = Records.of(store)
-        assert [records.called(k) for k in keys] == [names[int(k[-1])].strip() for k in keys]
+        assert [records.called(k) for k in keys] == [names[int(k.removesuffix("-")[-1])].strip() for k in keys]
     with create_run(tmp_path / "run", plan) as again:  # the names are no other settings
         assert [u.key for u in again.units] == keys

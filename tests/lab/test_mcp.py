@@ -228,7 +228,7 @@ def test_which_units_drive_an_output(image_world: Any, image_server: Any) -> Non
     ids = [line.split()[0] for line in told(shown).splitlines()]
     asked = {"output": "class:0", "stimuli": ids, "expect": ["units/0"], "units": ["units/0"]}
     found, wrong = talk(image_server, ("drives", asked), ("drives", {**asked, "output": "class:zebra"}))
-    assert "'class:0': it loses" in told(found) and "(expected to drive)" in told(found)
+    assert "'output 0': it loses" in told(found) and "(expected to drive)" in told(found)
     assert "measurements left for units/0" in told(found)
     assert "class:281" in refused(wrong)
     assert [e.kind for e in image_world.ledger()] == ["look"] * 4 + ["ablate"] * 4
