@@ -137,6 +137,7 @@ def of_run(opened: Opened, *, first: bool, several: bool) -> Iterator[Shot]:
             caption="Its label, what the label predicts, and its scores beside controls.",
             alt="A unit’s page: label, predicate, and scores with intervals beside controls.",
         )  # fmt: skip
+    if unit is not None and kind == "text":  # photographs are others', under licences of their own: none is shown
         yield Shot(
             name=f"{at}-exemplars", title="What it responds to", address=opened.unit_url(unit), size=TALL, below="#exemplars",
             wait="#exemplars", caption="Stimuli over the whole range of activation, with heat where the unit is active.",
@@ -261,7 +262,8 @@ def gallery(taken: Sequence[Shot], folder: str) -> str:
     parts = [
         "# Gallery",
         "What `maieutic view RUN` shows, on real runs. `python scripts/gallery.py RUN… --out docs/gallery` makes the pictures; "
-        "[how to use the app](view.md).",
+        "[how to use the app](view.md). Pages of image units show the packaged photographs as well; these are left out here, as "
+        "they belong to others.",
     ]
     for shot in taken:
         parts += [f"## {shot.title}", shot.caption, f"![{shot.alt}]({folder}/{shot.name}.png)"]

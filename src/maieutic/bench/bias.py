@@ -99,7 +99,7 @@ def run_bias_bench(
     if modality is not None and modality not in PLANTED:
         raise UsageError(f"modality is {' or '.join(PLANTED)}, not {modality!r}: choose one of those")
     if seeds < 1:
-        raise UsageError(f"{seeds} replicates are none: give --seeds 1 or more")
+        raise UsageError(f"{seeds} replicates are none: give -o seeds=1 or more")
     started, count = time.perf_counter(), QUICK if quick else seeds
     tried: list[Tried] = []
     twins: list[Twin] = []

@@ -25,6 +25,14 @@ class Row:
     pearson: Reading
     beats: bool | None
     lost: tuple[str, ...]
+    unmeasured: tuple[str, ...] = ()
+
+    @property
+    def standing(self) -> str:
+        """Beside its controls, in words."""
+        if self.lost:
+            return f"loses to {_listed(self.lost)}"
+        return "beats every control" if self.beats else f"unmeasured beside {_listed(self.unmeasured) or 'its controls'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +83,15 @@ class Summary:
                     "pearson": r.pearson.to_json(),
                     "beats_every_control": r.beats,
                     "lost_to": list(r.lost),
+                    "unmeasured": list(r.unmeasured),
                 }
                 for r in self.rows
             ],
         }
+
+
+def _listed(controls: tuple[str, ...]) -> str:
+    return ", ".join(c.replace("_", " ") for c in controls)
 
 
 def summarise(run: Run, explainer: str = "search") -> Summary:
@@ -101,6 +114,7 @@ def summarise(run: Run, explainer: str = "search") -> Summary:
                 pearson=readings["predictive.pearson"],
                 beats=None if found.abstained else stands.beats,
                 lost=stands.lost,
+                unmeasured=tuple(stands.unmeasured),
             )
         )
     return Summary(
@@ -128,6 +142,5 @@ def print_summary(summaries: Sequence[Summary]) -> None:
             ap = f"AP {r.ap.value:.2f}{bounds}"
             chance = f"chance {r.ap.details.get('base_rate', float('nan')):.3f}"
             correlation = "r unmeasured" if r.pearson.value is None else f"r {r.pearson.value:.2f}"
-            stands = "beats every control" if r.beats else "loses to " + ", ".join(c.replace("_", " ") for c in r.lost)
             console.print(f"  {r.unit}: {r.label}", markup=False, style="bold", soft_wrap=True)
-            console.print(f"      {ap}, {chance}, {correlation}; {stands}", markup=False, soft_wrap=True)
+            console.print(f"      {ap}, {chance}, {correlation}; {r.standing}", markup=False, soft_wrap=True)
