@@ -106,7 +106,7 @@ def test_progress_comes_by_itself(browser: Browser, address: str, folders: dict[
         page.evaluate("() => { window.kept = 1; }")
         with Store.open(folders["moving"], write=True) as store:
             explained(store, 2, "the second label", second=9)
-        expect(page.get_by_text("the second label")).to_be_visible(timeout=12_000)
+        expect(page.get_by_text("the second label")).to_be_visible(timeout=40_000)
         expect(page.get_by_role("status")).to_contain_text("2 of 5 units explained by search")
         assert page.evaluate("() => window.kept") == 1  # the page was not loaded anew
 

@@ -32,7 +32,9 @@ class Row:
         """Beside its controls, in words."""
         if self.lost:
             return f"loses to {_listed(self.lost)}"
-        return "beats every control" if self.beats else f"unmeasured beside {_listed(self.unmeasured) or 'its controls'}"
+        return (
+            "beats every control" if self.beats else f"unmeasured beside {_listed(self.unmeasured) or 'its controls'}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

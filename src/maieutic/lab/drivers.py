@@ -3,8 +3,8 @@
 The strongest candidates are ablated to their mean one at a time on held-out stimuli. Beside them stand as many units of the same
 sites that ablation moves as far (root mean square less the mean), drawn at random, and as many of those that attribution
 ranks nearest to nothing. A candidate *drives* the output when the whole interval of its effect lies above the size of the
-effect of every control, up or down. The curve ablates the best k together, and k controls of either kind; and keeps only the best k, all other
-units of the sites being at their means.
+effect of every control, up or down. The curve ablates the best k together, and k controls of either kind; and keeps only the
+best k, all other units of the sites being at their means.
 
 An effect is what the target loses: its logit less the mean logit (or less another one), with the unit and without it.
 What this does not do: find units that matter only together, or explain how; units that hold an output down come last in
