@@ -125,7 +125,7 @@ def effects_of(
         bench: shared between units of one subject.
 
     Cost: ``contexts * (directions + 2)`` passes to choose on and at most 18 a context to measure on, each over one short
-    text or one image; logit attribution none.
+    text or one image; logit attribution none. Causal language models read each text once, and one token for each change of it.
 
     Raises:
         UserError: the subject cannot be changed inside, has a single output, or the unit never moves.

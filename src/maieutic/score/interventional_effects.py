@@ -33,6 +33,10 @@ __all__ = [
 ]  # fmt: skip
 
 
+#: place of raising the unit among a position's changes: behind none, ablation, and both kinds of steps
+RAISED = 2 + 2 * STEPS
+
+
 @dataclass(frozen=True, kw_only=True)
 class Effects:
     """Outcomes at each position of an experiment.
@@ -85,7 +89,8 @@ def measure(
         scale: from ``scale_of``.
         beside: random and unrelated directions.
 
-    Cost: 2 + 2 x 3 passes over all stimuli, and 1 + 3 over those where the label does not apply.
+    Cost: 2 + 2 x 3 passes over all stimuli, and 1 + 3 over those where the label does not apply; of language models one
+    pass over each text, and one token for each change of it (`Subject.outputs_each`).
 
     Raises:
         UserError: the subject cannot be intervened on, has no outputs, or an intervention changed nothing.
@@ -96,36 +101,35 @@ def measure(
     for side in (on, ~on):
         turns[side] = np.arange(int(side.sum())) % SETS
 
-    def run(rows: NDArray[np.int64], change: Intervention | None = None) -> FloatArray:
-        shown = [stimuli[int(i)] for i in rows]
-        return np.asarray(subject.outputs(shown, interventions=[change] if change else []), dtype=np.float64)
+    def steps(sign: int, units: Sequence[Unit]) -> list[list[Intervention]]:
+        """The steps of each set of directions."""
+        made = [Intervention(unit=u, kind="add", value=sign * scale.delta, at=at) for u in units]
+        return [made[turn * STEPS : (turn + 1) * STEPS] for turn in range(SETS)]
 
-    def stepped(rows: NDArray[np.int64], units: Sequence[Unit], length: float) -> list[FloatArray]:
-        """Outputs ``[row, output]`` after the first to the last step of each row's own set."""
-        found: list[FloatArray] = []
-        for step in range(STEPS):
-            out = np.zeros((len(rows), clean.shape[1]))
-            for turn in sorted(set(turns[rows].tolist())):
-                mine = turns[rows] == turn
-                way = Intervention(unit=units[turn * STEPS + step], kind="add", value=length, at=at)
-                out[mine] = run(rows[mine], way)
-            found.append(out)
-        return found
-
-    every, off = np.arange(len(on)), np.flatnonzero(~on)
-    clean = run(every)
-    toward = centred(clean[on]).mean(axis=0) - centred(clean[~on]).mean(axis=0)
-    by_random, by_unrelated = stepped(every, random, scale.delta), stepped(every, unrelated, -scale.delta)
+    ablated = _ablation(subject, unit, scale)
     raised = Intervention(unit=unit, kind="add", value=scale.delta / norm(unit), at=at)
+    by_random, by_unrelated, upwards = steps(1, random), steps(-1, unrelated), steps(1, unrelated)
+    changes: list[list[Intervention | None]] = [
+        [None, ablated, *by_random[turn], *by_unrelated[turn], *(() if applies else (raised, *upwards[turn]))]
+        for turn, applies in zip(turns.tolist(), on.tolist(), strict=True)
+    ]
+    rows = [np.asarray(said, dtype=np.float64) for said in subject.outputs_each(stimuli, changes)]
+    clean = np.stack([row[0] for row in rows])
+    toward = centred(clean[on]).mean(axis=0) - centred(clean[~on]).mean(axis=0)
+    effects = np.stack([effect(np.broadcast_to(row[0], row[1:RAISED].shape), row[1:RAISED]) for row in rows])
+    angles = [
+        cosines(np.broadcast_to(row[0], row[1:].shape), row[1:], toward)
+        for row, applies in zip(rows, on, strict=True)
+        if not applies
+    ]
+    steered = np.stack(angles) if angles else np.zeros((0, RAISED + STEPS))
     return Effects(
-        own=effect(clean, run(every, _ablation(subject, unit, scale))),
-        random=np.stack([effect(clean, c) for c in by_random], axis=1),
-        unrelated=np.stack([effect(clean, c) for c in by_unrelated], axis=1),
-        steered=cosines(clean[off], run(off, raised), toward),
-        steered_random=np.stack([cosines(clean[off], c[off], toward) for c in by_random], axis=1),
-        steered_unrelated=np.stack(
-            [cosines(clean[off], c, toward) for c in stepped(off, unrelated, scale.delta)], axis=1
-        ),
+        own=effects[:, 0],
+        random=effects[:, 1 : 1 + STEPS],
+        unrelated=effects[:, 1 + STEPS :],
+        steered=steered[:, RAISED - 1],
+        steered_random=steered[:, 1 : 1 + STEPS],
+        steered_unrelated=steered[:, RAISED:],
     )
 
 

@@ -7,7 +7,7 @@ one): it knows nothing of corpora, splits or runs. Readings are float32 in raw m
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -290,6 +290,35 @@ class Subject(ABC):
     @abstractmethod
     def outputs(self, stimuli: Sequence[Raw], *, interventions: Sequence[Intervention] = ()) -> Values:
         """What the network finally says: ``[stimulus, class]`` logits; text: next-token logits after the text."""
+
+    def outputs_each(
+        self, stimuli: Sequence[Raw], changes: Sequence[Sequence[Intervention | None]]
+    ) -> Iterator[Values]:
+        """What the network says of each stimulus under each of its own changes, one change at a time.
+
+        Args:
+            stimuli: images, or texts.
+            changes: for each stimulus what is to be changed; ``None``: nothing. An intervention may occur many times.
+
+        Yields:
+            For each stimulus ``[change, class]``, float32, as `outputs` gives.
+
+        Cost: one full pass for each change of each stimulus. Causal language models whose changes are all at the last token
+        (``at=-1``) read each text once, and then one token for each change.
+
+        Raises:
+            InterventionDidNothing: an intervention changed no activation of any stimulus that has it.
+        """
+        wanted: dict[int, tuple[Intervention | None, list[tuple[int, int]]]] = {}
+        for i, given in enumerate(changes):
+            for j, change in enumerate(given):
+                wanted.setdefault(id(change), (change, []))[1].append((i, j))
+        found: list[list[Values]] = [[np.zeros(0, np.float32)] * len(given) for given in changes]
+        for change, places in wanted.values():
+            said = self.outputs([stimuli[i] for i, _ in places], interventions=[] if change is None else [change])
+            for (i, j), row in zip(places, said, strict=True):
+                found[i][j] = row
+        yield from (np.stack(rows) if rows else np.zeros((0, 0), np.float32) for rows in found)
 
     @abstractmethod
     def untrained(self, seed: int = 0) -> Subject:

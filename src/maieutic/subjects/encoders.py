@@ -25,6 +25,8 @@ from maieutic.subjects.language import LONGEST, LanguageSubject
 class EncoderSubject(LanguageSubject):
     """A text encoder: one reading per token, special tokens left out."""
 
+    causal = False
+
     def __init__(
         self,
         model: Any,

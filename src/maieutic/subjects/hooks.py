@@ -74,7 +74,7 @@ def run_hooked(
     reads: Sequence[Tap] = (),
     changes: Sequence[tuple[Tap, Intervention]] = (),
     keep: Callable[[Tap, Tensor], Tensor | None],
-    mask: Tensor | None = None,
+    mask: Tensor | Sequence[Tensor] | None = None,
     to_end: bool = False,
 ) -> Pass:
     """Run ``call`` once with hooks at the taps.
@@ -85,7 +85,7 @@ def run_hooked(
         changes: interventions in the order they apply.
         keep: from the tap and its raw tensor to what is kept, or ``None`` where it has taken what it needs. It must not
             return the tensor itself: later layers may write into it.
-        mask: bool ``[stimulus, position]``: where text interventions act (not on padding or the prefix).
+        mask: bool ``[stimulus, position]``: where text interventions act (not on padding or the prefix); or one for each change.
         to_end: run the whole network and give its result, rather than stopping after the last site.
 
     Raises:
@@ -104,7 +104,8 @@ def run_hooked(
         names = {tap.site for tap in here}
         for i, (target, intervention) in enumerate(changes):
             if target.site in names:
-                value, moved = intervene(value, intervention, axis=_axis(value), mask=mask, lens=target.lens)
+                where = mask if mask is None or isinstance(mask, Tensor) else mask[i]
+                value, moved = intervene(value, intervention, axis=_axis(value), mask=where, lens=target.lens)
                 seen.moved[i] = max(seen.moved[i], moved)
         for tap in here:
             if tap.site in wanted:

@@ -15,7 +15,7 @@ code), no hub access for local folders.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from maieutic.subjects.fresh import weights_digest
 from maieutic.subjects.hooks import Pass, Tap, check_moved, on_cpu, run_hooked
 from maieutic.subjects.language_sites import model_sites
 from maieutic.subjects.networks import NetworkSubject
+from maieutic.subjects.prefixes import ROWS, kept_of, repeated
 
 if TYPE_CHECKING:
     from maieutic.subjects.base import Raw
@@ -44,6 +45,8 @@ class LanguageSubject(NetworkSubject):
     """A causal language model: one reading per token."""
 
     modality = "text"
+    #: whether a token's values depend on those before it only
+    causal = True
 
     def __init__(
         self, model: Any, tokenizer: Any, *, name: str, batch_size: int = 8, max_tokens: int | None = None
@@ -137,6 +140,55 @@ class LanguageSubject(NetworkSubject):
             check_moved(interventions, moved.tolist())
         return np.stack([rows[i] for i in range(len(stimuli))]) if rows else np.zeros((0, 0), np.float32)
 
+    def outputs_each(
+        self, stimuli: Sequence[Raw], changes: Sequence[Sequence[Intervention | None]]
+    ) -> Iterator[Values]:
+        """See `Subject.outputs_each`. Changes at the last token share one reading of the tokens before it (`prefixes`)."""
+        asked = {id(c): c for given in changes for c in given if c is not None}
+        if not self.causal or any(c.at != -1 for c in asked.values()):
+            yield from super().outputs_each(stimuli, changes)
+            return
+        moved = dict.fromkeys(asked, 0.0)
+        for number, (own, given) in enumerate(zip(self._ids(stimuli), changes, strict=True)):
+            *before, last = [*self.prefix, *own] or [self.tokenizer.pad_token_id or 0]
+            cache = self._kept(before) if before else None
+            if before and cache is None:
+                yield from super().outputs_each(stimuli[number:], changes[number:])
+                return
+            parts = [
+                self._continued(cache, last, given[i : i + ROWS], bool(own), moved) for i in range(0, len(given), ROWS)
+            ]
+            yield np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+        check_moved(list(asked.values()), list(moved.values()))
+
+    def _kept(self, before: Sequence[int]) -> Any:
+        """What the model keeps of these tokens, or ``None``; see `prefixes`."""
+        ids = torch.tensor([before], dtype=torch.long, device=self.model.device)
+        read = run_hooked(lambda: self.model.base_model(input_ids=ids, use_cache=True), keep=_nothing, to_end=True)
+        return kept_of(read.result, len(before))
+
+    def _continued(
+        self, cache: Any, token: int, given: Sequence[Intervention | None], real: bool, moved: dict[int, float]
+    ) -> Values:
+        """Logits behind one more token, one row for each change of it, ``[change, vocabulary]``; notes how far each moved."""
+        rows = len(given)
+        ids = torch.full((rows, 1), token, dtype=torch.long, device=self.model.device)
+        made = [(i, c) for i, c in enumerate(given) if c is not None]
+        row = torch.arange(rows, device=ids.device)[:, None]
+
+        def call() -> Tensor:
+            if cache is None:
+                return self._picked(self.model(input_ids=ids, use_cache=False))
+            return self._picked(self.model(input_ids=ids, past_key_values=repeated(cache, rows), use_cache=True))
+
+        seen = run_hooked(
+            call, changes=[(self._tap(c.unit.site), c) for _, c in made], keep=_nothing,
+            mask=[(row == i) & real for i, _ in made], to_end=True,
+        )  # fmt: skip
+        for (_, c), far in zip(made, seen.moved, strict=True):
+            moved[id(c)] = max(moved[id(c)], far)
+        return seen.result[:, -1].float().cpu().numpy()
+
     def untrained(self, seed: int = 0) -> LanguageSubject:
         """The same architecture with the initialisation of its class, drawn from ``seed``. Cost: 2 s for 135 M."""
         import copy
@@ -179,6 +231,18 @@ class LanguageSubject(NetworkSubject):
             backend.no_padding()
         return backend.encode(text, add_special_tokens=False)
 
+    def _ids(self, stimuli: Sequence[Any]) -> list[list[int]]:
+        """Token ids of texts without the prefix, cut at the context with a warning."""
+        encoded: list[list[int]] = [self._encoding(self._text(s)).ids for s in stimuli]
+        cut = sum(len(e) > self.max_tokens for e in encoded)
+        if cut:
+            warnings.warn(
+                f"{cut} of {len(encoded)} texts are longer than {self.max_tokens} tokens: only their beginning is read",
+                TruncationWarning,
+                stacklevel=4,
+            )
+        return [e[: self.max_tokens] for e in encoded]
+
     def _run(
         self,
         stimuli: Sequence[Any],
@@ -188,16 +252,8 @@ class LanguageSubject(NetworkSubject):
         to_end: bool = False,
         take: Take | None = None,
     ) -> tuple[Batch, Pass]:
-        encoded: list[list[int]] = [self._encoding(self._text(s)).ids for s in stimuli]
-        cut = sum(len(e) > self.max_tokens for e in encoded)
-        if cut:
-            warnings.warn(
-                f"{cut} of {len(encoded)} texts are longer than {self.max_tokens} tokens: only their beginning is read",
-                TruncationWarning,
-                stacklevel=3,
-            )
         behind = self._behind(to_end=to_end)
-        rows = [[*self.prefix, *e[: self.max_tokens], *behind] for e in encoded]
+        rows = [[*self.prefix, *own, *behind] for own in self._ids(stimuli)]
         width = max([len(r) for r in rows] + [self.padded])
         padding = self.tokenizer.pad_token_id or 0
         device = self.model.device
@@ -247,3 +303,7 @@ class LanguageSubject(NetworkSubject):
         if whole:
             return self._picked(self.model(input_ids=ids, attention_mask=mask, use_cache=False))
         return self.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+
+
+def _nothing(_tap: Tap, _value: Tensor) -> None:
+    """Of a pass without readings."""

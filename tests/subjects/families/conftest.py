@@ -319,6 +319,21 @@ def compare_with_texts(subject: Any, network: Any, tokenizer: Any, *, how: str, 
 
                 with hooked(network, site.module, site.io, edit):
                     close(found[i], call(i), f"{kind} at {site.name}")
+    check_each(subject)
+
+
+def check_each(subject: Any) -> None:
+    """Many changes of each text at once, against one change of one text at a time read as a whole."""
+    texts = [*TEXTS, "red cat"]
+    units = [subject.unit(s.name, 3) for s in subject.sites()]
+    made = [Intervention(unit=u, kind=k, value=STEP, at=-1) for u in units for k in ("set", "add")]
+    changes: list[list[Intervention | None]] = [[None, *made], [], [made[1], None], made[::-1]]
+    found = list(subject.outputs_each(texts, changes))
+    assert [len(f) for f in found] == [1 + len(made), 0, 2, len(made)]
+    for text, given, rows in zip(texts, changes, found, strict=True):
+        for change, row in zip(given, rows, strict=True):
+            whole = subject.outputs([text], interventions=[] if change is None else [change])[0]
+            close(row, whole, f"{change} in {text!r}")
 
 
 @pytest.fixture

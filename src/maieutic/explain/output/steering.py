@@ -165,46 +165,41 @@ def steer(
         beside: random and unrelated directions of length 1.
         each: random directions whose changes are kept for every context.
 
-    Cost: 2 passes over the contexts, and 1 for each direction. Memory: ``1 + each`` times contexts times outputs.
+    Cost: 2 passes over the contexts, and 1 for each direction; of language models one, and one token for each direction and
+    context (`Subject.outputs_each`). Memory: ``1 + each`` times contexts times outputs.
 
     Raises:
         UserError: the subject cannot be changed inside, the unit did not move, or it has one output only.
     """
     at = -1 if subject.modality == "text" else None
-    clean = np.asarray(subject.outputs(contexts.shown), dtype=np.float64)
-    if clean.shape[1] < 2:
-        raise UserError(f"{subject.name} has a single output: there are no others to compare it with")
-    changed = _outputs(subject, contexts, _change(unit, how, length=length, mean=mean, at=at))
-    own = centred(changed) - centred(clean)
-    rows: list[list[FloatArray]] = [[], []]
+    ways = [Intervention(unit=o, kind="add", value=length / norm(o), at=at) for side in beside for o in side]
+    changes = [None, _change(unit, how, length=length, mean=mean, at=at), *ways]
+    first, last = len(beside[0]), len(changes) - 2
+    total: FloatArray = np.zeros(0)
+    own: list[FloatArray] = []
     kept: list[FloatArray] = []
-    for side, units in enumerate(beside):
-        for number, other in enumerate(units):
-            way = Intervention(unit=other, kind="add", value=length / norm(other), at=at)
-            moved = centred(_outputs(subject, contexts, way)) - centred(clean)
-            rows[side].append(moved.mean(axis=0))
-            if side == 0 and number < each:
-                kept.append(moved)
-    sign = -1.0 if how == "ablate" else 1.0
-    none = np.zeros((0, clean.shape[1]))
+    before, after = np.zeros(0), np.zeros(0)
+    for row in subject.outputs_each(contexts.shown, [changes] * len(contexts)):
+        said = np.asarray(row, dtype=np.float64)
+        if said.shape[1] < 2:
+            raise UserError(f"{subject.name} has a single output: there are no others to compare it with")
+        probable, said = np.exp(log_softmax(said[:2])), centred(said)
+        moved = said[1:] - said[0]
+        before, after = (probable[0], probable[1]) if not own else (before + probable[0], after + probable[1])
+        total = moved[1:] if not own else total + moved[1:]
+        own.append(moved[0])
+        kept.append(moved[1 : 1 + min(each, first)])
+    n, sign = len(own), -1.0 if how == "ablate" else 1.0
     return Steered(
-        own=sign * own,
-        random=np.stack(rows[0]) if rows[0] else none,
-        unrelated=np.stack(rows[1]) if rows[1] else none,
-        before=np.exp(log_softmax(clean)).mean(axis=0),
-        after=np.exp(log_softmax(changed)).mean(axis=0),
-        random_each=np.stack(kept) if kept else np.zeros((0, *clean.shape)),
-    )
+        own=sign * np.stack(own), random=total[:first] / n, unrelated=total[first:last] / n, before=before / n,
+        after=after / n, random_each=np.stack(kept, axis=1),
+    )  # fmt: skip
 
 
 def _change(unit: Unit, how: How, *, length: float, mean: float, at: int | None) -> Intervention:
     if how == "ablate":
         return Intervention(unit=unit, kind="ablate_mean", value=mean, at=at)
     return Intervention(unit=unit, kind="add", value=length / norm(unit), at=at)
-
-
-def _outputs(subject: Subject, contexts: Contexts, change: Intervention) -> FloatArray:
-    return np.asarray(subject.outputs(contexts.shown, interventions=[change]), dtype=np.float64)
 
 
 def ablation_length(subject: Subject, unit: Unit, contexts: Contexts, mean: float) -> float:

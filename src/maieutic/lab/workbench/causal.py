@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maieutic.errors import UserError
 from maieutic.lab.effects import STEPS, directions, effect, log_softmax, norm
@@ -171,18 +170,13 @@ class Causal:
         Raises:
             UserError: the site has no other directions, or the change moved nothing in any stimulus.
         """
-        subject, contents = place.lab.subject, [s.content for s in shown]
-        clean = subject.outputs(contents).astype(np.float64)
-        changed = subject.outputs(contents, interventions=[change]).astype(np.float64)
-        lengths = _lengths(place, shown, change)
-        own, random = effect(clean, changed), _stepped(place, shown, clean, self._ways(place), lengths, change.at)
+        lengths, ways = _lengths(place, shown, change), self._ways(place)
+        steps = _steps(lengths, ways, change.at)
+        said = place.lab.subject.outputs_each([s.content for s in shown], [[None, change, *own] for own in steps])
         return [
-            {
-                "length": float(lengths[i]), "effect": float(own[i]), "random": [float(e) for e in random[i]],
-                "stands_out": bool(lengths[i] > 0 and own[i] > random[i].max()), **_moved(place, clean[i], changed[i]),
-            }
-            for i in range(len(shown))
-        ]  # fmt: skip
+            _outcome(place, np.asarray(rows, dtype=np.float64), float(length), len(ways))
+            for rows, length in zip(said, lengths, strict=True)
+        ]
 
     def _ways(self, place: Place) -> list[Unit]:
         """Random directions at the unit's site, the same in the whole session."""
@@ -211,23 +205,24 @@ def _lengths(place: Place, shown: Sequence[Stimulus], change: Intervention) -> F
     return np.array([np.sqrt(np.mean((c - change.value) ** 2)) for c in cells]) / length
 
 
-def _stepped(
-    place: Place,
-    shown: Sequence[Stimulus],
-    clean: FloatArray,
-    ways: Sequence[Unit],
-    lengths: FloatArray,
-    at: int | None,
-) -> FloatArray:
-    """Effects of steps along other directions, ``[stimulus, direction]``; 0 where the length is 0."""
-    effects = np.zeros((len(shown), len(ways)))
-    for length in sorted({float(x) for x in lengths if x > 0}):
-        rows: NDArray[np.intp] = np.flatnonzero(lengths == length)
-        for column, way in enumerate(ways):
-            step = Intervention(unit=way, kind="add", value=length, at=at)
-            moved = place.lab.subject.outputs([shown[i].content for i in rows], interventions=[step])
-            effects[rows, column] = effect(clean[rows], moved.astype(np.float64))
-    return effects
+def _steps(lengths: FloatArray, ways: Sequence[Unit], at: int | None) -> list[list[Intervention]]:
+    """A step along each direction for each stimulus, as long as the change is there; none where it moves nothing."""
+    made = {
+        float(length): [Intervention(unit=way, kind="add", value=float(length), at=at) for way in ways]
+        for length in lengths
+        if length > 0
+    }
+    return [made.get(float(length), []) for length in lengths]
+
+
+def _outcome(place: Place, said: FloatArray, length: float, ways: int) -> dict[str, Any]:
+    """From outputs unchanged, changed, and after each step ``[2 + step, output]``; without steps their effects are 0."""
+    effects = effect(np.broadcast_to(said[0], said[1:].shape), said[1:])
+    random = effects[1:] if len(effects) > 1 else np.zeros(ways)
+    return {
+        "length": length, "effect": float(effects[0]), "random": [float(e) for e in random],
+        "stands_out": bool(length > 0 and effects[0] > random.max()), **_moved(place, said[0], said[1]),
+    }  # fmt: skip
 
 
 def _moved(place: Place, clean: FloatArray, changed: FloatArray) -> dict[str, list[list[Any]]]:

@@ -1,0 +1,40 @@
+"""What a causal model has read of a text, kept, so that passes which differ at the last token only cost one token each.
+
+Values at a token depend on it and on those before it. A change at the last token therefore leaves alone what attention kept of
+the others (keys and values, layer by layer), and one text can be continued by many changed last tokens at once.
+
+What this module does not do: keep anything between calls, or serve models that keep something else than keys and values
+(recurrent states, compressed caches): for those there is nothing here, and callers read the whole text again.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+#: last tokens of one pass: each has a copy of the keys and values before it
+ROWS = 16
+#: layers of transformers' caches that hold keys and values of tokens, and nothing that is changed in place
+_PLAIN = ("DynamicLayer", "DynamicSlidingWindowLayer")
+
+
+def kept_of(said: Any, length: int) -> Any:
+    """The cache in what a model said of ``length`` tokens, or ``None`` if it keeps something else."""
+    cache: Any = getattr(said, "past_key_values", None)
+    layers: Any = getattr(cache, "layers", None)
+    if type(cache).__name__ != "DynamicCache" or not layers:
+        return None
+    plain = all(type(layer).__name__ in _PLAIN for layer in layers)
+    return cache if plain and cache.get_seq_length() == length else None
+
+
+def repeated(cache: Any, rows: int) -> Any:
+    """The same cache for a batch of so many equal texts. It grows without changing the one given, whose memory it shares."""
+    again = copy.copy(cache)
+    again.layers = [copy.copy(layer) for layer in cache.layers]
+    for layer in again.layers:
+        # layers that share another's keys hold none
+        if layer.is_initialized:
+            layer.keys = layer.keys.expand(rows, *layer.keys.shape[1:])
+            layer.values = layer.values.expand(rows, *layer.values.shape[1:])
+    return again
