@@ -194,12 +194,16 @@ class Records:
     # --- the run as a whole --------------------------------------------------------------------------------------
     def spend(self) -> dict[str, Cost]:
         """What each explainer's explanations took, over all units of all roles."""
-        out: dict[str, Cost] = {}
+        totals: dict[str, list[float]] = {}
         columns = ("explainer", "measurements", "llm_tokens", "dollars", "seconds")
-        for who, measurements, tokens, dollars, seconds in self.store.columns(explanations, columns):
-            cost = Cost(measurements=measurements, llm_tokens=tokens, dollars=dollars, seconds=seconds)
-            out[who] = out.get(who, Cost()) + cost
-        return dict(sorted(out.items()))
+        for who, *amounts in self.store.columns(explanations, columns):
+            before = totals.setdefault(who, [0, 0, 0.0, 0.0])
+            for i, amount in enumerate(amounts):
+                before[i] += amount
+        return {
+            who: Cost(measurements=int(m), llm_tokens=int(t), dollars=d, seconds=s)
+            for who, (m, t, d, s) in sorted(totals.items())
+        }
 
     def nulls(self, explainer: str) -> dict[str, tuple[int, list[float | None]]]:
         """Per kind of null unit that was explained afresh: how many there are, and the scores of those with a label."""

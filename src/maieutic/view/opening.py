@@ -84,6 +84,11 @@ class Opened:
         self._opening.join(timeout=wait)
         return self._run
 
+    @property
+    def loaded(self) -> Run | None:
+        """The run with its model and corpus where they are there already; nothing is started."""
+        return self._run
+
     def _open(self) -> None:
         try:
             self._run = self._opener(self.folder)
@@ -223,7 +228,8 @@ class Viewed:
         """Read templates and what tables show before the first page is asked for, in the background."""
 
         def read() -> None:
-            self.templates.get_template("units.html.j2")
+            for name in ("units.html.j2", "run.html.j2"):
+                self.templates.get_template(name)
             for opened in self.runs.values():
                 # a store that is being made, or lost, is told by the page that asks for it
                 with suppress(UserError, OSError):

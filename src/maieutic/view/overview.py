@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
+from starlette.background import BackgroundTask
 
 from maieutic.campaign import Run
 from maieutic.errors import UsageError, did_you_mean
@@ -41,7 +42,10 @@ def routes(viewed: Viewed) -> APIRouter:
         opened = viewed.opened(run)
         if not opened.records().harvest:
             return viewed.page(request, "empty_run.html.j2", opened=opened)
-        return viewed.page(request, "run.html.j2", opened=opened, **shown(opened, whose))
+        page = viewed.page(request, "run.html.j2", opened=opened, **shown(opened, whose))
+        # the model comes behind the page: importing it takes the interpreter for seconds
+        page.background = BackgroundTask(opened.run)
+        return page
 
     return router
 
@@ -58,7 +62,7 @@ def shown(opened: Opened, explainer: str | None) -> dict[str, Any]:
         raise UsageError(f"no explainer {explainer[:60]!r} here{did_you_mean(explainer, known)}: leave it out")
     who = explainer or usual
     columns = opened.index.of(who)
-    run = opened.run() or Closed(store=opened.store, why=opened.why or "they are being loaded; look again in a moment")
+    run = opened.loaded or Closed(store=opened.store, why=opened.why or "they are being loaded; look again in a moment")
     section = _section(opened, run, who)
     overview = Overview.of(columns, section)
     best = find(columns, Query())[:BEST].tolist()
