@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from maieutic.explain.output.model import OutputEffects, OutputShift
 
 EXAMPLE = "Example:  maieutic effects runs/mine layers.20.mlp/17"
+#: readings printed, where they were made
+_READINGS = (
+    "output", "output.control.random", "output.control.shuffled",
+    "agreement", "agreement.control.random", "agreement.control.shuffled", "agreement.words",
+)  # fmt: skip
 #: outputs printed on each side
 _SHOWN = 5
 
@@ -91,8 +96,9 @@ def _print(done: Sequence[OutputEffects]) -> None:
                 f"    writes towards (z, 95 % of random directions below {e.null_peak:.1f}): {words}",
                 markup=False, soft_wrap=True,
             )  # fmt: skip
-        for name in ("output", "output.control.random", "output.control.shuffled", "agreement", "agreement.words"):
-            if name in e.readings:
+        for name in _READINGS:
+            # without a label there is nothing to test, and the first line has said why
+            if name in e.readings and (e.described or not name.startswith("output")):
                 console.print(f"    {name}: {e.readings[name]}", markup=False, soft_wrap=True)
 
 

@@ -128,10 +128,12 @@ def print_summary(summaries: Sequence[Summary]) -> None:
     """Per model how many labels beat every control, what the nulls got, and the best five."""
     console = Console(highlight=False)
     head = Table(box=None, header_style="bold")
-    for name in ("model", "site", "units", "beat every control", "abstained"):
-        head.add_column(name, justify="left" if name in ("model", "site") else "right")
+    for name in ("model", "site"):
+        head.add_column(name, overflow="fold")
+    for name in ("units", "beat every control", "abstained"):
+        head.add_column(name, justify="right")
     for s in summaries:
-        head.add_row(s.subject, s.site, str(len(s.rows)), str(s.beating), str(s.abstained))
+        head.add_row(s.subject, s.site.replace(", ", "\n"), str(len(s.rows)), str(s.beating), str(s.abstained))
     console.print(head)
     for s in summaries:
         console.print(f"\n{s.subject}", style="bold")
