@@ -32,10 +32,10 @@ def tokens_read(subject: Any, stimuli: list[str], changes: Any) -> tuple[int, li
 
 
 def test_a_text_is_read_once_and_then_a_token_for_each_change(llama: Any) -> None:
-    changes = [added(llama, 0.1 * (i + 1)) for i in range(40)]
+    changes = [added(llama, 0.1 * (i + 1)) for i in range(100)]
     read, (found,) = tokens_read(llama, [TEXT], [changes])
-    # 19 bytes behind the BOS token: 19 tokens before the last one, and 40 last ones; each alone: 40 * 20 = 800
-    assert (read, found.shape) == (19 + 40, (40, 259))
+    # 19 bytes behind the BOS token: 19 tokens before the last one, and 100 last ones; each alone: 100 * 20 = 2,000
+    assert (read, found.shape) == (19 + 100, (100, 259))
     whole = np.stack([llama.outputs([TEXT], interventions=[c])[0] for c in changes])
     np.testing.assert_allclose(found, whole, atol=1e-5)
 
@@ -81,6 +81,13 @@ def test_what_is_cut_is_said(short_llama: Any) -> None:
     with pytest.warns(TruncationWarning):
         whole = short_llama.outputs([long], interventions=[added(short_llama, 1.0)])
     np.testing.assert_allclose(found, whole, atol=1e-5)
+
+
+def test_how_many_go_through_together() -> None:
+    from maieutic.subjects.prefixes import rows_of
+
+    # 4,096 tokens are copied at most, but never fewer than 4 texts: 4096 / 200 = 20
+    assert [rows_of(n) for n in (0, 20, 64, 200, 1000, 9000)] == [64, 64, 64, 20, 4, 4]
 
 
 def test_memory_is_shared_and_nothing_grows(llama: Any) -> None:

@@ -8,6 +8,7 @@ module does not do: disambiguate words in context; a sense is chosen by category
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -50,7 +51,7 @@ class Synset:
     gloss: str
 
 
-@dataclass
+@dataclass(eq=False)
 class Wordnet:
     """The database in one folder. Loading reads the four indices: about 0.5 s and 40 MB, once per process."""
 
@@ -222,20 +223,22 @@ def open_wordnet(*, fetch: bool = False, progress: Progress | None = None) -> Wo
 @lru_cache(maxsize=65536)
 def lexnames(word: str) -> tuple[str, ...]:
     """Categories of a word over all its senses; empty when it is unknown or WordNet is not there."""
-    database = _opened()
+    database = opened_wordnet()
     return () if database is None else database.lexnames(word)
 
 
-@lru_cache(maxsize=1)
-def _found(folder: str) -> Wordnet | None:
-    return open_wordnet()
+_OPENED: dict[str, Wordnet] = {}
 
 
-def _opened() -> Wordnet | None:
-    """The database, looked for once a cache folder."""
-    import os
-
-    return _found(os.environ.get("MAIEUTIC_CACHE", ""))
+def opened_wordnet() -> Wordnet | None:
+    """The database as `open_wordnet` gives it, looked for until it is found, once a cache folder: for words by the thousand."""
+    key = os.environ.get("MAIEUTIC_CACHE", "")
+    if key not in _OPENED:
+        found = open_wordnet()
+        if found is None:
+            return None
+        _OPENED[key] = found
+    return _OPENED[key]
 
 
 @lru_cache(maxsize=65536)
@@ -251,7 +254,7 @@ _COMMON = 5000
 
 @lru_cache(maxsize=1)
 def _by_category() -> dict[str, tuple[str, ...]]:
-    database = _opened()
+    database = opened_wordnet()
     counts = database.counts() if database else {}
     rows = sorted((-sum(n for _, n in c), lemma, part) for (lemma, part), c in counts.items())
     found: dict[str, list[str]] = {}

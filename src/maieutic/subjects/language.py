@@ -28,7 +28,7 @@ from maieutic.subjects.fresh import weights_digest
 from maieutic.subjects.hooks import Pass, Tap, check_moved, on_cpu, run_hooked
 from maieutic.subjects.language_sites import model_sites
 from maieutic.subjects.networks import NetworkSubject
-from maieutic.subjects.prefixes import ROWS, kept_of, repeated
+from maieutic.subjects.prefixes import kept_of, repeated, rows_of
 
 if TYPE_CHECKING:
     from maieutic.subjects.base import Raw
@@ -155,8 +155,9 @@ class LanguageSubject(NetworkSubject):
             if before and cache is None:
                 yield from super().outputs_each(stimuli[number:], changes[number:])
                 return
+            rows = rows_of(len(before))
             parts = [
-                self._continued(cache, last, given[i : i + ROWS], bool(own), moved) for i in range(0, len(given), ROWS)
+                self._continued(cache, last, given[i : i + rows], bool(own), moved) for i in range(0, len(given), rows)
             ]
             yield np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
         check_moved(list(asked.values()), list(moved.values()))

@@ -12,10 +12,15 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-#: last tokens of one pass: each has a copy of the keys and values before it
-ROWS = 16
+#: last tokens of one pass, at most and at least, and the tokens before them that they have copies of, all together
+_MOST, _LEAST, _COPIED = 64, 4, 4096
 #: layers of transformers' caches that hold keys and values of tokens, and nothing that is changed in place
 _PLAIN = ("DynamicLayer", "DynamicSlidingWindowLayer")
+
+
+def rows_of(before: int) -> int:
+    """How many last tokens one pass takes behind so many tokens: each has its own copy of the keys and values before it."""
+    return max(_LEAST, min(_MOST, _COPIED // max(before, 1)))
 
 
 def kept_of(said: Any, length: int) -> Any:

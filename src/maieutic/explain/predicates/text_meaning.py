@@ -167,69 +167,90 @@ def closeness(word: str, target: str, *, loose: bool = True) -> float:
     database = _lexicon()
     if database is None:
         return _SAME if stem(word) == stem(target) else 0.0
-    if _inflected(word, target):
+    if not _forms(database, word).isdisjoint(_forms(database, target)):
         return _SAME
-    best = max(_by_part(database, word, target, part) for part in ("n", "v", "a", "r"))
+    best = _by_sense(database, word, target)
     if loose and best < _DEFINED and _defined(database, word, target):
         best = _DEFINED
     return best
 
 
-@lru_cache(maxsize=65536)
-def _bases(word: str, part: str) -> tuple[str, ...]:
-    """The dictionary forms that a word may be: itself (``colors`` is also a flag), and what it is an inflection of."""
-    from maieutic.stimuli.wordnet import open_wordnet
+# caches hold the words of a large vocabulary (50,000 to 150,000 tokens): a label may be asked about all of them
 
-    database = open_wordnet()
-    if database is None:
-        return (word,)
+
+@lru_cache(maxsize=131_072)
+def _by_part(database: Wordnet, word: str) -> tuple[tuple[str, ...], ...]:
+    """For each part of speech the dictionary forms that a word may be: itself (``colors`` is also a flag), and what it is an
+    inflection of.
+    """
     word = word.replace(" ", "_")
-    index = database.index(part)
-    irregular = database.irregular(part).get(word)
-    stripped = [
-        word[: -len(e)] + instead for e, instead in ENDINGS[part] if word.endswith(e) and len(word) > len(e) + 1
-    ]
-    return tuple(dict.fromkeys(w for w in (word, irregular, *stripped) if w is not None and w in index))
+    found: list[tuple[str, ...]] = []
+    for part in _PARTS:
+        index, irregular = database.index(part), database.irregular(part).get(word)
+        stripped = [
+            word[: -len(e)] + instead for e, instead in ENDINGS[part] if word.endswith(e) and len(word) > len(e) + 1
+        ]
+        found.append(tuple(dict.fromkeys(w for w in (word, irregular, *stripped) if w is not None and w in index)))
+    return tuple(found)
 
 
-def _inflected(word: str, target: str) -> bool:
-    """Whether both are forms of one word; parts of speech may differ (``stopped`` and ``stop``)."""
-    own = {b for part in _PARTS for b in _bases(word, part)}
-    return bool(own & {b for part in _PARTS for b in _bases(target, part)})
+def _bases(database: Wordnet, word: str, part: str) -> tuple[str, ...]:
+    return _by_part(database, word)[_PARTS.index(part)]
+
+
+@lru_cache(maxsize=131_072)
+def _forms(database: Wordnet, word: str) -> frozenset[str]:
+    """The dictionary forms in any part of speech: ``stopped`` and ``stop`` share one."""
+    return frozenset(base for bases in _by_part(database, word) for base in bases)
 
 
 def _senses(database: Wordnet, word: str, part: str) -> list[tuple[int, Synset]]:
     """Rank within its dictionary form and sense, for every form that the word may be."""
     found: list[tuple[int, Synset]] = []
-    for base in _bases(word, part):
+    for base in _bases(database, word, part):
         found += list(enumerate(database.synset(o, part) for o in database.index(part)[base]))
     return found
 
 
-def _by_part(database: Wordnet, word: str, target: str, part: str) -> float:
-    goals = [(rank, s.offset) for rank, s in _senses(database, target, part) if rank < _GOALS]
-    if not goals:
-        return 0.0
-    best = 0.0
-    for rank, sense in _senses(database, word, part):
-        if rank >= _SENSES:
-            continue
-        above = _above(database, sense, part)
-        for place, goal in goals:
-            found = _SYNONYM if goal == sense.offset else _KIND if goal in above else 0.0
-            best = max(best, found * (_RARER if rank else 1.0) * (_RARER if place else 1.0))
+@lru_cache(maxsize=4096)
+def _goals(database: Wordnet, target: str) -> tuple[tuple[str, int, int], ...]:
+    """Part of speech, rank and offset of each sense of a target that counts."""
+    return tuple(
+        (part, rank, s.offset) for part in _PARTS for rank, s in _senses(database, target, part) if rank < _GOALS
+    )
+
+
+@lru_cache(maxsize=131_072)
+def _reach(database: Wordnet, word: str) -> tuple[tuple[str, int, int, frozenset[int]], ...]:
+    """Part of speech, rank and offset of each sense of a word that counts, and offsets of all that it is a kind of."""
+    return tuple(
+        (part, rank, s.offset, _above(database, s.offset, part))
+        for part in _PARTS
+        for rank, s in _senses(database, word, part)
+        if rank < _SENSES
+    )
+
+
+def _by_sense(database: Wordnet, word: str, target: str) -> float:
+    best, goals = 0.0, _goals(database, target)
+    for part, rank, sense, above in _reach(database, word):
+        for at, place, goal in goals:
+            if at == part and (goal == sense or goal in above):
+                found = _SYNONYM if goal == sense else _KIND
+                best = max(best, found * (_RARER if rank else 1.0) * (_RARER if place else 1.0))
     return best
 
 
-def _above(database: Wordnet, sense: Synset, part: str) -> set[int]:
-    """Offsets of everything the sense is a kind of."""
-    seen, queue = set[int](), list(sense.hypernyms)
+@lru_cache(maxsize=65_536)
+def _above(database: Wordnet, offset: int, part: str) -> frozenset[int]:
+    """Offsets of everything a sense is a kind of."""
+    seen, queue = set[int](), list(database.synset(offset, part).hypernyms)
     while queue:
-        offset = queue.pop()
-        if offset not in seen:
-            seen.add(offset)
-            queue.extend(database.synset(offset, part).hypernyms)
-    return seen
+        above = queue.pop()
+        if above not in seen:
+            seen.add(above)
+            queue.extend(database.synset(above, part).hypernyms)
+    return frozenset(seen)
 
 
 def _defined(database: Wordnet, word: str, target: str) -> bool:
@@ -246,15 +267,15 @@ def _defined(database: Wordnet, word: str, target: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _lexicon() -> Wordnet | None:
-    from maieutic.stimuli.wordnet import open_wordnet
+    from maieutic.stimuli.wordnet import opened_wordnet
 
-    return open_wordnet()
+    return opened_wordnet()
 
 
 def known(word: str) -> bool:
     """Whether the lexicon has the word or phrase in any part of speech."""
     database = _lexicon()
-    return database is not None and any(_bases(word, part) for part in _PARTS)
+    return database is not None and bool(_forms(database, word))
 
 
 # --- forms ---------------------------------------------------------------------------------------------------------
@@ -295,7 +316,7 @@ def _rare(word: str) -> bool:
     if database is None or len(word) < 5:
         return False
     counts = database.counts()
-    return not any(counts.get((base, part)) for part in _PARTS for base in _bases(word, part))
+    return not any(counts.get((base, part)) for part in _PARTS for base in _bases(database, word, part))
 
 
 FORMS: Mapping[str, Callable[[str], bool]] = {
