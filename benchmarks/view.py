@@ -114,8 +114,10 @@ def timed(folder: Path, units: int) -> dict[str, list[float]]:
             ("table, sorted by label", f"{run}/units?by=label"),
             ("table, filtered and sorted", f"{run}/units?state=beats&site=layers.3.mlp&by=ap&down=1"),
             ("table, last page", f"{run}/units?page={last}"),
-            ("a unit", f"{run}/unit/layers.3.mlp/7"),
             ("overview", f"{run}/"),
+            # what comes behind the overview shares the interpreter with the import of torch, which the overview began
+            ("a unit", f"{run}/unit/layers.3.mlp/7"),
+            ("another unit", f"{run}/unit/layers.4.mlp/7"),
         ):
             for _ in range(3):
                 begun = time.perf_counter()
