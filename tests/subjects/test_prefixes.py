@@ -103,3 +103,26 @@ def test_memory_is_shared_and_nothing_grows(llama: Any) -> None:
         assert again.layers[0].keys.data_ptr() == cache.layers[0].keys.data_ptr()
         llama.model(input_ids=torch.full((5, 1), 4), past_key_values=again, use_cache=True)
     assert (cache.get_seq_length(), again.get_seq_length()) == (3, 4)
+
+
+def test_windows_shorter_than_the_text(byte_tokenizer: Any) -> None:
+    """Layers that see eight tokens keep seven; the ones between see all."""
+    import torch
+    from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
+
+    from maieutic.subjects.language import LanguageSubject
+
+    torch.manual_seed(0)
+    small = {"vocab_size": 259, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2,
+             "num_key_value_heads": 2, "sliding_window": 8, "initializer_range": 0.3}  # fmt: skip
+    for model in (
+        MistralForCausalLM(MistralConfig(**small)),
+        Gemma2ForCausalLM(Gemma2Config(**small, head_dim=8, attn_implementation="eager")),
+    ):
+        subject = LanguageSubject(model, byte_tokenizer, name="windows")
+        changes = [None, added(subject, 3.0), added(subject, -2.0, site="layers.1.mlp")]
+        read, (found,) = tokens_read(subject, [TEXT], [changes])
+        assert read == 19 + 3
+        whole = [subject.outputs([TEXT], interventions=[c] if c else [])[0] for c in changes]
+        np.testing.assert_allclose(found, np.stack(whole), atol=1e-5)
+        assert np.abs(found[1] - found[0]).max() > 1e-3
