@@ -151,6 +151,8 @@ def drive(folder: Path, perform: str, jobs: str) -> subprocess.Popen[str]:
         [sys.executable, str(script), str(folder)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, start_new_session=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        # tests that were started in the background (nohup) hand on an ignored Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 

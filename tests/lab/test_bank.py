@@ -85,7 +85,8 @@ def test_several_in_a_pass_are_equal_up_to_rounding(model_folder: Path, texts: l
     found, _ = bank.read(stimuli, units)
     assert bank.use.forwards < 10
     for got, wanted in zip(found, alone(subject, stimuli, units), strict=True):
-        np.testing.assert_allclose(got, wanted, atol=1e-4)
+        # float32 has seven digits, and how sums round depends on the processor
+        np.testing.assert_allclose(got, wanted, atol=1e-4, rtol=1e-5)
 
 
 class Network(Watched):

@@ -24,6 +24,8 @@ def added(
 
 def tokens_read(subject: Any, stimuli: list[str], changes: Any) -> tuple[int, list[np.ndarray]]:
     """How many tokens go into the embedding, and what came of it."""
+    # the first text of a subject is read whole as well, to see that it may be continued
+    list(subject.outputs_each([TEXT], [[None]]))
     counted: list[int] = []
     handle = subject.model.get_input_embeddings().register_forward_pre_hook(lambda _m, a: counted.append(a[0].numel()))
     found = list(subject.outputs_each(stimuli, changes))
@@ -38,6 +40,23 @@ def test_a_text_is_read_once_and_then_a_token_for_each_change(llama: Any) -> Non
     assert (read, found.shape) == (19 + 100, (100, 259))
     whole = np.stack([llama.outputs([TEXT], interventions=[c])[0] for c in changes])
     np.testing.assert_allclose(found, whole, atol=1e-5)
+
+
+def test_the_first_text_of_a_subject_says_whether_texts_can_be_continued(llama: Any) -> None:
+    counted: list[int] = []
+    llama.model.get_input_embeddings().register_forward_pre_hook(lambda _m, a: counted.append(a[0].numel()))
+    list(llama.outputs_each([TEXT, TEXT], [[None], [None]]))
+    # 19 and a last one; whole, and whole with another last token; then 19 and a last one
+    assert counted == [19, 20, 20, 1, 1, 19, 1]
+
+
+def test_models_that_look_both_ways_are_read_whole(llama: Any) -> None:
+    for block in llama.model.model.layers:
+        block.self_attn.is_causal = False
+    change = added(llama, 2.0)
+    ((plain, changed),) = llama.outputs_each([TEXT], [[None, change]])
+    np.testing.assert_array_equal(plain, llama.outputs([TEXT])[0])
+    np.testing.assert_array_equal(changed, llama.outputs([TEXT], interventions=[change])[0])
 
 
 def test_changes_elsewhere_read_every_text_whole(llama: Any) -> None:

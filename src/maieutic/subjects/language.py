@@ -28,7 +28,7 @@ from maieutic.subjects.fresh import weights_digest
 from maieutic.subjects.hooks import Pass, Tap, check_moved, on_cpu, run_hooked
 from maieutic.subjects.language_sites import model_sites
 from maieutic.subjects.networks import NetworkSubject
-from maieutic.subjects.prefixes import kept_of, repeated, rows_of
+from maieutic.subjects.prefixes import alike, kept_of, repeated, rows_of
 
 if TYPE_CHECKING:
     from maieutic.subjects.base import Raw
@@ -45,7 +45,7 @@ class LanguageSubject(NetworkSubject):
     """A causal language model: one reading per token."""
 
     modality = "text"
-    #: whether a token's values depend on those before it only
+    #: whether a token's values can depend on those before it only
     causal = True
 
     def __init__(
@@ -74,6 +74,8 @@ class LanguageSubject(NetworkSubject):
         self.padded = 1
         context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or LONGEST
         self.max_tokens = min(max_tokens or LONGEST, int(context) - len(self.prefix))
+        # whether texts can be continued from what is kept of them; not known before the first one
+        self._continuous: bool | None = None
 
     @property
     def network(self) -> nn.Module:
@@ -152,7 +154,7 @@ class LanguageSubject(NetworkSubject):
         for number, (own, given) in enumerate(zip(self._ids(stimuli), changes, strict=True)):
             *before, last = [*self.prefix, *own] or [self.tokenizer.pad_token_id or 0]
             cache = self._kept(before) if before else None
-            if before and cache is None:
+            if before and (cache is None or not self._continues(cache, before, last)):
                 yield from super().outputs_each(stimuli[number:], changes[number:])
                 return
             rows = rows_of(len(before))
@@ -167,6 +169,24 @@ class LanguageSubject(NetworkSubject):
         ids = torch.tensor([before], dtype=torch.long, device=self.model.device)
         read = run_hooked(lambda: self.model.base_model(input_ids=ids, use_cache=True), keep=_nothing, to_end=True)
         return kept_of(read.result, len(before))
+
+    def _continues(self, cache: Any, before: Sequence[int], last: int) -> bool:
+        """Whether one more token behind what is kept says the same as the whole text, and the token before it does not see it.
+
+        Asked once a subject. Cost: two passes over a text.
+        """
+        other = next((t for t in before if t != last), None)
+        if self._continuous is None and other is not None:
+            whole, changed = (self._logits([*before, t]) for t in (last, other))
+            behind = torch.from_numpy(self._continued(cache, last, [None], False, {})[0]).to(whole)
+            self._continuous = alike(behind, whole[-1]) and alike(changed[-2], whole[-2])
+        return bool(self._continuous)
+
+    def _logits(self, ids: Sequence[int]) -> Tensor:
+        """Of one text, ``[token, vocabulary]``."""
+        given = torch.tensor([ids], dtype=torch.long, device=self.model.device)
+        call = lambda: self._picked(self.model(input_ids=given, use_cache=False))  # noqa: E731
+        return run_hooked(call, keep=_nothing, to_end=True).result[0]
 
     def _continued(
         self, cache: Any, token: int, given: Sequence[Intervention | None], real: bool, moved: dict[int, float]

@@ -3,8 +3,11 @@
 Values at a token depend on it and on those before it. A change at the last token therefore leaves alone what attention kept of
 the others (keys and values, layer by layer), and one text can be continued by many changed last tokens at once.
 
-What this module does not do: keep anything between calls, or serve models that keep something else than keys and values
-(recurrent states, compressed caches): for those there is nothing here, and callers read the whole text again.
+Not every language model is causal: some look both ways over a prompt. So the first text of a subject is read in both ways, and
+where they differ callers read whole texts, as they do for models that keep something else than keys and values (recurrent
+states, compressed caches).
+
+What this module does not do: keep what was read between calls.
 """
 
 from __future__ import annotations
@@ -12,10 +15,19 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import torch
+from torch import Tensor
+
 #: last tokens of one pass, at most and at least, and the tokens before them that they have copies of, all together
 _MOST, _LEAST, _COPIED = 64, 4, 4096
 #: layers of transformers' caches that hold keys and values of tokens, and nothing that is changed in place
 _PLAIN = ("DynamicLayer", "DynamicSlidingWindowLayer")
+
+
+def alike(found: Tensor, wanted: Tensor) -> bool:
+    """Whether two rows of logits are the same but for rounding, which half precision does a thousand times as much of."""
+    near = 1e-3 if wanted.dtype == torch.float32 else 0.03
+    return bool((found.float() - wanted.float()).abs().max() <= near * wanted.float().abs().max())
 
 
 def rows_of(before: int) -> int:
