@@ -18,7 +18,8 @@ logit change with the difference that the label makes to clean logits (-1 to 1, 
 "Applies": the prediction is at or above the middle of its own range on test. Intervals: 95 %, whole test documents drawn
 with replacement, the same resamples for every label. What it does not show: effects on later positions, and effects that
 only several units together have, and positions after the first 96 words of a text. Cost: about 10 passes over the 24
-stimuli (texts up to the position), and as much for every null unit that stands beside it (once a run).
+stimuli (causal language models: one pass over each text up to the position, and about 10 tokens), and as much for every
+null unit that stands beside it (once a run).
 """
 
 from __future__ import annotations
