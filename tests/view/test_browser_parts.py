@@ -154,6 +154,7 @@ def test_from_the_overview_to_units_and_on_by_keys(browser: Browser, address: st
         # labels are "things of sort N" with N = unit modulo 97; units 1 to 10,000 have 13 at 13, 110, ... 9,907: 103 of them
         expect(page.get_by_role("status")).to_contain_text("103 units")
         page.locator("table.units tbody th a").first.click()
+        page.wait_for_url("**/unit/**")  # and until its scripts have run: a key pressed before is nobody's
         expect(page.get_by_role("heading", level=1)).to_have_text("things of sort 13")
         first = page.url
         page.keyboard.press("j")
