@@ -281,6 +281,10 @@ def test_the_hub_is_not_asked_offline() -> None:
         ("layers.12", "layers.12.resid"),
         ("model.layers.12.mlp", "layers.12.mlp.out"),
         ("h.4.attn", "layers.4.attn"),
+        ("blocks.3.attn.hook_z", "layers.3.attn.z"),
+        ("model.layers.10.output", "layers.10.resid"),
+        ("model.layers.11.self_attn.o_proj.input", "layers.11.attn.z"),
+        ("model.language_model.layers.17.post_feedforward_layernorm.output", "layers.17.mlp.out.normed"),
     ],
 )
 def test_hooks_are_sites(hook: str, site: str) -> None:
@@ -291,10 +295,10 @@ def test_hooks_are_sites(hook: str, site: str) -> None:
     ("hook", "why"),
     [
         ("blocks.0.hook_resid_pre", "before the first block"),
-        ("blocks.3.attn.hook_z", "before they are projected back"),
         ("hook_embed", "token embeddings"),
         ("blocks.3.hook_resid_mid", "between attention and MLP"),
         ("blocks.3.ln2.hook_normalized", "behind a norm"),
+        ("model.layers.5.pre_feedforward_layernorm.output", "behind a norm"),
         ("", "does not tell"),
     ],
 )

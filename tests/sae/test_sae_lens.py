@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from maieutic.harvest import harvest
 from maieutic.stimuli import Corpus
 from maieutic.subjects import Intervention, LanguageSubject, Unit, load_subject
 from maieutic.subjects.lenses.sae import Kind, Norm, Sae, SaeLens
-from maieutic.subjects.lenses.sae_formats import SaeFile, load_sae
+from maieutic.subjects.lenses.sae_files import SaeFile
+from maieutic.subjects.lenses.sae_formats import load_sae
 from maieutic.subjects.lenses.sae_sites import lens_of, place, with_latents
 from maieutic.subjects.lenses.sae_writing import write_sae
 
@@ -185,6 +187,69 @@ def test_behind_the_norms_of_gemma(subject: LanguageSubject) -> None:
     np.testing.assert_allclose(read, sae.encode(caught[-1][0, len(gemma.prefix) :]).numpy(), atol=1e-4)
     assert place(gemma, "layers.1.mlp.out").module.endswith("mlp.down_proj")
     assert place(gemma, "layers.1.attn.normed").module.endswith("post_attention_layernorm")
+
+
+@pytest.mark.parametrize("family", ["gemma2", "gpt2"])
+def test_what_heads_give_before_they_are_projected(subject: LanguageSubject, family: str) -> None:
+    """`hook_z`: caught by hand, latents of it; and a latent more there writes its row through the projection."""
+    from maieutic.subjects.writes import write_of
+
+    seen = _with_heads(subject, family)
+    path = "model.layers.1.self_attn.o_proj" if family == "gemma2" else "transformer.h.1.attn.c_proj"
+    projection = seen.network.get_submodule(path)
+    caught: list[Tensor] = []
+    handle = projection.register_forward_pre_hook(lambda _m, args: caught.append(args[0]))
+    seen.outputs([TEXT])
+    handle.remove()
+    width = caught[0].shape[-1]
+    sae = random_sae("relu", hidden=width)
+    lensed = with_latents(seen, SaeFile(sae=sae, source="x", format="saelens", hook="blocks.1.attn.hook_z"))
+    site = place(lensed, "layers.1.attn.z")
+    assert (site.module, site.io, site.width) == (path, "in", 24 if family == "gemma2" else 16)
+    (read,) = lensed.read([TEXT], [lensed.unit("layers.1.attn.z.sae", i) for i in range(40)])
+    own = caught[0][0, len(seen.prefix) :]
+    np.testing.assert_allclose(read, sae.encode(own).numpy(), atol=1e-5)
+    matrix = projection.weight.detach() if family == "gemma2" else projection.weight.detach().T
+    written = write_of(lensed, lensed.unit("layers.1.attn.z.sae", 3))
+    np.testing.assert_allclose(written, (matrix @ sae.decoder[3]).numpy(), rtol=1e-4, atol=1e-6)
+    # and in the model itself: what the projection gives moves by that much, bias or none
+    unit = lensed.unit("layers.1.attn.z.sae", 3)
+    given: list[Tensor] = []
+    handle = projection.register_forward_hook(lambda _m, _a, out: given.append(out))
+    lensed.outputs([TEXT])
+    lensed.outputs([TEXT], interventions=[Intervention(unit=unit, kind="add", value=2.0)])
+    handle.remove()
+    moved = (given[1] - given[0])[0, len(seen.prefix) :]
+    np.testing.assert_allclose(moved.detach().numpy(), np.tile(2.0 * written, (len(moved), 1)), atol=1e-5)
+
+
+def _with_heads(subject: LanguageSubject, family: str) -> LanguageSubject:
+    """A tiny model whose heads together are wider than its stream (Gemma 2, queries in groups), or whose map is transposed."""
+    from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(1)
+    if family == "gpt2":
+        plain = GPT2Config(vocab_size=19, n_embd=16, n_layer=2, n_head=2, n_positions=64)
+        return LanguageSubject(GPT2LMHeadModel(plain), subject.tokenizer, name="tiny-gpt2")
+    config = Gemma2Config(
+        vocab_size=19, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4, head_dim=6,
+        num_key_value_heads=2, max_position_embeddings=64,
+    )  # fmt: skip
+    return LanguageSubject(Gemma2ForCausalLM(config), subject.tokenizer, name="tiny-gemma")
+
+
+def test_an_sae_of_what_heads_give_is_written_for_saelens(tmp_path: Path) -> None:
+    write_sae(tmp_path, random_sae(), site="layers.1.attn.z", model="tiny", more={})
+    config = json.loads((tmp_path / "cfg.json").read_text())
+    assert config["metadata"]["hook_name"] == "blocks.1.attn.hook_z" and config["reshape_activations"] == "hook_z"
+    assert load_sae(tmp_path).site == "layers.1.attn.z"
+
+
+def test_a_norm_that_is_not_there_is_no_site(subject: LanguageSubject) -> None:
+    with pytest.raises(UserError, match="mlp.out.normed"):
+        place(subject, "layers.1.mlp.out.normed")
+    with pytest.raises(UserError, match=r"layers\.7\.attn\.z"):
+        place(subject, "layers.7.attn.z")
 
 
 def test_an_sae_of_another_model_is_refused(subject: LanguageSubject) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from maieutic.stimuli import Corpus
     from maieutic.studies.sae.metrics import Metrics
     from maieutic.subjects import Subject
-    from maieutic.subjects.lenses.sae_formats import SaeFile
+    from maieutic.subjects.lenses.sae_files import SaeFile
 
 TRAIN = "Example:  maieutic sae train smollm2-135m --site layers.7.resid --corpus text --out saes/smollm2-7"
 INFO = "Example:  maieutic sae info saes/smollm2-7 --subject smollm2-135m --corpus text"

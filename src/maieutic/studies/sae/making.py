@@ -23,7 +23,8 @@ from maieutic.studies.sae.activations import gather
 from maieutic.studies.sae.settings import TrainSettings
 from maieutic.studies.sae.training import total_steps, train
 from maieutic.subjects import Subject
-from maieutic.subjects.lenses.sae_formats import CONFIG, SAELENS, SaeFile, load_sae
+from maieutic.subjects.lenses.sae_files import CONFIG, SaeFile
+from maieutic.subjects.lenses.sae_formats import SAELENS, load_sae
 from maieutic.subjects.lenses.sae_sites import place
 from maieutic.subjects.lenses.sae_writing import write_sae
 

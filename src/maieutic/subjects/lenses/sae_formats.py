@@ -5,6 +5,7 @@
   ``maieutic sae train`` writes this format too, and says its site in ``metadata.maieutic``.
 * sparsify: ``cfg.json`` and ``sae.safetensors``, in a folder named after the module whose *output* was read (``layers.7.mlp`` is
   what the MLP gives, not its neurons).
+* Gemma Scope: ``params.npz`` or ``params.safetensors`` (`sae_gemma`).
 
 What is not in the file is not guessed. An SAE whose inputs were scaled by a factor that the file does not hold is refused unless
 the factor is given. What this module does not do: read pickles (``.pt``, ``.bin``), which can run code when they are opened;
@@ -13,23 +14,25 @@ transcoders, whose output belongs to another site than their input; run code of 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from maieutic.errors import UserError
+from maieutic.subjects.lenses.sae_files import CONFIG, SaeFile, checked, read_json, read_tensors, sized
+from maieutic.subjects.lenses.sae_gemma import CONFIG as GEMMA_CONFIG
+from maieutic.subjects.lenses.sae_gemma import WEIGHTS as GEMMA
+from maieutic.subjects.lenses.sae_gemma import read_gemma_scope
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from maieutic.subjects.lenses.sae import Norm, Sae
 
-CONFIG, SAELENS, SPARSIFY = "cfg.json", "sae_weights.safetensors", "sae.safetensors"
+SAELENS, SPARSIFY = "sae_weights.safetensors", "sae.safetensors"
 _PICKLES = (".pt", ".pth", ".bin", ".pkl", ".ckpt")
 _NORMS: dict[str, str] = {
     "none": "none",
@@ -37,33 +40,6 @@ _NORMS: dict[str, str] = {
     "constant_norm_rescale": "constant_norm",
 }
 _SCALED = "expected_average_only_in"
-_M = TypeVar("_M", bound=BaseModel)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaeFile:
-    """An SAE as it was read.
-
-    Attributes:
-        sae: its numbers.
-        source: the folder or hub id. format: ``saelens``, ``sparsify`` or ``maieutic``.
-        hook: where it was trained, in the words of its file; empty where it says nothing.
-        site: the site in our words, where the file itself has it (ours), else empty.
-        name: what to call its units, where the file has it.
-        model: name of the model in the file.
-        notes: what to be careful of, a line each.
-        more: further facts that the file tells (``metadata.maieutic``).
-    """
-
-    sae: Sae
-    source: str
-    format: str
-    hook: str = ""
-    site: str = ""
-    name: str = ""
-    model: str = ""
-    notes: tuple[str, ...] = ()
-    more: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class _Config(BaseModel):
@@ -106,7 +82,7 @@ def load_sae(source: str | Path, *, input_scale: float | None = None) -> SaeFile
     """Read an SAE.
 
     Args:
-        source: a folder with ``cfg.json`` and weights, or ``owner/repository[/folder]`` on the Hugging Face hub.
+        source: a folder with one of the formats above, or ``owner/repository[/folder]`` on the Hugging Face hub.
         input_scale: what activations were multiplied by before they went in, where the file only says that they were
             (``normalize_activations: expected_average_only_in``).
 
@@ -118,22 +94,29 @@ def load_sae(source: str | Path, *, input_scale: float | None = None) -> SaeFile
     folder = Path(source).expanduser()
     if not folder.is_dir():
         folder = _from_hub(str(source))
-    if not (folder / CONFIG).is_file():
+    gemma = any((folder / file).is_file() for file in GEMMA)
+    if not gemma and not (folder / CONFIG).is_file():
         raise UserError(_no_config(folder))
-    raw = _json(folder / CONFIG)
-    if (folder / SAELENS).is_file():
+    raw = {} if gemma else read_json(folder / CONFIG)
+    if not gemma and (folder / SAELENS).is_file():
         return _saelens(folder, str(source), raw, input_scale)
+    if input_scale is not None:
+        raise UserError(f"{folder}: an input_scale was given, but files of this format need none: leave it out")
+    if gemma:
+        return read_gemma_scope(folder, str(source))
     if (folder / SPARSIFY).is_file():
         return _sparsify(folder, str(source), raw)
     raise UserError(_no_weights(folder))
 
 
 def _no_config(folder: Path) -> str:
-    inside = sorted(p.parent.name for p in folder.glob(f"*/{CONFIG}"))
+    inside = sorted({p.parent.name for file in (CONFIG, *GEMMA) for p in folder.glob(f"*/{file}")})
     if inside:
         return f"{folder} holds several SAEs: name one, as in  {folder / inside[0]}"
     return (
-        _no_weights(folder) if _pickled(folder) else f"{folder} has no {CONFIG}: give a folder of SAELens or sparsify"
+        _no_weights(folder)
+        if _pickled(folder)
+        else f"{folder} has no {CONFIG}: give a folder of SAELens, sparsify or Gemma Scope"
     )
 
 
@@ -144,21 +127,11 @@ def _no_weights(folder: Path) -> str:
             f"{folder / pickled} is a pickle, which can run code when it is opened: save it with SAELens as {SAELENS} "
             "and give that folder"
         )
-    return f"{folder} has neither {SAELENS} nor {SPARSIFY}: give a folder of SAELens or sparsify"
+    return f"{folder} has neither {SAELENS} nor {SPARSIFY}: give a folder of SAELens, sparsify or Gemma Scope"
 
 
 def _pickled(folder: Path) -> str:
     return next((p.name for p in sorted(folder.iterdir()) if p.suffix in _PICKLES), "")
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        found: object = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read ({error}): download it again") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{file} is no JSON object: download it again")
-    return cast("dict[str, Any]", found)
 
 
 def _from_hub(name: str) -> Path:
@@ -171,7 +144,7 @@ def _from_hub(name: str) -> Path:
 
     repository, below = "/".join(parts[:2]), "/".join(parts[2:])
     inside = f"{below}/" if below else ""
-    wanted = [inside + file for file in (CONFIG, SAELENS, SPARSIFY)]
+    wanted = [inside + file for file in (CONFIG, SAELENS, SPARSIFY, GEMMA_CONFIG, *GEMMA)]
     try:
         folder = Path(snapshot_download(repository, allow_patterns=wanted)) / below
     except (OSError, ValueError) as error:  # what the hub's client raises, network errors among them
@@ -180,7 +153,7 @@ def _from_hub(name: str) -> Path:
             f"{name} is no folder here and cannot be fetched ({why}): check the name, or download it and give its folder"
         ) from error
     if not folder.is_dir():
-        raise UserError(f"{repository} has no folder {below!r} with {CONFIG}: look at its files on the hub")
+        raise UserError(f"{repository} has no folder {below!r} with an SAE: look at its files on the hub")
     return folder
 
 
@@ -190,8 +163,10 @@ def _from_hub(name: str) -> Path:
 def _saelens(folder: Path, source: str, raw: Mapping[str, Any], input_scale: float | None) -> SaeFile:
     inside: object = raw.get("metadata")
     metadata = cast("dict[str, Any]", inside) if isinstance(inside, dict) else {}
-    config = _checked(_Config, folder, {**raw, **{k: v for k, v in metadata.items() if k not in raw or raw[k] is None}})
-    tensors = _tensors(folder / SAELENS)
+    config = checked(
+        _Config, folder / CONFIG, {**raw, **{k: v for k, v in metadata.items() if k not in raw or raw[k] is None}}
+    )
+    tensors = read_tensors(folder / SAELENS)
     kind, k = _kind(folder, config, tensors)
     norm, scale = _norm(folder, config, input_scale)
     if config.reshape_activations not in ("none", "hook_z"):
@@ -278,11 +253,11 @@ def _built(
 ) -> Sae:  # fmt: skip
     from maieutic.subjects.lenses.sae import Kind, Sae
 
-    latents = _get(folder, tensors, "W_dec", (None, hidden)).shape[0]
+    latents = sized(folder, tensors, "W_dec", (None, hidden)).shape[0]
     wide = (latents,)
 
     def vector(name: str) -> Tensor:
-        return _get(folder, tensors, name, wide)
+        return sized(folder, tensors, name, wide)
 
     gated, cut = kind == "gated", None
     if kind == "jumprelu":
@@ -292,8 +267,8 @@ def _built(
         cut = given.expand(latents).clone() if given.ndim == 0 or given.shape == (1,) else vector("threshold")
     return Sae(
         kind=cast("Kind", kind), k=k, norm=cast("Norm", norm), centred=centred, by_norm=by_norm,
-        encoder=_get(folder, tensors, "W_enc", (hidden, latents)), decoder=_get(folder, tensors, "W_dec", (latents, hidden)),
-        encoder_bias=vector("b_gate" if gated else "b_enc"), decoder_bias=_get(folder, tensors, "b_dec", (hidden,)),
+        encoder=sized(folder, tensors, "W_enc", (hidden, latents)), decoder=sized(folder, tensors, "W_dec", (latents, hidden)),
+        encoder_bias=vector("b_gate" if gated else "b_enc"), decoder_bias=sized(folder, tensors, "b_dec", (hidden,)),
         threshold=cut, magnitude_bias=vector("b_mag") if gated else None, magnitude_log=vector("r_mag") if gated else None,
         latent_scale=_latent_scale(folder, tensors, wide, scaled),
     )  # fmt: skip
@@ -304,7 +279,7 @@ def _latent_scale(folder: Path, tensors: Mapping[str, Tensor], shape: tuple[int]
     name = next((n for n in ("scaling_factor", "finetuning_scaling_factor") if n in tensors), None)
     if name is None:
         return None
-    scale = _get(folder, tensors, name, shape)
+    scale = sized(folder, tensors, name, shape)
     if bool((scale == 1).all()):
         return None
     if not said:
@@ -331,62 +306,19 @@ def _folded(sae: Sae, scale: float) -> Sae:
 def _sparsify(folder: Path, source: str, raw: Mapping[str, Any]) -> SaeFile:
     from maieutic.subjects.lenses.sae import Sae
 
-    config = _checked(_Sparsify, folder, raw)
+    config = checked(_Sparsify, folder / CONFIG, raw)
     if config.transcode or config.skip_connection:
         raise UserError(
             f"{folder} is a transcoder: its output belongs to another site than its input; use an SAE (transcode: false)"
         )
     if config.activation != "topk":
         raise UserError(f"{folder}: the activation {config.activation!r} is not supported: use a topk SAE")
-    tensors = _tensors(folder / SPARSIFY)
-    decoder = _get(folder, tensors, "W_dec", (None, config.d_in))
+    tensors = read_tensors(folder / SPARSIFY)
+    decoder = sized(folder, tensors, "W_dec", (None, config.d_in))
     latents = decoder.shape[0]
     sae = Sae(
-        kind="topk", k=config.k, decoder=decoder, decoder_bias=_get(folder, tensors, "b_dec", (config.d_in,)),
-        encoder=_get(folder, tensors, "encoder.weight", (latents, config.d_in)).T.contiguous(),
-        encoder_bias=_get(folder, tensors, "encoder.bias", (latents,)),
+        kind="topk", k=config.k, decoder=decoder, decoder_bias=sized(folder, tensors, "b_dec", (config.d_in,)),
+        encoder=sized(folder, tensors, "encoder.weight", (latents, config.d_in)).T.contiguous(),
+        encoder_bias=sized(folder, tensors, "encoder.bias", (latents,)),
     )  # fmt: skip
     return SaeFile(sae=sae, source=source, format="sparsify", hook=Path(source).name)
-
-
-# --- both --------------------------------------------------------------------------------------------------------------
-
-
-def _checked(model: type[_M], folder: Path, raw: Mapping[str, Any]) -> _M:
-    try:
-        return model.model_validate(dict(raw))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(p) for p in first["loc"])
-        raise UserError(f"{folder / CONFIG}: {where}: {first['msg']}: download it again") from error
-
-
-def _tensors(file: Path) -> dict[str, Tensor]:
-    """All tensors of a file, float32, on the CPU."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, framework="pt", device="cpu") as handle:
-            opened = cast(Any, handle)
-            found = {name: opened.get_tensor(name).float() for name in opened.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{file} cannot be read ({error}): download it again") from error
-    bad = next((n for n, t in found.items() if not bool(t.isfinite().all())), None)
-    if bad is not None:
-        raise UserError(f"{file}: {bad} holds numbers that are not finite: download it again")
-    return found
-
-
-def _get(folder: Path, tensors: Mapping[str, Tensor], name: str, shape: tuple[int | None, ...]) -> Tensor:
-    if name not in tensors:
-        raise UserError(
-            f"the weights in {folder} have no tensor {name!r} (have: {', '.join(sorted(tensors))}): download them again"
-        )
-    found = tensors[name]
-    agrees = found.ndim == len(shape) and all(s is None or s == n for s, n in zip(shape, found.shape, strict=False))
-    if not agrees:
-        wanted = ", ".join("any" if s is None else str(s) for s in shape)
-        raise UserError(
-            f"{name} in {folder} has shape {tuple(found.shape)}, not ({wanted}): it is not the SAE of its {CONFIG}"
-        )
-    return found

@@ -8,6 +8,8 @@ in the file                         here
 ``blocks.N.hook_attn_out``          ``layers.N.attn``
 ``blocks.N.mlp.hook_post``          ``layers.N.mlp``: the MLP's neurons
 ``blocks.N.hook_mlp_out``           ``layers.N.mlp.out``: what the MLP gives to the residual stream
+``blocks.N.attn.hook_z``            ``layers.N.attn.z``: what the heads give, one behind the other, before it is projected
+``layers.N.output`` and the like    the same places in the words of Gemma Scope 2
 ``layers.N``, ``h.N`` (sparsify)    ``layers.N.resid``: the output of the block
 ``layers.N.mlp``, ``….attn``        ``layers.N.mlp.out``, ``layers.N.attn``: the output of that module
 ==================================  =====================================================================================
@@ -25,25 +27,33 @@ from typing import TYPE_CHECKING, Any, cast
 
 from maieutic.errors import UserError
 from maieutic.subjects.base import Site, Subject
+from maieutic.subjects.language_sites import linear_shape
+from maieutic.subjects.lenses.heads import projections
 from maieutic.subjects.lenses.sae import Sae, SaeLens
-from maieutic.subjects.lenses.sae_formats import SaeFile, load_sae
+from maieutic.subjects.lenses.sae_files import SaeFile
+from maieutic.subjects.lenses.sae_formats import load_sae
 
 if TYPE_CHECKING:
     from torch import nn
 
-_LENS = re.compile(r"blocks\.(\d+)\.(hook_resid_post|hook_resid_pre|hook_attn_out|hook_mlp_out|mlp\.hook_post)")
+_LENS = re.compile(
+    r"blocks\.(\d+)\.(hook_resid_post|hook_resid_pre|hook_attn_out|hook_mlp_out|mlp\.hook_post|attn\.hook_z)"
+)
+_POINT = re.compile(r"(?:.*\.)?layers\.(\d+)\.(output|self_attn\.o_proj\.input|post_feedforward_layernorm\.output)")
 _MODULE = re.compile(r"(?:.*\.)?(?:layers|layer|blocks|h)\.(\d+)(?:\.(mlp|attn|self_attn|attention))?")
 #: our sites of hooks, with what is taken there
 _WHAT = {
     "hook_resid_post": "resid", "hook_resid_pre": "resid", "hook_attn_out": "attn", "hook_mlp_out": "mlp.out",
-    "mlp.hook_post": "mlp", None: "resid", "mlp": "mlp.out", "attn": "attn", "self_attn": "attn", "attention": "attn",
+    "mlp.hook_post": "mlp", "attn.hook_z": "attn.z", "output": "resid", "self_attn.o_proj.input": "attn.z",
+    "post_feedforward_layernorm.output": "mlp.out.normed", None: "resid", "mlp": "mlp.out", "attn": "attn",
+    "self_attn": "attn", "attention": "attn",
 }  # fmt: skip
 _WHY_NOT = {
-    "hook_z": "it reads heads before they are projected back, and no site is there",
     "hook_embed": "it reads token embeddings, and no site is before the first block",
     "embed_tokens": "it reads token embeddings, and no site is before the first block",
     "hook_resid_mid": "it reads the residual stream between attention and MLP, and no site is there",
     "ln": "it reads behind a norm, and no site is there",
+    "norm": "it reads behind a norm, and no site is there",
 }
 
 
@@ -53,7 +63,7 @@ def hook_site(hook: str) -> str:
     Raises:
         UserError: there is none, and why.
     """
-    found = _LENS.fullmatch(hook) or _MODULE.fullmatch(hook)
+    found = _LENS.fullmatch(hook) or _POINT.fullmatch(hook) or _MODULE.fullmatch(hook)
     if found is None:
         why = next((w for part, w in _WHY_NOT.items() if part in hook.replace("layer", "")), "no site is called so")
         raise UserError(
@@ -66,7 +76,10 @@ def hook_site(hook: str) -> str:
 
 
 def place(subject: Subject, name: str, *, behind_norm: bool = False) -> Site:
-    """The site of that name; ``layers.N.mlp.out`` is made from ``layers.N.mlp``, which reads what enters the last projection.
+    """The site of that name, or one that is made from the model's own.
+
+    ``layers.N.mlp.out`` is made from ``layers.N.mlp``, which reads what enters the last projection; ``layers.N.attn.z`` is what
+    enters the output projection of attention.
 
     Args:
         subject: the model.
@@ -81,13 +94,33 @@ def place(subject: Subject, name: str, *, behind_norm: bool = False) -> Site:
     normed = _behind_norm(subject, block, what) if behind_norm or plain != name else None
     if normed is not None:
         return normed
+    if plain != name:
+        return subject.site(name)  # which says that there is none
     if what == "mlp.out" and all(s.name != name for s in subject.sites()):
         neurons, stream = subject.site(f"layers.{block}.mlp"), subject.site(f"layers.{block}.resid")
         if neurons.io == "in":
             return replace(
                 neurons, name=name, io="out", width=stream.width, what="what the MLP adds to the residual stream"
             )
+    if what == "attn.z" and all(s.name != name for s in subject.sites()):
+        heads = _before_projection(subject, block)
+        if heads is not None:
+            return replace(heads, name=name)
     return subject.site(name)
+
+
+def _before_projection(subject: Subject, block: str) -> Site | None:
+    """What enters the output projection of a block's attention; ``None`` where there is none, or more than one."""
+    stream = next((s for s in subject.sites() if s.name == f"layers.{block}.resid"), None)
+    network = cast("nn.Module | None", getattr(subject, "network", None))
+    if stream is None or network is None:
+        return None
+    inside = [(path, module) for path, module, _ in projections(network) if path.startswith(f"{stream.module}.")]
+    shape = linear_shape(inside[0][1]) if len(inside) == 1 else None
+    if shape is None:
+        return None
+    what = "what the heads give, one behind the other, before it is projected"
+    return replace(stream, module=inside[0][0], io="in", width=shape[0], what=what)
 
 
 def _behind_norm(subject: Subject, block: str, what: str) -> Site | None:

@@ -13,7 +13,8 @@ from typing import Any
 
 from maieutic.store import write_tensors, writing
 from maieutic.subjects.lenses.sae import Sae
-from maieutic.subjects.lenses.sae_formats import CONFIG, SAELENS
+from maieutic.subjects.lenses.sae_files import CONFIG
+from maieutic.subjects.lenses.sae_formats import SAELENS
 
 #: the version of SAELens' format that is written; readers convert files that tell none, and lose ``metadata``
 FORMAT = "6.0.0"
@@ -22,6 +23,7 @@ _HOOKS = {
     "attn": "hook_attn_out",
     "mlp": "mlp.hook_post",
     "mlp.out": "hook_mlp_out",
+    "attn.z": "attn.hook_z",
 }
 
 
@@ -48,7 +50,7 @@ def write_sae(folder: Path, sae: Sae, *, site: str, model: str, more: Mapping[st
     config = {
         "architecture": "topk", "d_in": sae.hidden, "d_sae": sae.latents, "k": sae.k, "dtype": "float32", "device": "cpu",
         "apply_b_dec_to_input": sae.centred, "rescale_acts_by_decoder_norm": sae.by_norm, "normalize_activations": "none",
-        "reshape_activations": "none", "metadata": metadata,
+        "reshape_activations": "hook_z" if site.endswith(".attn.z") else "none", "metadata": metadata,
     }  # fmt: skip
     with writing(folder / CONFIG) as temporary:
         temporary.write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
@@ -56,5 +58,5 @@ def write_sae(folder: Path, sae: Sae, *, site: str, model: str, more: Mapping[st
 
 def hook_name(site: str) -> str:
     """SAELens' word for a site; the site itself where it has none."""
-    found = re.fullmatch(r"layers\.(\d+)\.(resid|attn|mlp|mlp\.out)", site)
+    found = re.fullmatch(r"layers\.(\d+)\.(resid|attn|attn\.z|mlp|mlp\.out)", site)
     return f"blocks.{found[1]}.{_HOOKS[found[2]]}" if found else site
